@@ -1,0 +1,48 @@
+# What every script shares: the root, the pinned versions, the PATH, and how progress is told.
+# Sourced, never run. It changes nothing on disk; scripts/setup is what installs.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+tools=${FERRITE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ferrite/tools}
+
+# npm's tools are pinned by package-lock.json, the toolchain by rust-toolchain.toml, the rest here.
+wasm_bindgen_version=0.2.130
+wasm_pack_version=0.15.1
+rust_version=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$root/rust-toolchain.toml")
+
+# Node 22 comes from node_modules/.bin, before any other; npm ci runs on what was there before it.
+path_before=$PATH
+export PATH="$root/node_modules/.bin:$tools/bin:$PATH"
+export WRANGLER_SEND_METRICS=false WRANGLER_HIDE_BANNER=true CLOUDFLARE_CF_FETCH_ENABLED=false
+
+# Where stable is the pinned version, it need not be there a second time under its number.
+if [[ -z ${RUSTUP_TOOLCHAIN:-} ]] && command -v rustup >/dev/null &&
+  ! rustup toolchain list | grep -q "^$rust_version" &&
+  rustc +stable --version 2>/dev/null | grep -q "^rustc $rust_version "; then
+  export RUSTUP_TOOLCHAIN=stable
+fi
+
+step() { printf '\n== %s\n' "$*"; }
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s\n' "$*" >&2; }
+die() { warn "${0##*/}: $*"; exit 1; }
+
+# Prints the header of the calling script, which is its help.
+help() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
+
+# One number for the content of the given files and folders, named from the root. What was built or
+# installed inside them is left out.
+fingerprint() {
+  (cd "$root" && find "$@" -name node_modules -prune -o -name dist -prune -o -name target -prune \
+    -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)
+}
+
+# fresh STAMP FINGERPRINT: whether the stamp file holds it, that is: the work was done for it.
+fresh() { [[ -f $1 && $(<"$1") == "$2" ]]; }
+
+# Waits until no other script does the same work: two at once would tear each other's output.
+alone() {
+  command -v flock >/dev/null || return 0
+  mkdir -p "$root/target"
+  exec {lock}>"$root/target/.$1.lock"
+  flock -n "$lock" || { say "waiting for another $1"; flock "$lock"; }
+}
