@@ -1,1 +1,10 @@
-//! Empty until its first part lands.
+//! What crosses packages: transcripts and the two subjects that replay them, the engine and a
+//! real redis-server.
+//! Invariant: no reply depends on a real clock, and nothing sleeps for time to pass.
+//! Not here: the tests themselves (`tests/*.rs`).
+
+pub mod answer;
+pub mod oracle;
+pub mod random;
+pub mod subject;
+pub mod transcript;
