@@ -1,5 +1,6 @@
 # What every script shares: the root, the pinned versions, the PATH, and how progress is told.
 # Sourced, never run. It changes nothing on disk; scripts/setup is what installs.
+# shellcheck shell=bash disable=SC2034
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 tools=${FERRITE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ferrite/tools}
