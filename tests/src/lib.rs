@@ -4,6 +4,8 @@
 //! Not here: the tests themselves (`tests/*.rs`).
 
 pub mod answer;
+pub mod model;
+pub mod op;
 pub mod oracle;
 pub mod random;
 pub mod subject;

@@ -27,8 +27,13 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A redis-server of our own.
 pub struct Oracle {
-    server: Child,
     connection: redis::Connection,
+    server: Server,
+}
+
+/// The process and its folder; both are gone when this is dropped, also by a failing test.
+struct Server {
+    process: Child,
     folder: PathBuf,
 }
 
@@ -56,20 +61,13 @@ impl Oracle {
         let folder = env::temp_dir().join(format!("ferrite-oracle-{}-{port}", process::id()));
         fs::create_dir_all(&folder).expect("a folder for the clock");
         write_clock(&folder, START_MS);
-        let mut server = Command::new("redis-server")
-            .args([
-                "--bind",
-                "127.0.0.1",
-                "--port",
-                &port.to_string(),
-                "--save",
-                "",
-            ])
-            .args(["--appendonly", "no", "--enable-debug-command", "yes"])
-            .arg("--dir")
+        let process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--save", "", "--appendonly", "no"])
+            .args(["--enable-debug-command", "yes", "--dir"])
             .arg(&folder)
-            // The C library is named again, so that its allocator wins over jemalloc, which asks for
-            // the time while libfaketime is still allocating: that recursion ends the process.
+            // The C library is named again, so that its allocator wins over jemalloc: that one asks
+            // for the time while libfaketime is still allocating, a recursion that ends it all.
             .env("LD_PRELOAD", format!("{}:libc.so.6", library.display()))
             .env("FAKETIME_TIMESTAMP_FILE", folder.join("clock"))
             .env("FAKETIME_NO_CACHE", "1")
@@ -78,12 +76,9 @@ impl Oracle {
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server starts");
-        let connection = connect(port, &mut server);
-        let mut oracle = Oracle {
-            server,
-            connection,
-            folder,
-        };
+        let mut server = Server { process, folder };
+        let connection = connect(port, &mut server.process);
+        let mut oracle = Oracle { connection, server };
         let debug = oracle.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"].map(|word| word.into()));
         assert_eq!(debug, Answer::ok(), "expiry in the background must be off");
         for now_ms in [START_MS + 999, START_MS + 86_400_001, START_MS] {
@@ -91,7 +86,7 @@ impl Oracle {
             assert_eq!(
                 oracle.clock_ms(),
                 now_ms,
-                "the server must believe the injected clock"
+                "the injected clock must be believed"
             );
         }
         oracle
@@ -111,7 +106,7 @@ impl Subject for Oracle {
     }
 
     fn set_clock(&mut self, now_ms: i64) {
-        write_clock(&self.folder, now_ms);
+        write_clock(&self.server.folder, now_ms);
     }
 
     fn ask(&mut self, request: &[Vec<u8>]) -> Answer {
@@ -124,11 +119,11 @@ impl Subject for Oracle {
     }
 }
 
-impl Drop for Oracle {
+impl Drop for Server {
     fn drop(&mut self) {
         // Nothing to save: the process is ours and holds no state that anybody wants.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -159,14 +154,14 @@ fn write_clock(folder: &Path, now_ms: i64) {
     fs::rename(fresh, folder.join("clock")).expect("the clock's file is replaceable");
 }
 
-fn connect(port: u16, server: &mut Child) -> redis::Connection {
+fn connect(port: u16, process: &mut Child) -> redis::Connection {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).expect("an address");
     let started = Instant::now();
     loop {
         if let Ok(connection) = client.get_connection() {
             return connection;
         }
-        if let Some(status) = server.try_wait().expect("a child") {
+        if let Some(status) = process.try_wait().expect("a child") {
             panic!("redis-server ended at once: {status}");
         }
         assert!(
