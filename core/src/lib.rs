@@ -1,1 +1,63 @@
-//! Empty until its first part lands.
+//! The engine of Ferrite: a Redis-shaped cache under a hard memory budget.
+//!
+//! It is a pure state machine. It knows no clock, no protocol, no thread and no file: the time is
+//! an argument, replies go to a sink the host provides ([`Reply`]), changes to another
+//! ([`Effects`]). So the same engine runs inside an edge function and behind a server.
+//!
+//! - [`Keyspace`] is the cache; [`Keyspace::at`] gives its operations at a moment, [`Cx`].
+//! - [`execute`] runs a command as Redis would, from its arguments; [`all`] and [`find`] are the
+//!   command table.
+//!
+//! ```
+//! use ferrite_engine::{Keyspace, Options, Policy, SetOptions};
+//!
+//! let options = Options { policy: Policy::AllKeysLru, seed: 42, ..Options::default() };
+//! let mut keys = Keyspace::new(&options)?;
+//! let mut cx = keys.at(1_700_000_000_000);
+//! cx.set(b"visits", b"41", &SetOptions::default())?;
+//! assert_eq!(cx.incr_by(b"visits", 1)?, 42);
+//! # Ok::<(), ferrite_engine::Error>(())
+//! ```
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `docs` | yes | the documentation fields of the command table |
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod arena;
+mod command;
+mod effects;
+mod error;
+mod evict;
+mod expire;
+mod glob;
+mod index;
+mod keys;
+mod keyspace;
+pub mod limits;
+mod num;
+mod options;
+mod random;
+mod record;
+mod reply;
+mod room;
+mod stats;
+mod string;
+mod value;
+
+pub use command::{
+    Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, all, execute, find,
+};
+pub use effects::Effects;
+pub use error::{Error, Result};
+pub use expire::{ExpireOptions, Ttl};
+pub use keyspace::{Cx, Keyspace, Millis};
+pub use options::{Options, Policy, parse_memory};
+pub use reply::Reply;
+pub use stats::Stats;
+pub use string::{Condition, Expiry, SetOptions, ShowOld};
+pub use value::{Source, Value};

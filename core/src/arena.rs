@@ -1,0 +1,547 @@
+//! The arena: every record and page the engine stores is a cell in here.
+//!
+//! A cell is a run of bytes in a segment of 16 KiB. All cells of one segment have the same size,
+//! its class, so the hole a freed cell leaves fits the next cell of that class exactly. A segment
+//! without live cells is given back and serves any class, or the index, next. Cells are named by
+//! a number, never by a pointer, so that their owner may move them: emptying the emptiest segment
+//! of a class into the holes of its fellows is all the compaction there is.
+//!
+//! Invariants (`validate` checks them): the first byte of a live cell is not zero, that of a hole
+//! is; a segment is in exactly one fullness list of its class if it has room, else in none.
+//!
+//! Not here: what a cell means, who refers to it, and the budget (room.rs asks before it lets
+//! the arena grow).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Bytes of a segment. An index page has the same size, so either can take the other's place in
+/// the allocator and nothing fragments.
+pub(crate) const SEGMENT_BYTES: usize = 16 * 1024;
+
+/// Largest cell of a record or page in everyday use; larger ones only carry huge keys or
+/// directories.
+pub(crate) const PAGE_BYTES: usize = SEGMENT_BYTES / 4;
+
+/// Addresses count in units of this many bytes.
+const UNIT_BYTES: usize = 4;
+const UNITS_PER_SEGMENT: usize = SEGMENT_BYTES / UNIT_BYTES;
+
+/// Segments of a class with room are kept in lists by how full they are: new cells go to the
+/// fullest, so that the emptiest run dry.
+const FULLNESS_LISTS: usize = 8;
+const NO_SEGMENT: u32 = 0;
+const NO_HOLE: u16 = u16::MAX;
+/// Values of `Segment::list` beyond the lists: a full segment, and one that is being emptied.
+/// Nothing is handed out from either, and the holes of the latter count as nobody's.
+const FULL: u8 = FULLNESS_LISTS as u8;
+const DETACHED: u8 = FULL + 1;
+
+const CLASS_COUNT: usize = 93;
+
+/// Cell sizes: steps of 4 bytes to 128, then sizes that divide a segment with at most a sixteenth
+/// lost to rounding up to 1 KiB, then every whole fraction of a segment.
+const CLASS_SIZES: [u16; CLASS_COUNT] = class_sizes();
+
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks it")]
+const fn class_sizes() -> [u16; CLASS_COUNT] {
+    let mut sizes = [0; CLASS_COUNT];
+    let mut count = 0;
+    let mut size = 12;
+    while size <= 128 {
+        sizes[count] = size;
+        count += 1;
+        size += 4;
+    }
+    let mut cells = 124;
+    while cells >= 1 {
+        sizes[count] = (SEGMENT_BYTES / cells / UNIT_BYTES * UNIT_BYTES) as u16;
+        count += 1;
+        cells -= if cells > 64 {
+            4
+        } else if cells > 32 {
+            2
+        } else {
+            1
+        };
+    }
+    assert!(count == CLASS_COUNT);
+    sizes
+}
+
+/// The size class of a cell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Class(u8);
+
+impl Class {
+    /// The smallest class whose cells hold `bytes`, if there is one.
+    pub(crate) fn fitting(bytes: usize) -> Option<Class> {
+        let class = CLASS_SIZES.partition_point(|&size| usize::from(size) < bytes);
+        (class < CLASS_COUNT).then_some(Class(class as u8))
+    }
+
+    /// Bytes of one cell.
+    pub(crate) fn bytes(self) -> usize {
+        CLASS_SIZES.get(usize::from(self.0)).map_or(SEGMENT_BYTES, |&size| size.into())
+    }
+
+    /// Cells in one segment.
+    fn cells_per_segment(self) -> usize {
+        SEGMENT_BYTES / self.bytes()
+    }
+}
+
+/// The address of a cell. Zero names no cell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Addr(pub(crate) u32);
+
+impl Addr {
+    pub(crate) const NONE: Addr = Addr(0);
+
+    fn new(segment: u32, unit: usize) -> Addr {
+        Addr(segment * UNITS_PER_SEGMENT as u32 + unit as u32)
+    }
+
+    fn segment(self) -> u32 {
+        self.0 / UNITS_PER_SEGMENT as u32
+    }
+
+    fn unit(self) -> usize {
+        self.0 as usize % UNITS_PER_SEGMENT
+    }
+}
+
+struct Segment {
+    /// Empty for an unused segment number.
+    bytes: Box<[u8]>,
+    class: Class,
+    list: u8,
+    live_cells: u16,
+    /// Cells handed out so far, freed ones included; those past it were never used.
+    begun_cells: u16,
+    /// First hole, as a unit in the segment. Each hole names the next in its bytes 1 and 2.
+    hole: u16,
+    previous: u32,
+    next: u32,
+}
+
+#[derive(Clone, Copy)]
+struct ClassState {
+    /// First segment of each fullness list.
+    lists: [u32; FULLNESS_LISTS],
+    /// Cells that can be handed out without a new segment.
+    free_cells: u32,
+}
+
+impl ClassState {
+    const EMPTY: ClassState = ClassState { lists: [NO_SEGMENT; FULLNESS_LISTS], free_cells: 0 };
+}
+
+pub(crate) struct Arena {
+    /// Segment 0 is never used, so that address 0 can mean none.
+    segments: Vec<Segment>,
+    unused_number: u32,
+    classes: [ClassState; CLASS_COUNT],
+    /// One bit a class: its holes could take in all cells of one of its segments.
+    compactable: u128,
+    segment_count: usize,
+    live_bytes: usize,
+}
+
+impl Arena {
+    /// An empty arena whose segment table has room for `segments_max`, so that it rarely grows.
+    pub(crate) fn new(segments_max: usize) -> Option<Arena> {
+        let mut segments = Vec::new();
+        segments.try_reserve_exact(segments_max + 1).ok()?;
+        segments.push(Segment::empty());
+        Some(Arena {
+            segments,
+            unused_number: NO_SEGMENT,
+            classes: [ClassState::EMPTY; CLASS_COUNT],
+            compactable: 0,
+            segment_count: 0,
+            live_bytes: 0,
+        })
+    }
+
+    /// Bytes held from the allocator.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.segment_count * SEGMENT_BYTES + self.table_bytes()
+    }
+
+    /// Bytes of that for the table of segments.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.segments.capacity() * size_of::<Segment>()
+    }
+
+    /// Bytes of live cells, rounding included.
+    pub(crate) fn live_bytes(&self) -> usize {
+        self.live_bytes
+    }
+
+    /// Segments an empty arena would need for all of `cells`.
+    pub(crate) fn segments_for(cells: &[(Class, usize)]) -> usize {
+        cells.iter().map(|&(class, count)| count.div_ceil(class.cells_per_segment())).sum()
+    }
+
+    /// Segments the arena must still get before it can hand out all of `cells`.
+    pub(crate) fn segments_missing(&self, cells: &[(Class, usize)]) -> usize {
+        let mut missing = 0;
+        for (position, &(class, _)) in cells.iter().enumerate() {
+            let same = |&&(other, _): &&(Class, usize)| other == class;
+            if cells.iter().take(position).any(|cell| same(&cell)) {
+                continue;
+            }
+            let wanted: usize = cells.iter().filter(same).map(|&(_, count)| count).sum();
+            let free = self.class(class).map_or(0, |state| state.free_cells as usize);
+            missing += wanted.saturating_sub(free).div_ceil(class.cells_per_segment());
+        }
+        missing
+    }
+
+    /// Hands out a cell, zeroed in its first byte. `None` only when a new segment was needed and
+    /// the allocator or the address space had none left.
+    pub(crate) fn allocate(&mut self, class: Class) -> Option<Addr> {
+        let number = match self.fullest_with_room(class) {
+            Some(number) => number,
+            None => self.add_segment(class)?,
+        };
+        let segment = self.segments.get_mut(number as usize)?;
+        let unit = segment.take_cell()?;
+        self.live_bytes += class.bytes();
+        self.count_free(class, -1);
+        self.relist(number);
+        Some(Addr::new(number, unit))
+    }
+
+    /// Takes a cell back. Its segment is given up with its last cell.
+    pub(crate) fn free(&mut self, addr: Addr) {
+        let number = addr.segment();
+        let Some(segment) = self.segments.get_mut(number as usize) else {
+            return;
+        };
+        let class = segment.class;
+        segment.return_cell(addr.unit());
+        self.live_bytes -= class.bytes();
+        if segment.live_cells == 0 {
+            self.remove_segment(number);
+        } else if segment.list != DETACHED {
+            self.count_free(class, 1);
+            self.relist(number);
+        }
+    }
+
+    /// The bytes of a cell, or none for an address that names no cell.
+    pub(crate) fn cell(&self, addr: Addr) -> &[u8] {
+        let Some(segment) = self.segments.get(addr.segment() as usize) else {
+            return &[];
+        };
+        let start = addr.unit() * UNIT_BYTES;
+        segment.bytes.get(start..start + segment.class.bytes()).unwrap_or_default()
+    }
+
+    /// The bytes of a cell, to be written.
+    pub(crate) fn cell_mut(&mut self, addr: Addr) -> &mut [u8] {
+        let Some(segment) = self.segments.get_mut(addr.segment() as usize) else {
+            return &mut [];
+        };
+        let start = addr.unit() * UNIT_BYTES;
+        segment.bytes.get_mut(start..start + segment.class.bytes()).unwrap_or_default()
+    }
+
+    /// Copies the start of one cell over the start of another, in a segment of its own or not.
+    pub(crate) fn copy(&mut self, from: Addr, to: Addr, bytes: usize) {
+        let source = from.unit() * UNIT_BYTES;
+        let target = to.unit() * UNIT_BYTES;
+        if from.segment() == to.segment() {
+            if let Some(segment) = self.segments.get_mut(from.segment() as usize)
+                && source.max(target) + bytes <= SEGMENT_BYTES
+            {
+                segment.bytes.copy_within(source..source + bytes, target);
+            }
+            return;
+        }
+        let pair = [from.segment() as usize, to.segment() as usize];
+        if let Ok([a, b]) = self.segments.get_disjoint_mut(pair)
+            && let Some(source) = a.bytes.get(source..source + bytes)
+            && let Some(target) = b.bytes.get_mut(target..target + bytes)
+        {
+            target.copy_from_slice(source);
+        }
+    }
+
+    /// Takes the emptiest segment that can be emptied out of its list, so that no new cell lands
+    /// in it, and names its start. The caller moves each of its cells (`next_cell`) and frees it,
+    /// which gives the segment up. `None` when no class has holes for a segment's worth of cells.
+    pub(crate) fn detach_emptiest(&mut self) -> Option<Addr> {
+        let mut best = None;
+        let mut classes = self.compactable;
+        while classes != 0 {
+            let class = classes.trailing_zeros() as u8;
+            classes &= classes - 1;
+            let Some(state) = self.class(Class(class)) else {
+                continue;
+            };
+            let filled = state.lists.iter().position(|&first| first != NO_SEGMENT);
+            if let Some(list) = filled
+                && best.is_none_or(|(least, _)| list < least)
+                && let Some(&number) = state.lists.get(list)
+            {
+                best = Some((list, number));
+            }
+        }
+        let (_, number) = best?;
+        self.unlist(number);
+        let segment = self.segments.get_mut(number as usize)?;
+        segment.list = DETACHED;
+        let (class, free) = (segment.class, segment.free_cells());
+        self.count_free(class, -(free as i32));
+        Some(Addr::new(number, 0))
+    }
+
+    /// The first live cell of a segment at or after `from`.
+    pub(crate) fn next_cell(&self, from: Addr) -> Option<(Addr, Class)> {
+        let segment = self.segments.get(from.segment() as usize)?;
+        let size = segment.class.bytes();
+        let begun = usize::from(segment.begun_cells) * size;
+        let mut start = (from.unit() * UNIT_BYTES).next_multiple_of(size);
+        while start < begun {
+            if segment.bytes.get(start) != Some(&0) {
+                return Some((Addr::new(from.segment(), start / UNIT_BYTES), segment.class));
+            }
+            start += size;
+        }
+        None
+    }
+
+    /// Drops every cell.
+    pub(crate) fn clear(&mut self) {
+        self.classes = [ClassState::EMPTY; CLASS_COUNT];
+        self.segments.truncate(1);
+        self.unused_number = NO_SEGMENT;
+        self.compactable = 0;
+        self.segment_count = 0;
+        self.live_bytes = 0;
+    }
+
+    /// Checks the invariants of the file header; the message names the broken one.
+    pub(crate) fn validate(&self) -> Result<(), &'static str> {
+        let mut live_bytes = 0;
+        let mut free_cells = [0u32; CLASS_COUNT];
+        let mut held = 0;
+        for (number, segment) in self.segments.iter().enumerate() {
+            if segment.bytes.is_empty() {
+                continue;
+            }
+            held += 1;
+            let size = segment.class.bytes();
+            let begun = segment.bytes.chunks_exact(size).take(segment.begun_cells.into());
+            let live = begun.filter(|cell| cell.first() != Some(&0)).count();
+            if live != usize::from(segment.live_cells) || live == 0 {
+                return Err("arena: a segment's count of live cells is off");
+            }
+            if segment.list != segment.fitting_list() {
+                return Err("arena: a segment is in the wrong fullness list");
+            }
+            if segment.list != FULL && !self.is_listed(number as u32, segment) {
+                return Err("arena: a segment is missing from its list");
+            }
+            live_bytes += live * size;
+            if let Some(free) = free_cells.get_mut(usize::from(segment.class.0)) {
+                *free += segment.free_cells() as u32;
+            }
+        }
+        if held != self.segment_count || live_bytes != self.live_bytes {
+            return Err("arena: byte accounting is off");
+        }
+        if self.classes.iter().zip(free_cells).any(|(state, free)| state.free_cells != free) {
+            return Err("arena: a class's count of free cells is off");
+        }
+        Ok(())
+    }
+
+    fn is_listed(&self, number: u32, segment: &Segment) -> bool {
+        let Some(state) = self.class(segment.class) else {
+            return false;
+        };
+        let mut at = state.lists.get(usize::from(segment.list)).copied().unwrap_or_default();
+        while at != NO_SEGMENT && at != number {
+            at = self.segments.get(at as usize).map_or(NO_SEGMENT, |segment| segment.next);
+        }
+        at == number
+    }
+
+    fn class(&self, class: Class) -> Option<&ClassState> {
+        self.classes.get(usize::from(class.0))
+    }
+
+    fn fullest_with_room(&self, class: Class) -> Option<u32> {
+        let lists = &self.class(class)?.lists;
+        lists.iter().rev().copied().find(|&number| number != NO_SEGMENT)
+    }
+
+    fn count_free(&mut self, class: Class, change: i32) {
+        let Some(state) = self.classes.get_mut(usize::from(class.0)) else {
+            return;
+        };
+        state.free_cells = state.free_cells.wrapping_add_signed(change);
+        let bit = 1u128 << class.0;
+        if state.free_cells as usize >= class.cells_per_segment() {
+            self.compactable |= bit;
+        } else {
+            self.compactable &= !bit;
+        }
+    }
+
+    fn add_segment(&mut self, class: Class) -> Option<u32> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(SEGMENT_BYTES).ok()?;
+        bytes.resize(SEGMENT_BYTES, 0);
+        let segment = Segment { bytes: bytes.into_boxed_slice(), class, ..Segment::empty() };
+        let number = if self.unused_number != NO_SEGMENT {
+            let number = self.unused_number;
+            let slot = self.segments.get_mut(number as usize)?;
+            self.unused_number = slot.next;
+            *slot = segment;
+            number
+        } else {
+            let number = u32::try_from(self.segments.len()).ok()?;
+            if self.segments.len() >= 1 << 20 {
+                return None;
+            }
+            self.segments.try_reserve(1).ok()?;
+            self.segments.push(segment);
+            number
+        };
+        self.segment_count += 1;
+        self.count_free(class, class.cells_per_segment() as i32);
+        self.relist(number);
+        Some(number)
+    }
+
+    fn remove_segment(&mut self, number: u32) {
+        self.unlist(number);
+        let Some(segment) = self.segments.get_mut(number as usize) else {
+            return;
+        };
+        let (class, detached) = (segment.class, segment.list == DETACHED);
+        // The last cell was not counted as free yet.
+        let counted = class.cells_per_segment() as i32 - 1;
+        *segment = Segment { next: self.unused_number, ..Segment::empty() };
+        self.unused_number = number;
+        self.segment_count -= 1;
+        if !detached {
+            self.count_free(class, -counted);
+        }
+    }
+
+    /// Puts a segment into the list that fits its fullness.
+    fn relist(&mut self, number: u32) {
+        let Some(segment) = self.segments.get(number as usize) else {
+            return;
+        };
+        let list = segment.fitting_list();
+        if list == segment.list {
+            return;
+        }
+        self.unlist(number);
+        let Some(segment) = self.segments.get_mut(number as usize) else {
+            return;
+        };
+        segment.list = list;
+        if list == FULL {
+            return;
+        }
+        let class = usize::from(segment.class.0);
+        let Some(state) = self.classes.get_mut(class) else {
+            return;
+        };
+        let Some(first) = state.lists.get_mut(usize::from(list)) else {
+            return;
+        };
+        segment.previous = NO_SEGMENT;
+        segment.next = *first;
+        *first = number;
+        let next = segment.next;
+        if next != NO_SEGMENT
+            && let Some(next) = self.segments.get_mut(next as usize)
+        {
+            next.previous = number;
+        }
+    }
+
+    fn unlist(&mut self, number: u32) {
+        let Some(segment) = self.segments.get_mut(number as usize) else {
+            return;
+        };
+        let (list, class) = (usize::from(segment.list), usize::from(segment.class.0));
+        let (previous, next) = (segment.previous, segment.next);
+        if segment.list >= FULL {
+            return;
+        }
+        segment.list = FULL;
+        if previous != NO_SEGMENT {
+            if let Some(previous) = self.segments.get_mut(previous as usize) {
+                previous.next = next;
+            }
+        } else if let Some(state) = self.classes.get_mut(class)
+            && let Some(first) = state.lists.get_mut(list)
+        {
+            *first = next;
+        }
+        if next != NO_SEGMENT
+            && let Some(next) = self.segments.get_mut(next as usize)
+        {
+            next.previous = previous;
+        }
+    }
+}
+
+impl Segment {
+    fn empty() -> Segment {
+        Segment {
+            bytes: Box::default(),
+            class: Class(0),
+            list: FULL,
+            live_cells: 0,
+            begun_cells: 0,
+            hole: NO_HOLE,
+            previous: NO_SEGMENT,
+            next: NO_SEGMENT,
+        }
+    }
+
+    fn free_cells(&self) -> usize {
+        self.class.cells_per_segment() - usize::from(self.live_cells)
+    }
+
+    /// The list this segment belongs in: by eighths of its cells in use, none when full.
+    fn fitting_list(&self) -> u8 {
+        let cells = self.class.cells_per_segment();
+        (usize::from(self.live_cells) * FULLNESS_LISTS / cells) as u8
+    }
+
+    fn take_cell(&mut self) -> Option<usize> {
+        let unit = if self.hole == NO_HOLE {
+            let start = usize::from(self.begun_cells) * self.class.bytes();
+            self.begun_cells += 1;
+            start / UNIT_BYTES
+        } else {
+            let unit = usize::from(self.hole);
+            let next = self.bytes.get(unit * UNIT_BYTES + 1..unit * UNIT_BYTES + 3)?;
+            self.hole = u16::from_le_bytes(next.try_into().ok()?);
+            unit
+        };
+        self.live_cells += 1;
+        Some(unit)
+    }
+
+    fn return_cell(&mut self, unit: usize) {
+        let next = self.hole.to_le_bytes();
+        if let Some(cell) = self.bytes.get_mut(unit * UNIT_BYTES..unit * UNIT_BYTES + 3) {
+            cell.copy_from_slice(&[0, next[0], next[1]]);
+            self.hole = unit as u16;
+            self.live_cells -= 1;
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Commands: what a row of the table says, how one is found and run.
+//!
+//! A command is declared once, as a `const` row beside its function. Dispatch, arity errors,
+//! documentation, permissions, scripts and the JavaScript `call` all read that row.
+//!
+//! Not here: any wire format, and any list of commands but the families' own.
+
+use core::slice;
+
+use crate::error::{Error, Result};
+use crate::keyspace::{Cx, Millis};
+use crate::num::parse_integer;
+use crate::reply::Reply;
+use crate::{expire, keys, string};
+
+/// One command.
+#[derive(Debug)]
+pub struct Spec {
+    /// Its name in lower case.
+    pub name: &'static str,
+    /// How many arguments it takes, the name included.
+    pub arity: Arity,
+    /// Which of them are keys.
+    pub keys: Keys,
+    /// What it does to the keyspace, and where it is offered: [`WRITE`] and its fellows.
+    pub flags: u16,
+    /// The family it belongs to.
+    pub group: Group,
+    /// The version of Redis that had it first. Empty without the feature `docs`, as are the
+    /// following two.
+    pub since: &'static str,
+    /// Its arguments, in the notation of Redis's documentation.
+    pub syntax: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// Its function: arguments without the name in, reply out.
+    pub run: fn(&mut Cx<'_>, &mut Args<'_>, &mut dyn Reply) -> Result<()>,
+}
+
+/// It reads keys.
+pub const READ: u16 = 1;
+/// It changes keys.
+pub const WRITE: u16 = 1 << 1;
+/// It may need memory: refused when there is none.
+pub const DENYOOM: u16 = 1 << 2;
+/// Its cost does not grow with the size of the keyspace or a value.
+pub const FAST: u16 = 1 << 3;
+/// It is part of the edge build.
+pub const EDGE: u16 = 1 << 4;
+
+/// How many arguments a command takes, its name included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arity {
+    /// This many.
+    Exactly(usize),
+    /// This many or more.
+    AtLeast(usize),
+}
+
+impl Arity {
+    fn allows(self, count: usize) -> bool {
+        match self {
+            Arity::Exactly(wanted) => count == wanted,
+            Arity::AtLeast(least) => count >= least,
+        }
+    }
+}
+
+/// Which arguments are keys, as Redis's COMMAND tells it: the first, the last (negative: from the
+/// end), and the step between them. All zero for none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the three are explained above")]
+pub struct Keys {
+    pub first: i8,
+    pub last: i8,
+    pub step: i8,
+}
+
+impl Keys {
+    /// No argument is a key.
+    pub const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
+    /// The first argument is.
+    pub const FIRST: Keys = Keys { first: 1, last: 1, step: 1 };
+    /// All are.
+    pub const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    /// The first, the third and so on are.
+    pub const EVERY_SECOND: Keys = Keys { first: 1, last: -1, step: 2 };
+}
+
+/// The families of commands, as Redis's documentation groups them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Group {
+    /// The connection itself.
+    Connection,
+    /// Keys of any type.
+    Generic,
+    /// The keyspace as a whole.
+    Server,
+    /// Strings.
+    String,
+}
+
+impl Group {
+    /// Its name in Redis's documentation.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Connection => "connection",
+            Group::Generic => "generic",
+            Group::Server => "server",
+            Group::String => "string",
+        }
+    }
+}
+
+/// The families' rows.
+const FAMILIES: [&[Spec]; 3] = [expire::COMMANDS, keys::COMMANDS, string::COMMANDS];
+
+/// All commands of this build.
+pub fn all() -> impl Iterator<Item = &'static Spec> {
+    FAMILIES.into_iter().flatten()
+}
+
+/// The command of this name, in upper or lower case.
+pub fn find(name: &[u8]) -> Option<&'static Spec> {
+    all().find(|spec| name.eq_ignore_ascii_case(spec.name.as_bytes()))
+}
+
+/// Runs a command: its name, then its arguments. Errors go to the reply, in Redis's words.
+pub fn execute(cx: &mut Cx<'_>, arguments: &[&[u8]], reply: &mut dyn Reply) {
+    let (name, rest) = arguments.split_first().map_or((&[][..], &[][..]), |(a, b)| (*a, b));
+    let Some(spec) = find(name) else {
+        refuse_unknown(name, rest, reply);
+        return;
+    };
+    let result = if spec.arity.allows(arguments.len()) {
+        (spec.run)(cx, &mut Args { rest: rest.iter() }, reply)
+    } else {
+        Err(Error::WrongArity(spec.name))
+    };
+    if let Err(error) = result {
+        reply.error(&error.parts().map(str::as_bytes));
+    }
+}
+
+/// How much of an unknown command, and of its arguments, the error repeats.
+const UNKNOWN_NAME_BYTES_MAX: usize = 128;
+const UNKNOWN_ARGUMENTS_BYTES_MAX: usize = 128;
+
+fn refuse_unknown(name: &[u8], arguments: &[&[u8]], reply: &mut dyn Reply) {
+    // Each argument adds at least its quotes and a space, so few are ever shown.
+    let mut parts: [&[u8]; 4 + 3 * (UNKNOWN_ARGUMENTS_BYTES_MAX / 3 + 1)] = [b""; _];
+    let mut targets = parts.iter_mut();
+    let mut put = |part| {
+        if let Some(target) = targets.next() {
+            *target = part;
+        }
+    };
+    put(b"ERR unknown command '");
+    put(name.get(..UNKNOWN_NAME_BYTES_MAX).unwrap_or(name));
+    put(b"', with args beginning with: ");
+    let mut shown = 0;
+    for argument in arguments {
+        if shown >= UNKNOWN_ARGUMENTS_BYTES_MAX {
+            break;
+        }
+        let left = UNKNOWN_ARGUMENTS_BYTES_MAX - shown;
+        let argument = argument.get(..left).unwrap_or(argument);
+        put(b"'");
+        put(argument);
+        put(b"' ");
+        shown += argument.len() + 3;
+    }
+    reply.error(&parts);
+}
+
+/// A command's arguments, taken one after the other.
+pub struct Args<'a> {
+    rest: slice::Iter<'a, &'a [u8]>,
+}
+
+impl<'a> Args<'a> {
+    /// The next argument, which must be there.
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8]> {
+        self.next().ok_or(Error::Syntax)
+    }
+
+    /// The next argument, which must be an integer.
+    pub(crate) fn integer(&mut self) -> Result<i64> {
+        parse_integer(self.bytes()?).ok_or(Error::NotAnInteger)
+    }
+
+    /// The remaining arguments, two by two.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a> {
+        self.rest.as_slice().chunks_exact(2).filter_map(|pair| match pair {
+            [first, second] => Some((*first, *second)),
+            _ => None,
+        })
+    }
+}
+
+impl<'a> Iterator for Args<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.rest.next().copied()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.rest.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Args<'_> {}
+
+/// Seconds in milliseconds, if 64 bits hold them.
+pub(crate) fn seconds(count: i64) -> Option<Millis> {
+    count.checked_mul(1000)
+}
+
+/// Text that only documentation needs: the edge build leaves it out.
+pub(crate) const fn docs(text: &'static str) -> &'static str {
+    if cfg!(feature = "docs") { text } else { "" }
+}

@@ -1,0 +1,14 @@
+//! Where the changes go.
+//!
+//! Each change of the keyspace leaves as one command that does the same again, whenever and
+//! wherever it is replayed: absolute times, outcomes instead of conditions. A key that expired or
+//! was evicted leaves as DEL. Replaying all effects in order on an empty keyspace with policy
+//! `noeviction` gives the same keyspace.
+
+use crate::Value;
+
+/// A sink for effects: a log, a replica, nothing.
+pub trait Effects {
+    /// One change, as a command and its arguments. Called right after it happened.
+    fn effect(&mut self, arguments: &[Value<'_>]);
+}

@@ -1,0 +1,101 @@
+//! What can go wrong, in Redis's words.
+//!
+//! `Display` is the exact line Redis 7 sends. Not here: anything that allocates or formats; the
+//! text is put together from static parts, so that the edge build carries no formatter.
+
+use core::fmt;
+
+/// An error of a command or an option. The keyspace is as it was before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A string command on another type.
+    WrongType,
+    /// An argument or a stored value that should be a 64-bit integer is none.
+    NotAnInteger,
+    /// An increment would leave the range of 64-bit integers.
+    Overflow,
+    /// DECRBY with the one amount that has no negative.
+    DecrementOverflow,
+    /// Options that are unknown, repeated or exclude each other.
+    Syntax,
+    /// EXPIRE's NX with XX, GT or LT.
+    ExpireNxConflict,
+    /// EXPIRE's GT with LT.
+    ExpireGtLtConflict,
+    /// A time to live that is not positive, or a deadline beyond 64 bits; with the command's name.
+    InvalidExpire(&'static str),
+    /// The wrong number of arguments; with the command's name.
+    WrongArity(&'static str),
+    /// A cursor that SCAN did not hand out.
+    InvalidCursor,
+    /// The budget is used up and the policy lets nothing go.
+    OutOfMemory,
+    /// A key longer than [`KEY_BYTES_MAX`](crate::limits::KEY_BYTES_MAX).
+    KeyTooLong,
+    /// A value longer than [`VALUE_BYTES_MAX`](crate::limits::VALUE_BYTES_MAX).
+    ValueTooLong,
+    /// A memory size that cannot be read.
+    InvalidMemory,
+    /// A budget outside what the engine can work in.
+    MemoryOutOfRange,
+    /// A policy that does not exist.
+    UnknownPolicy,
+}
+
+impl Error {
+    /// The line, in the pieces it is put together from.
+    pub fn parts(&self) -> [&'static str; 3] {
+        let text = match self {
+            Error::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
+            Error::NotAnInteger => "ERR value is not an integer or out of range",
+            Error::Overflow => "ERR increment or decrement would overflow",
+            Error::DecrementOverflow => "ERR decrement would overflow",
+            Error::Syntax => "ERR syntax error",
+            Error::ExpireNxConflict => {
+                "ERR NX and XX, GT or LT options at the same time are not compatible"
+            }
+            Error::ExpireGtLtConflict => {
+                "ERR GT and LT options at the same time are not compatible"
+            }
+            Error::InvalidExpire(command) => {
+                return ["ERR invalid expire time in '", command, "' command"];
+            }
+            Error::WrongArity(command) => {
+                return ["ERR wrong number of arguments for '", command, "' command"];
+            }
+            Error::InvalidCursor => "ERR invalid cursor",
+            Error::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
+            Error::KeyTooLong => "ERR key exceeds maximum allowed size (8000 bytes)",
+            Error::ValueTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+            Error::InvalidMemory => "ERR argument must be a memory value",
+            Error::MemoryOutOfRange => "ERR argument must be between 1048576 and 17179869184",
+            Error::UnknownPolicy => {
+                "ERR argument(s) must be one of the following: volatile-lru, volatile-lfu, \
+                 volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, \
+                 noeviction"
+            }
+        };
+        [text, "", ""]
+    }
+
+    /// The first word of the line, by which clients tell errors apart.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::WrongType => "WRONGTYPE",
+            Error::OutOfMemory => "OOM",
+            _ => "ERR",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts().iter().try_for_each(|part| formatter.write_str(part))
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// The result of everything that can fail in the engine.
+pub type Result<T, E = Error> = core::result::Result<T, E>;

@@ -1,0 +1,312 @@
+//! Deadlines: which key dies when.
+//!
+//! A key whose deadline has passed is dropped when somebody asks for it, and by `tick`, which
+//! hosts call now and then. As in Redis a key lives through the millisecond of its deadline.
+//!
+//! Not here: memory pressure (evict.rs), and any clock: the time is part of [`Cx`].
+
+use crate::arena::Class;
+use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, seconds};
+use crate::error::{Error, Result};
+use crate::keyspace::{Cx, Found, Keyspace, Millis};
+use crate::num::{Digits, parse_integer};
+use crate::record::Head;
+use crate::reply::Reply;
+
+/// When EXPIRE gives a key its deadline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ExpireOptions {
+    /// NX: only if it has none.
+    pub if_none: bool,
+    /// XX: only if it has one.
+    pub if_some: bool,
+    /// GT: only if the new one is later; no deadline counts as the latest.
+    pub if_later: bool,
+    /// LT: only if the new one is earlier.
+    pub if_earlier: bool,
+}
+
+impl ExpireOptions {
+    fn validate(&self) -> Result<()> {
+        if self.if_none && (self.if_some || self.if_later || self.if_earlier) {
+            return Err(Error::ExpireNxConflict);
+        }
+        if self.if_later && self.if_earlier {
+            return Err(Error::ExpireGtLtConflict);
+        }
+        Ok(())
+    }
+
+    fn allow(&self, old: Option<Millis>, new: Millis) -> bool {
+        !(self.if_none && old.is_some()
+            || self.if_some && old.is_none()
+            || self.if_later && old.is_none_or(|old| new <= old)
+            || self.if_earlier && old.is_some_and(|old| new >= old))
+    }
+}
+
+/// How long a key has still to live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ttl {
+    /// There is no such key.
+    Missing,
+    /// It does not expire.
+    Forever,
+    /// So long.
+    Left(Millis),
+}
+
+impl Cx<'_> {
+    /// PEXPIREAT: gives a key a deadline; one that has passed drops it. False if there is no
+    /// such key or the options do not allow it.
+    pub fn expire_at(
+        &mut self,
+        key: &[u8],
+        deadline: Millis,
+        options: &ExpireOptions,
+    ) -> Result<bool> {
+        options.validate()?;
+        let Some(found) = self.lookup(key, self.keys.hash(key)) else {
+            return Ok(false);
+        };
+        if !options.allow(found.head.deadline, deadline) {
+            return Ok(false);
+        }
+        if deadline <= self.now {
+            self.remove(&found);
+            self.keys.settle();
+            return Ok(true);
+        }
+        self.set_deadline(key, &found, Some(deadline))?;
+        let at = Digits::new(deadline);
+        self.emit(&["PEXPIREAT".into(), key.into(), at.as_bytes().into()]);
+        Ok(true)
+    }
+
+    /// PERSIST: takes a key's deadline away. False if it had none.
+    pub fn persist(&mut self, key: &[u8]) -> Result<bool> {
+        let found = self.lookup(key, self.keys.hash(key));
+        let Some(found) = found.filter(|found| found.head.deadline.is_some()) else {
+            return Ok(false);
+        };
+        self.set_deadline(key, &found, None)?;
+        self.emit(&["PERSIST".into(), key.into()]);
+        Ok(true)
+    }
+
+    /// PTTL: how long a key has still to live.
+    pub fn ttl(&mut self, key: &[u8]) -> Ttl {
+        match self.lookup_look(key).map(|found| found.head.deadline) {
+            None => Ttl::Missing,
+            Some(None) => Ttl::Forever,
+            Some(Some(deadline)) => Ttl::Left(deadline.saturating_sub(self.now).max(0)),
+        }
+    }
+
+    /// Drops keys whose deadline has passed: looks at the next `buckets_max` buckets of about
+    /// eight keys each, going round from call to call. How many it dropped.
+    pub fn tick(&mut self, buckets_max: usize) -> usize {
+        let mut dropped = 0;
+        for _ in 0..buckets_max.min(self.keys.index.bucket_count()) {
+            if self.keys.counters.expires == 0 {
+                break;
+            }
+            let bucket = self.keys.expiry_hand;
+            dropped += self.expire_bucket(bucket);
+            self.keys.settle();
+            self.keys.expiry_hand = self.keys.next_bucket(bucket);
+        }
+        dropped
+    }
+
+    fn expire_bucket(&mut self, bucket: u32) -> usize {
+        let (mut position, mut dropped) = (0, 0);
+        while let Some((place, entry)) = self.keys.index.nth(bucket, position) {
+            let found = if entry.is_volatile { self.keys.found(place) } else { None };
+            match found.filter(|found| self.is_past(found.head.deadline)) {
+                // The last of the bucket takes the place of the one that goes.
+                Some(found) => {
+                    self.expire(&found);
+                    dropped += 1;
+                }
+                None => position += 1,
+            }
+        }
+        dropped
+    }
+
+    pub(crate) fn is_past(&self, deadline: Option<Millis>) -> bool {
+        deadline.is_some_and(|deadline| self.now > deadline)
+    }
+
+    pub(crate) fn expire(&mut self, found: &Found) {
+        self.remove(found);
+        self.keys.counters.expired_keys += 1;
+    }
+
+    fn set_deadline(&mut self, key: &[u8], found: &Found, deadline: Option<Millis>) -> Result<()> {
+        let head = Head { deadline, ..found.head };
+        let mut found = *found;
+        if head.record_bytes() > self.keys.arena.cell(found.addr).len() {
+            let class = Class::fitting(head.record_bytes()).ok_or(Error::ValueTooLong)?;
+            self.pinning(found.addr, |cx| cx.make_room(&[(class, 1)], 0))?;
+            found = self.keys.locate(key, self.keys.hash(key)).ok_or(Error::OutOfMemory)?;
+            self.keys.move_record(&mut found, class)?;
+        }
+        self.keys.rewrite_head(&found, &head);
+        Ok(())
+    }
+}
+
+impl Keyspace {
+    /// [`Cx::tick`] with nobody listening to effects.
+    pub fn tick(&mut self, now: Millis, buckets_max: usize) -> usize {
+        self.at(now).tick(buckets_max)
+    }
+
+    /// Gives a record another deadline, or none. Its cell is large enough.
+    fn rewrite_head(&mut self, found: &Found, head: &Head) {
+        let cell = self.arena.cell_mut(found.addr);
+        let from = found.head.value_start() - found.head.key_len;
+        let to = head.value_start() - head.key_len;
+        let end = found.head.record_bytes();
+        if end <= cell.len() && head.record_bytes() <= cell.len() {
+            cell.copy_within(from..end, to);
+        }
+        head.write(cell);
+        self.set_volatile(found, head.deadline.is_some());
+    }
+}
+
+/// What the rows of EXPIRE and its three sisters share.
+const EXPIRE_ROW: Spec = Spec {
+    name: "expire",
+    arity: Arity::AtLeast(3),
+    keys: Keys::FIRST,
+    flags: WRITE | FAST | EDGE,
+    group: Group::Generic,
+    since: docs("1.0.0"),
+    syntax: docs("key seconds [NX | XX | GT | LT]"),
+    summary: docs("Lets a key expire so many seconds from now."),
+    run: |cx, args, reply| {
+        expire_generic(cx, args, reply, "expire", |now, value| seconds(value)?.checked_add(now))
+    },
+};
+
+pub(crate) const COMMANDS: &[Spec] = &[
+    EXPIRE_ROW,
+    Spec {
+        name: "expireat",
+        since: docs("1.2.0"),
+        syntax: docs("key unix-time-seconds [NX | XX | GT | LT]"),
+        summary: docs("Lets a key expire at a time in seconds."),
+        run: |cx, args, reply| {
+            expire_generic(cx, args, reply, "expireat", |_, value| seconds(value))
+        },
+        ..EXPIRE_ROW
+    },
+    Spec {
+        name: "persist",
+        arity: Arity::Exactly(2),
+        keys: Keys::FIRST,
+        flags: WRITE | FAST | EDGE,
+        group: Group::Generic,
+        since: docs("2.2.0"),
+        syntax: docs("key"),
+        summary: docs("Takes a key's expiry away."),
+        run: persist,
+    },
+    Spec {
+        name: "pexpire",
+        since: docs("2.6.0"),
+        syntax: docs("key milliseconds [NX | XX | GT | LT]"),
+        summary: docs("Lets a key expire so many milliseconds from now."),
+        run: |cx, args, reply| {
+            expire_generic(cx, args, reply, "pexpire", |now, value| value.checked_add(now))
+        },
+        ..EXPIRE_ROW
+    },
+    Spec {
+        name: "pexpireat",
+        since: docs("2.6.0"),
+        syntax: docs("key unix-time-milliseconds [NX | XX | GT | LT]"),
+        summary: docs("Lets a key expire at a time in milliseconds."),
+        run: |cx, args, reply| expire_generic(cx, args, reply, "pexpireat", |_, value| Some(value)),
+        ..EXPIRE_ROW
+    },
+    Spec {
+        name: "pttl",
+        arity: Arity::Exactly(2),
+        keys: Keys::FIRST,
+        flags: READ | FAST | EDGE,
+        group: Group::Generic,
+        since: docs("2.6.0"),
+        syntax: docs("key"),
+        summary: docs("Returns how many milliseconds a key has still to live."),
+        run: |cx, args, reply| ttl_generic(cx, args, reply, |left_ms| left_ms),
+    },
+    Spec {
+        name: "ttl",
+        arity: Arity::Exactly(2),
+        keys: Keys::FIRST,
+        flags: READ | FAST | EDGE,
+        group: Group::Generic,
+        since: docs("1.0.0"),
+        syntax: docs("key"),
+        summary: docs("Returns how many seconds a key has still to live."),
+        run: |cx, args, reply| {
+            ttl_generic(cx, args, reply, |left_ms| left_ms.saturating_add(500) / 1000)
+        },
+    },
+];
+
+/// EXPIRE and its sisters, which differ in how a number becomes a deadline.
+fn expire_generic(
+    cx: &mut Cx<'_>,
+    args: &mut Args<'_>,
+    reply: &mut dyn Reply,
+    command: &'static str,
+    deadline: fn(now: Millis, value: i64) -> Option<Millis>,
+) -> Result<()> {
+    let (key, value) = (args.bytes()?, args.bytes()?);
+    let mut options = ExpireOptions::default();
+    for option in args {
+        let has = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+        if has("nx") {
+            options.if_none = true;
+        } else if has("xx") {
+            options.if_some = true;
+        } else if has("gt") {
+            options.if_later = true;
+        } else if has("lt") {
+            options.if_earlier = true;
+        } else {
+            reply.error(&[b"ERR Unsupported option ", option]);
+            return Ok(());
+        }
+    }
+    options.validate()?;
+    let value = parse_integer(value).ok_or(Error::NotAnInteger)?;
+    let deadline = deadline(cx.now, value).ok_or(Error::InvalidExpire(command))?;
+    reply.integer(cx.expire_at(key, deadline, &options)?.into());
+    Ok(())
+}
+
+fn persist(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
+    reply.integer(cx.persist(args.bytes()?)?.into());
+    Ok(())
+}
+
+fn ttl_generic(
+    cx: &mut Cx<'_>,
+    args: &mut Args<'_>,
+    reply: &mut dyn Reply,
+    unit: fn(Millis) -> i64,
+) -> Result<()> {
+    reply.integer(match cx.ttl(args.bytes()?) {
+        Ttl::Missing => -2,
+        Ttl::Forever => -1,
+        Ttl::Left(left_ms) => unit(left_ms),
+    });
+    Ok(())
+}

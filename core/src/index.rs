@@ -1,0 +1,541 @@
+//! The index: from the hash of a key to the address of its record.
+//!
+//! Linear hashing (Litwin, 1980): the table grows and shrinks by one bucket at a time, so no
+//! insertion ever pays for a rehash and memory comes and goes in pages of 16 KiB, the size of an
+//! arena segment. A bucket is 64 bytes: for each of ten records an eighth of its hash (the tag),
+//! its age for the eviction policy, one bit that says whether it has a deadline, and its address.
+//! What does not fit goes to an overflow bucket, linked from the full one.
+//!
+//! Invariants: the entries of a chain are dense (only its last bucket has room, and an overflow
+//! bucket is never empty); overflow buckets in use are numbered without gaps.
+//!
+//! Not here: keys. Callers say whether a record is the one they look for, and what its hash is.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::arena::{Addr, SEGMENT_BYTES};
+
+const BUCKET_BYTES: usize = 64;
+const BUCKETS_PER_PAGE: usize = SEGMENT_BYTES / BUCKET_BYTES;
+const BUCKET_SLOTS: usize = 10;
+/// In an overflow bucket the last address names the bucket its chain starts at.
+const OVERFLOW_SLOTS: usize = BUCKET_SLOTS - 1;
+
+/// Records for each bucket above which the table grows, and below which it shrinks.
+const LOAD_MAX: usize = 8;
+const LOAD_MIN: usize = 3;
+
+/// Set in the number of an overflow bucket.
+const OVERFLOW: u32 = 1 << 31;
+/// Low bits of `Bucket::links`: which slots have a deadline. The rest is the next bucket.
+const VOLATILE_MASK: u32 = (1 << BUCKET_SLOTS) - 1;
+const OVERFLOW_BUCKETS_MAX: usize = (1 << (32 - BUCKET_SLOTS)) - 1;
+
+#[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "wasm32"), repr(align(64)))]
+struct Bucket {
+    tags: [u8; BUCKET_SLOTS],
+    ages: [u8; BUCKET_SLOTS],
+    links: u32,
+    cells: [u32; BUCKET_SLOTS],
+}
+
+const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
+
+impl Bucket {
+    const EMPTY: Bucket = Bucket {
+        tags: [0; BUCKET_SLOTS],
+        ages: [0; BUCKET_SLOTS],
+        links: 0,
+        cells: [0; BUCKET_SLOTS],
+    };
+
+    /// The overflow bucket after this one.
+    fn next(&self) -> Option<u32> {
+        match self.links >> BUCKET_SLOTS {
+            0 => None,
+            number => Some((number - 1) | OVERFLOW),
+        }
+    }
+
+    fn set_next(&mut self, next: Option<u32>) {
+        let number = next.map_or(0, |number| (number & !OVERFLOW) + 1);
+        self.links = self.links & VOLATILE_MASK | number << BUCKET_SLOTS;
+    }
+}
+
+/// What the index holds of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) addr: Addr,
+    pub(crate) tag: u8,
+    pub(crate) age: u8,
+    pub(crate) is_volatile: bool,
+}
+
+/// Where an entry is: good until the next insertion or removal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    bucket: u32,
+    slot: u8,
+}
+
+type Page = Box<[Bucket]>;
+
+pub(crate) struct Index {
+    pages: Vec<Page>,
+    overflow_pages: Vec<Page>,
+    overflow_count: usize,
+    bucket_count: usize,
+    entry_count: usize,
+}
+
+impl Index {
+    /// A table of one bucket. `None` when the allocator refuses.
+    pub(crate) fn new() -> Option<Index> {
+        let mut index = Index {
+            pages: Vec::new(),
+            overflow_pages: Vec::new(),
+            overflow_count: 0,
+            bucket_count: 1,
+            entry_count: 0,
+        };
+        add_page(&mut index.pages)?;
+        Some(index)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entry_count
+    }
+
+    /// Bytes held from the allocator.
+    pub(crate) fn held_bytes(&self) -> usize {
+        (self.pages.len() + self.overflow_pages.len()) * SEGMENT_BYTES
+            + (self.pages.capacity() + self.overflow_pages.capacity()) * size_of::<Page>()
+    }
+
+    /// Buckets without their overflow: what a cursor or a hand goes round.
+    pub(crate) fn bucket_count(&self) -> usize {
+        self.bucket_count
+    }
+
+    /// The entry with this hash that `is_it` says yes to.
+    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(Addr) -> bool) -> Option<Place> {
+        let tag = tag_of(hash);
+        let mut number = self.bucket_of(hash);
+        loop {
+            let bucket = self.bucket(number)?;
+            let slots = slots(number);
+            for (slot, (&other, &cell)) in
+                bucket.tags.iter().zip(&bucket.cells).take(slots).enumerate()
+            {
+                if other == tag && cell != 0 && is_it(Addr(cell)) {
+                    return Some(Place { bucket: number, slot: slot as u8 });
+                }
+            }
+            number = bucket.next()?;
+        }
+    }
+
+    pub(crate) fn entry(&self, place: Place) -> Option<Entry> {
+        let bucket = self.bucket(place.bucket)?;
+        let slot = usize::from(place.slot);
+        let addr = Addr(*bucket.cells.get(slot)?);
+        if slot >= slots(place.bucket) || addr == Addr::NONE {
+            return None;
+        }
+        Some(Entry {
+            addr,
+            tag: *bucket.tags.get(slot)?,
+            age: *bucket.ages.get(slot)?,
+            is_volatile: bucket.links >> slot & 1 == 1,
+        })
+    }
+
+    pub(crate) fn set_addr(&mut self, place: Place, addr: Addr) {
+        if let Some(bucket) = self.bucket_mut(place.bucket)
+            && let Some(cell) = bucket.cells.get_mut(usize::from(place.slot))
+        {
+            *cell = addr.0;
+        }
+    }
+
+    pub(crate) fn set_age(&mut self, place: Place, age: u8) {
+        if let Some(bucket) = self.bucket_mut(place.bucket)
+            && let Some(old) = bucket.ages.get_mut(usize::from(place.slot))
+            && *old != age
+        {
+            *old = age;
+        }
+    }
+
+    pub(crate) fn set_volatile(&mut self, place: Place, is_volatile: bool) {
+        if let Some(bucket) = self.bucket_mut(place.bucket) {
+            bucket.links = bucket.links & !(1 << place.slot) | u32::from(is_volatile) << place.slot;
+        }
+    }
+
+    /// Pages to be added (`add_overflow_page`) before `count` insertions: each may hit a full
+    /// chain.
+    pub(crate) fn pages_for(&self, count: usize) -> usize {
+        count.saturating_sub(self.overflow_spare()).div_ceil(BUCKETS_PER_PAGE)
+    }
+
+    /// Adds an entry. False, and nothing done, when it would need a page that is not there.
+    pub(crate) fn insert(&mut self, hash: u64, addr: Addr, age: u8, is_volatile: bool) -> bool {
+        let entry = Entry { addr, tag: tag_of(hash), age, is_volatile };
+        let added = self.append(self.bucket_of(hash), entry);
+        self.entry_count += usize::from(added);
+        added
+    }
+
+    /// Takes an entry out. The last one of its chain takes its place.
+    pub(crate) fn remove(&mut self, place: Place) {
+        self.detach(place);
+        self.entry_count -= 1;
+    }
+
+    pub(crate) fn add_overflow_page(&mut self) -> Option<()> {
+        if self.overflow_capacity() + BUCKETS_PER_PAGE > OVERFLOW_BUCKETS_MAX {
+            return None;
+        }
+        add_page(&mut self.overflow_pages)
+    }
+
+    /// Whether the table wants one more bucket.
+    pub(crate) fn wants_growth(&self) -> bool {
+        self.entry_count > self.bucket_count * LOAD_MAX
+    }
+
+    /// Pages that bucket needs.
+    pub(crate) fn growth_pages(&self) -> usize {
+        let bucket = self.bucket_count == self.pages.len() * BUCKETS_PER_PAGE;
+        usize::from(bucket) + usize::from(self.split_needs_overflow())
+    }
+
+    /// While both chains exist, the new one may need the overflow buckets that the old one has.
+    fn split_needs_overflow(&self) -> bool {
+        let (_, old) = self.masks();
+        self.overflow_spare() + 1 < self.chain_length(old as u32)
+    }
+
+    /// Splits the next bucket in turn. `None`, and nothing done, when a page was refused.
+    pub(crate) fn grow(&mut self, hash_of: impl Fn(Addr) -> u64) -> Option<()> {
+        let (_, old) = self.masks();
+        let (old, new) = (old as u32, self.bucket_count as u32);
+        if self.split_needs_overflow() {
+            self.add_overflow_page()?;
+        }
+        if self.bucket_count == self.pages.len() * BUCKETS_PER_PAGE {
+            add_page(&mut self.pages)?;
+        }
+        self.bucket_count += 1;
+        let mut position = 0;
+        while let Some((place, entry)) = self.nth(old, position) {
+            if self.bucket_of(hash_of(entry.addr)) == new {
+                self.append(new, entry);
+                self.detach(place);
+            } else {
+                position += 1;
+            }
+        }
+        Some(())
+    }
+
+    /// Whether the table wants one bucket less.
+    pub(crate) fn wants_shrinking(&self) -> bool {
+        self.bucket_count > 1 && self.entry_count < self.bucket_count * LOAD_MIN
+    }
+
+    /// Merges the last bucket into the one it was split from, and gives back an empty page.
+    pub(crate) fn shrink(&mut self) {
+        if self.bucket_count < 2 {
+            return;
+        }
+        let last = (self.bucket_count - 1) as u32;
+        let (_, split) = masks(self.bucket_count - 1);
+        let target = split as u32;
+        let entries = self.chain_entries(last) + self.chain_entries(target);
+        if entries > BUCKET_SLOTS && self.overflow_spare() < self.chain_length(last) {
+            return;
+        }
+        while let Some((place, entry)) = self.nth(last, 0) {
+            self.append(target, entry);
+            self.detach(place);
+        }
+        self.bucket_count -= 1;
+        if self.bucket_count + BUCKETS_PER_PAGE <= self.pages.len() * BUCKETS_PER_PAGE {
+            self.pages.pop();
+        }
+        self.drop_spare_overflow();
+    }
+
+    /// The entry at a position in the chain of a bucket. Positions have no gaps; removing an
+    /// entry moves the last one to its position.
+    pub(crate) fn nth(&self, bucket: u32, position: usize) -> Option<(Place, Entry)> {
+        let mut place = Place { bucket, slot: 0 };
+        let mut position = position;
+        while position >= slots(place.bucket) {
+            position -= slots(place.bucket);
+            place.bucket = self.bucket(place.bucket)?.next()?;
+        }
+        place.slot = position as u8;
+        self.entry(place).map(|entry| (place, entry))
+    }
+
+    /// The bucket a scan cursor stands for, and the cursor after it; zero ends the scan.
+    ///
+    /// The cursor counts up in reversed bits (Pieter Noordhuis's algorithm in Redis's `dict.c`),
+    /// so that the buckets still to come are the same after any number of splits and merges.
+    pub(crate) fn scan_step(&self, cursor: u64) -> (u32, u64) {
+        let (low, split) = self.masks();
+        let is_split = (cursor as usize & low) < split;
+        let mask = if is_split { low << 1 | 1 } else { low } as u64;
+        let next = (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits();
+        ((cursor & mask) as u32, next)
+    }
+
+    /// Drops every entry, and all pages but the first.
+    pub(crate) fn clear(&mut self) {
+        self.pages.truncate(1);
+        if let Some(page) = self.pages.first_mut() {
+            page.fill(Bucket::EMPTY);
+        }
+        self.overflow_pages.clear();
+        self.overflow_count = 0;
+        self.bucket_count = 1;
+        self.entry_count = 0;
+    }
+
+    /// Checks the invariants of the file header; the message names the broken one.
+    pub(crate) fn validate(&self, hash_of: impl Fn(Addr) -> u64) -> Result<(), &'static str> {
+        let mut entries = 0;
+        let mut overflow = 0;
+        for bucket in 0..self.bucket_count {
+            let mut number = bucket as u32;
+            loop {
+                let used = self.used(number);
+                let next = self.bucket(number).and_then(Bucket::next);
+                if used < slots(number) && next.is_some() || number >= OVERFLOW && used == 0 {
+                    return Err("index: a chain is not dense");
+                }
+                for slot in 0..used {
+                    let place = Place { bucket: number, slot: slot as u8 };
+                    let entry = self.entry(place).ok_or("index: a gap in a bucket")?;
+                    let hash = hash_of(entry.addr);
+                    if self.bucket_of(hash) != bucket as u32 || tag_of(hash) != entry.tag {
+                        return Err("index: an entry is in the wrong bucket");
+                    }
+                }
+                entries += used;
+                match next {
+                    Some(next) => number = next,
+                    None => break,
+                }
+                overflow += 1;
+                if self.chain_start(number) != Some(bucket as u32) {
+                    return Err("index: an overflow bucket names the wrong start");
+                }
+            }
+        }
+        if entries != self.entry_count || overflow != self.overflow_count {
+            return Err("index: the counts are off");
+        }
+        Ok(())
+    }
+
+    /// The mask for buckets not yet split in this round, and how many are split already.
+    fn masks(&self) -> (usize, usize) {
+        masks(self.bucket_count)
+    }
+
+    fn bucket_of(&self, hash: u64) -> u32 {
+        let (low, split) = self.masks();
+        let coarse = hash as usize & low;
+        (if coarse < split { hash as usize & (low << 1 | 1) } else { coarse }) as u32
+    }
+
+    fn bucket(&self, number: u32) -> Option<&Bucket> {
+        let pages = if number >= OVERFLOW { &self.overflow_pages } else { &self.pages };
+        let number = (number & !OVERFLOW) as usize;
+        pages.get(number / BUCKETS_PER_PAGE)?.get(number % BUCKETS_PER_PAGE)
+    }
+
+    fn bucket_mut(&mut self, number: u32) -> Option<&mut Bucket> {
+        let pages = if number >= OVERFLOW { &mut self.overflow_pages } else { &mut self.pages };
+        let number = (number & !OVERFLOW) as usize;
+        pages.get_mut(number / BUCKETS_PER_PAGE)?.get_mut(number % BUCKETS_PER_PAGE)
+    }
+
+    fn used(&self, number: u32) -> usize {
+        let Some(bucket) = self.bucket(number) else {
+            return 0;
+        };
+        bucket.cells.iter().take(slots(number)).take_while(|&&cell| cell != 0).count()
+    }
+
+    /// The last bucket of a chain and how many of its slots are in use.
+    fn chain_end(&self, start: u32) -> Option<(u32, usize)> {
+        let mut number = start;
+        while let Some(next) = self.bucket(number)?.next() {
+            number = next;
+        }
+        Some((number, self.used(number)))
+    }
+
+    fn chain_length(&self, start: u32) -> usize {
+        let mut length = 1;
+        let mut number = start;
+        while let Some(next) = self.bucket(number).and_then(Bucket::next) {
+            number = next;
+            length += 1;
+        }
+        length
+    }
+
+    /// The primary bucket at which the chain of an overflow bucket starts.
+    fn chain_start(&self, number: u32) -> Option<u32> {
+        self.bucket(number)?.cells.last().copied()
+    }
+
+    fn chain_entries(&self, start: u32) -> usize {
+        let mut entries = 0;
+        while self.nth(start, entries).is_some() {
+            entries += 1;
+        }
+        entries
+    }
+
+    fn append(&mut self, start: u32, entry: Entry) -> bool {
+        let Some((mut last, mut used)) = self.chain_end(start) else {
+            return false;
+        };
+        if used == slots(last) {
+            if self.overflow_spare() == 0 {
+                return false;
+            }
+            let new = self.overflow_count as u32 | OVERFLOW;
+            self.overflow_count += 1;
+            if let Some(bucket) = self.bucket_mut(new) {
+                *bucket = Bucket::EMPTY;
+                if let Some(cell) = bucket.cells.last_mut() {
+                    *cell = start;
+                }
+            }
+            if let Some(bucket) = self.bucket_mut(last) {
+                bucket.set_next(Some(new));
+            }
+            (last, used) = (new, 0);
+        }
+        self.put(Place { bucket: last, slot: used as u8 }, Some(entry));
+        true
+    }
+
+    /// Fills or clears a slot.
+    fn put(&mut self, place: Place, entry: Option<Entry>) {
+        let slot = usize::from(place.slot);
+        if let Some(bucket) = self.bucket_mut(place.bucket)
+            && let (Some(cell), Some(tag), Some(age)) =
+                (bucket.cells.get_mut(slot), bucket.tags.get_mut(slot), bucket.ages.get_mut(slot))
+        {
+            *cell = entry.map_or(0, |entry| entry.addr.0);
+            *tag = entry.map_or(0, |entry| entry.tag);
+            *age = entry.map_or(0, |entry| entry.age);
+            self.set_volatile(place, entry.is_some_and(|entry| entry.is_volatile));
+        }
+    }
+
+    /// Empties a slot, filling it from the end of the chain, without counting.
+    fn detach(&mut self, place: Place) {
+        let start = if place.bucket >= OVERFLOW {
+            self.chain_start(place.bucket)
+        } else {
+            Some(place.bucket)
+        };
+        let Some((last, used)) = start.and_then(|start| self.chain_end(start)) else {
+            return;
+        };
+        let Some(slot) = used.checked_sub(1) else {
+            return;
+        };
+        let end = Place { bucket: last, slot: slot as u8 };
+        let moved = self.entry(end);
+        if end != place {
+            self.put(place, moved);
+        }
+        self.put(end, None);
+        if slot == 0 && last >= OVERFLOW {
+            self.remove_overflow(last);
+        }
+    }
+
+    /// Unlinks an empty overflow bucket, the last of its chain; the highest one gets its number.
+    fn remove_overflow(&mut self, number: u32) {
+        self.redirect(number, None);
+        self.overflow_count -= 1;
+        let highest = self.overflow_count as u32 | OVERFLOW;
+        if highest != number {
+            self.redirect(highest, Some(number));
+            if let Some(bucket) = self.bucket(highest).copied()
+                && let Some(target) = self.bucket_mut(number)
+            {
+                *target = bucket;
+            }
+        }
+        self.drop_spare_overflow();
+    }
+
+    /// Makes the bucket that links to `number` link to `to` instead.
+    fn redirect(&mut self, number: u32, to: Option<u32>) {
+        let Some(mut at) = self.chain_start(number) else {
+            return;
+        };
+        while let Some(next) = self.bucket(at).and_then(Bucket::next) {
+            if next == number {
+                if let Some(bucket) = self.bucket_mut(at) {
+                    bucket.set_next(to);
+                }
+                return;
+            }
+            at = next;
+        }
+    }
+
+    fn overflow_capacity(&self) -> usize {
+        self.overflow_pages.len() * BUCKETS_PER_PAGE
+    }
+
+    fn overflow_spare(&self) -> usize {
+        self.overflow_capacity() - self.overflow_count
+    }
+
+    /// Gives overflow pages back, but for one to spare, so that the border is no place to thrash.
+    pub(crate) fn drop_spare_overflow(&mut self) {
+        while self.overflow_count + 2 * BUCKETS_PER_PAGE <= self.overflow_capacity() {
+            self.overflow_pages.pop();
+        }
+    }
+}
+
+fn slots(bucket: u32) -> usize {
+    if bucket >= OVERFLOW { OVERFLOW_SLOTS } else { BUCKET_SLOTS }
+}
+
+fn tag_of(hash: u64) -> u8 {
+    (hash >> 56) as u8
+}
+
+fn masks(bucket_count: usize) -> (usize, usize) {
+    let round = 1 << bucket_count.ilog2();
+    (round - 1, bucket_count - round)
+}
+
+fn add_page(pages: &mut Vec<Page>) -> Option<()> {
+    pages.try_reserve(1).ok()?;
+    let mut page = Vec::new();
+    page.try_reserve_exact(BUCKETS_PER_PAGE).ok()?;
+    page.resize(BUCKETS_PER_PAGE, Bucket::EMPTY);
+    pages.push(page.into_boxed_slice());
+    Some(())
+}

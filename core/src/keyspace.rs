@@ -1,0 +1,335 @@
+//! The keyspace: the one face of the engine, and the only place where keys come and go.
+//!
+//! [`Keyspace`] owns the memory; [`Cx`] is the keyspace at one moment: what time it is, and where
+//! effects go. All operations on keys are methods of `Cx`, cut by family into their own files.
+//!
+//! Invariants (`validate` checks them): every live cell of the arena is either a record that the
+//! index finds by its key, or a page in the directory of exactly one such record; an entry of the
+//! index is volatile if and only if its record has a deadline.
+//!
+//! Not here: clocks, threads, I/O, and any text of a protocol.
+
+use siphasher::sip::SipHasher13;
+
+use crate::arena::{Addr, Arena, SEGMENT_BYTES};
+use crate::effects::Effects;
+use crate::error::{Error, Result};
+use crate::index::{Index, Place};
+use crate::options::{Options, Policy};
+use crate::random::Random;
+use crate::record::{Head, PageHead};
+use crate::stats::Stats;
+use crate::value::Value;
+
+/// A point in time, or a span of it, in milliseconds. Points count from the Unix epoch.
+pub type Millis = i64;
+
+/// A cache of keys and their values under a memory budget.
+///
+/// ```
+/// use ferrite_engine::{Keyspace, Options};
+///
+/// let mut keys = Keyspace::new(&Options::default())?;
+/// let now = 1_700_000_000_000;
+/// keys.at(now).set(b"greeting", b"hello", &Default::default())?;
+/// let value = keys.at(now).get(b"greeting")?;
+/// assert_eq!(value.and_then(|value| value.as_slice()), Some(&b"hello"[..]));
+/// # Ok::<(), ferrite_engine::Error>(())
+/// ```
+pub struct Keyspace {
+    pub(crate) arena: Arena,
+    pub(crate) index: Index,
+    pub(crate) policy: Policy,
+    pub(crate) random: Random,
+    pub(crate) counters: Stats,
+    /// Moves on as keys are inserted; the age of an entry is its value at the last use.
+    pub(crate) clock: u8,
+    pub(crate) inserted_since_tick: usize,
+    /// Buckets at which the next eviction and the next active expiry start.
+    pub(crate) eviction_hand: u32,
+    pub(crate) expiry_hand: u32,
+    /// A record that must outlive the search for room; compaction keeps the address current.
+    pub(crate) pinned: Addr,
+    pub(crate) hasher: SipHasher13,
+    max_memory_bytes: usize,
+    host_bytes: usize,
+}
+
+/// A keyspace at one moment: the face of every operation on keys.
+pub struct Cx<'a> {
+    pub(crate) keys: &'a mut Keyspace,
+    pub(crate) now: Millis,
+    pub(crate) effects: Option<&'a mut dyn Effects>,
+}
+
+/// A key that is there.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) place: Place,
+    pub(crate) addr: Addr,
+    pub(crate) head: Head,
+}
+
+impl Keyspace {
+    /// An empty keyspace.
+    ///
+    /// # Errors
+    /// [`Error::MemoryOutOfRange`] for a budget the engine cannot work in, [`Error::OutOfMemory`]
+    /// when the allocator refuses even the empty tables.
+    pub fn new(options: &Options) -> Result<Keyspace> {
+        options.validate()?;
+        let max_memory_bytes =
+            usize::try_from(options.max_memory_bytes).map_err(|_| Error::MemoryOutOfRange)?;
+        let host_bytes = options.host_bytes as usize;
+        let mut random = Random::new(options.seed);
+        let hasher = SipHasher13::new_with_keys(random.next(), random.next());
+        Ok(Keyspace {
+            arena: Arena::new(max_memory_bytes / SEGMENT_BYTES).ok_or(Error::OutOfMemory)?,
+            index: Index::new().ok_or(Error::OutOfMemory)?,
+            policy: options.policy,
+            random,
+            counters: Stats::default(),
+            clock: 0,
+            inserted_since_tick: 0,
+            eviction_hand: 0,
+            expiry_hand: 0,
+            pinned: Addr::NONE,
+            hasher,
+            max_memory_bytes,
+            host_bytes,
+        })
+    }
+
+    /// The keyspace at the time `now`, with nobody listening to effects.
+    pub fn at(&mut self, now: Millis) -> Cx<'_> {
+        Cx { keys: self, now, effects: None }
+    }
+
+    /// Keys, those included that expired and were not yet noticed.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Figures of this moment.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            used_memory: self.used_bytes() as u64,
+            used_memory_dataset: self.arena.live_bytes() as u64,
+            maxmemory: self.max_memory_bytes as u64,
+            keys: self.len() as u64,
+            ..self.counters
+        }
+    }
+
+    /// Checks every invariant of the engine; the message names the broken one. For tests: it
+    /// looks at every byte.
+    pub fn validate(&self) -> Result<(), &'static str> {
+        self.arena.validate()?;
+        self.index.validate(|addr| self.hash_of(addr))?;
+        if self.used_bytes() > self.max_memory_bytes {
+            return Err("keyspace: more memory is held than the budget");
+        }
+        let (mut cell_bytes, mut expires) = (0, 0);
+        for bucket in 0..self.index.bucket_count() as u32 {
+            let entries = (0..).map_while(|position| self.index.nth(bucket, position));
+            for (_, entry) in entries {
+                let head = self.head(entry.addr).ok_or("keyspace: an entry without a record")?;
+                if entry.is_volatile != head.deadline.is_some() {
+                    return Err("keyspace: the index and a record disagree on a deadline");
+                }
+                expires += u64::from(entry.is_volatile);
+                cell_bytes += self.validate_record(entry.addr, &head)?;
+            }
+        }
+        if cell_bytes != self.arena.live_bytes() {
+            return Err("keyspace: a cell belongs to nobody");
+        }
+        if expires != self.counters.expires {
+            return Err("keyspace: the count of deadlines is off");
+        }
+        Ok(())
+    }
+
+    fn validate_record(&self, addr: Addr, head: &Head) -> Result<usize, &'static str> {
+        let cell = self.arena.cell(addr);
+        if head.record_bytes() > cell.len() {
+            return Err("keyspace: a record is longer than its cell");
+        }
+        let mut cell_bytes = cell.len();
+        let mut is_ascii = true;
+        for position in 0..head.pages() {
+            let page = self.arena.cell(Head::page_addr(head.stored(cell), position));
+            let owner_hash = self.hash(head.key(cell));
+            if PageHead::read(page) != Some(PageHead { position, owner_hash }) {
+                return Err("keyspace: a directory names a page that is not its own");
+            }
+            cell_bytes += page.len();
+        }
+        for part in Value::stored(&self.arena, head, cell).parts() {
+            is_ascii &= part.is_ascii();
+        }
+        if is_ascii != head.is_ascii {
+            return Err("keyspace: a value's ASCII flag is off");
+        }
+        Ok(cell_bytes)
+    }
+
+    /// Bytes held for everything.
+    pub(crate) fn used_bytes(&self) -> usize {
+        size_of::<Keyspace>() + self.host_bytes + self.arena.held_bytes() + self.index.held_bytes()
+    }
+
+    /// Segments or pages that the budget still allows to take from the allocator.
+    pub(crate) fn segments_left(&self) -> usize {
+        self.max_memory_bytes.saturating_sub(self.used_bytes()) / SEGMENT_BYTES
+    }
+
+    /// Whether `segments` would fit the budget if every key were gone.
+    pub(crate) fn could_ever_hold(&self, segments: usize) -> bool {
+        let fixed = size_of::<Keyspace>() + self.host_bytes + self.index.held_bytes();
+        fixed + self.arena.table_bytes() + segments * SEGMENT_BYTES <= self.max_memory_bytes
+    }
+
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash(key)
+    }
+
+    pub(crate) fn head(&self, addr: Addr) -> Option<Head> {
+        Head::read(self.arena.cell(addr))
+    }
+
+    pub(crate) fn hash_of(&self, addr: Addr) -> u64 {
+        hash_record(&self.hasher, self.arena.cell(addr))
+    }
+
+    /// Where the index has a key, expired or not.
+    pub(crate) fn locate(&self, key: &[u8], hash: u64) -> Option<Found> {
+        let place = self.index.find(hash, |addr| {
+            let cell = self.arena.cell(addr);
+            Head::read(cell).is_some_and(|head| head.key(cell) == key)
+        })?;
+        self.found(place)
+    }
+
+    pub(crate) fn found(&self, place: Place) -> Option<Found> {
+        let addr = self.index.entry(place)?.addr;
+        Some(Found { place, addr, head: self.head(addr)? })
+    }
+
+    /// The value of a key that is there.
+    pub(crate) fn value(&self, found: &Found) -> Value<'_> {
+        Value::stored(&self.arena, &found.head, self.arena.cell(found.addr))
+    }
+
+    /// Enters a new record into the index. Room for it was made before.
+    pub(crate) fn enter(&mut self, hash: u64, addr: Addr, is_volatile: bool) {
+        let age = self.first_age();
+        self.index.insert(hash, addr, age, is_volatile);
+        self.counters.expires += u64::from(is_volatile);
+        self.note_insertion();
+    }
+
+    /// Takes a key out, record and pages. Places that were found before are no longer good.
+    pub(crate) fn drop_found(&mut self, found: &Found) {
+        self.index.remove(found.place);
+        self.counters.expires -= u64::from(found.head.deadline.is_some());
+        self.free_pages(found, 0);
+        self.arena.free(found.addr);
+    }
+
+    /// Frees the pages of a value from position `from` on.
+    pub(crate) fn free_pages(&mut self, found: &Found, from: usize) {
+        for position in from..found.head.pages() {
+            let directory = found.head.stored(self.arena.cell(found.addr));
+            let page = Head::page_addr(directory, position);
+            self.arena.free(page);
+        }
+    }
+
+    /// Drops every key.
+    pub(crate) fn clear(&mut self) {
+        self.arena.clear();
+        self.index.clear();
+        self.counters.expires = 0;
+        self.eviction_hand = 0;
+        self.expiry_hand = 0;
+    }
+
+    /// Gives the index back what fewer keys no longer need: a bounded step after each removal.
+    pub(crate) fn settle(&mut self) {
+        if self.index.wants_shrinking() {
+            self.index.shrink();
+        }
+    }
+}
+
+/// The hash of the key of the record in `cell`.
+pub(crate) fn hash_record(hasher: &SipHasher13, cell: &[u8]) -> u64 {
+    Head::read(cell).map_or(0, |head| hasher.hash(head.key(cell)))
+}
+
+impl<'a> Cx<'a> {
+    /// The same moment, with `effects` listening.
+    pub fn with_effects(self, effects: &'a mut dyn Effects) -> Cx<'a> {
+        Cx { effects: Some(effects), ..self }
+    }
+
+    /// The time all operations go by.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The keyspace.
+    pub fn keyspace(&self) -> &Keyspace {
+        self.keys
+    }
+
+    /// Tells the effects sink, if there is one.
+    pub(crate) fn emit(&mut self, arguments: &[Value<'_>]) {
+        if let Some(effects) = self.effects.as_deref_mut() {
+            effects.effect(arguments);
+        }
+    }
+
+    /// Finds a key that has not expired. One that has is dropped.
+    pub(crate) fn lookup(&mut self, key: &[u8], hash: u64) -> Option<Found> {
+        let found = self.keys.locate(key, hash)?;
+        if self.is_past(found.head.deadline) {
+            self.expire(&found);
+            self.keys.settle();
+            return None;
+        }
+        Some(found)
+    }
+
+    /// Finds a key to look at it: counts a hit or a miss.
+    pub(crate) fn lookup_look(&mut self, key: &[u8]) -> Option<Found> {
+        let found = self.lookup(key, self.keys.hash(key));
+        match found {
+            Some(_) => self.keys.counters.keyspace_hits += 1,
+            None => self.keys.counters.keyspace_misses += 1,
+        }
+        found
+    }
+
+    /// Finds a key to read it: that also counts as a use.
+    pub(crate) fn lookup_read(&mut self, key: &[u8]) -> Option<Found> {
+        let found = self.lookup_look(key)?;
+        self.keys.note_use(found.place);
+        Some(found)
+    }
+
+    /// Drops a key and says so.
+    pub(crate) fn remove(&mut self, found: &Found) {
+        if let Some(effects) = self.effects.as_deref_mut() {
+            let key = found.head.key(self.keys.arena.cell(found.addr));
+            effects.effect(&["DEL".into(), key.into()]);
+        }
+        self.keys.drop_found(found);
+    }
+}

@@ -1,0 +1,20 @@
+//! Every limit of the engine, in one place.
+//!
+//! Not here: what follows from a limit. The file that owns the structure checks it.
+
+/// Longest key, in bytes. A key and the directory of the largest value share one cell.
+pub const KEY_BYTES_MAX: usize = 8_000;
+
+/// Longest string value, in bytes (8 MiB).
+pub const VALUE_BYTES_MAX: usize = 8 << 20;
+
+/// Smallest budget the engine can work in, in bytes (1 MiB): below it, one segment for each size
+/// of value in use would already be most of the memory.
+pub const MEMORY_BYTES_MIN: u64 = 1 << 20;
+
+/// Largest budget one keyspace can address, in bytes (16 GiB): cell addresses count units of
+/// four bytes in 32 bits.
+pub const MEMORY_BYTES_MAX: u64 = 16 << 30;
+
+/// Keys that the eviction loop compares before it drops the worst of them.
+pub const EVICTION_SAMPLE_KEYS: usize = 16;

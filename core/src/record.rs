@@ -1,0 +1,245 @@
+//! The bytes of a cell: the head of a record, and pages of large values.
+//!
+//! A record is `flags | key length | value length | deadline? | key | value`. Lengths take one
+//! byte each when both fit, else two; a paged value's length takes four, and in place of the
+//! value stands its directory, the addresses of its pages. A page is `flags | position | hash of
+//! the owner's key | bytes`: with its owner's hash at hand it can be moved without asking anyone.
+//!
+//! Not here: where cells are (arena.rs) and what the bytes of a value mean.
+
+use crate::arena::{Addr, PAGE_BYTES};
+use crate::keyspace::Millis;
+use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+
+/// What a cell holds: the low bits of its first byte. Zero is the arena's mark of a hole.
+const KIND_MASK: u8 = 0b0000_0111;
+const STRING: u8 = 1;
+const PAGE: u8 = 7;
+
+const WIDE: u8 = 1 << 3;
+const VOLATILE: u8 = 1 << 4;
+const ASCII: u8 = 1 << 5;
+const PAGED: u8 = 1 << 6;
+
+const DEADLINE_BYTES: usize = 8;
+const ADDR_BYTES: usize = 4;
+const PAGE_HEAD_BYTES: usize = 12;
+
+/// Bytes of a value that one page holds.
+pub(crate) const PAGE_VALUE_BYTES: usize = PAGE_BYTES - PAGE_HEAD_BYTES;
+
+/// The largest record must fit one cell, and a page's position its three bytes.
+const _: () = {
+    let pages = VALUE_BYTES_MAX.div_ceil(PAGE_VALUE_BYTES);
+    let head = 1 + 2 + 4 + DEADLINE_BYTES;
+    assert!(head + KEY_BYTES_MAX + pages * ADDR_BYTES <= crate::arena::SEGMENT_BYTES);
+    assert!(pages < 1 << 24);
+};
+
+/// The head of a record: everything but the key and the value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Head {
+    pub(crate) key_len: usize,
+    pub(crate) value_len: usize,
+    pub(crate) deadline: Option<Millis>,
+    /// No byte of the value is above 127.
+    pub(crate) is_ascii: bool,
+}
+
+impl Head {
+    /// The name of the value's type, as TYPE says it.
+    pub(crate) fn type_name(&self) -> &'static str {
+        "string"
+    }
+
+    /// Whether the value is too long to stand in the record. It depends on the lengths alone (the
+    /// deadline always counts), so that a new deadline never moves the value.
+    pub(crate) fn is_paged(&self) -> bool {
+        let record = 1 + 4 + DEADLINE_BYTES + self.key_len + self.value_len;
+        record > PAGE_BYTES && self.value_len > PAGE_VALUE_BYTES / 4
+    }
+
+    /// Bytes of the record's own cell.
+    pub(crate) fn record_bytes(&self) -> usize {
+        let stored = if self.is_paged() { self.pages() * ADDR_BYTES } else { self.value_len };
+        self.value_start() + stored
+    }
+
+    /// Pages of the value: none if it stands in the record.
+    pub(crate) fn pages(&self) -> usize {
+        if self.is_paged() { self.value_len.div_ceil(PAGE_VALUE_BYTES) } else { 0 }
+    }
+
+    /// Bytes of the value on its page at `position`.
+    pub(crate) fn page_len(&self, position: usize) -> usize {
+        self.value_len.saturating_sub(position * PAGE_VALUE_BYTES).min(PAGE_VALUE_BYTES)
+    }
+
+    fn is_wide(&self) -> bool {
+        self.key_len > u8::MAX.into() || self.value_len > u8::MAX.into()
+    }
+
+    fn length_bytes(&self) -> usize {
+        if self.is_paged() {
+            6
+        } else if self.is_wide() {
+            4
+        } else {
+            2
+        }
+    }
+
+    fn deadline_bytes(&self) -> usize {
+        if self.deadline.is_some() { DEADLINE_BYTES } else { 0 }
+    }
+
+    fn key_start(&self) -> usize {
+        1 + self.length_bytes() + self.deadline_bytes()
+    }
+
+    pub(crate) fn value_start(&self) -> usize {
+        self.key_start() + self.key_len
+    }
+
+    /// Reads the head of a record. `None` for a page, a hole, or bytes that are no record.
+    pub(crate) fn read(cell: &[u8]) -> Option<Head> {
+        let (&flags, rest) = cell.split_first()?;
+        if flags & KIND_MASK != STRING {
+            return None;
+        }
+        let (key_len, value_len, rest) = if flags & PAGED != 0 {
+            let (key_len, rest) = rest.split_first_chunk()?;
+            let (value_len, rest) = rest.split_first_chunk()?;
+            let value_len = u32::from_le_bytes(*value_len) as usize;
+            (u16::from_le_bytes(*key_len).into(), value_len, rest)
+        } else if flags & WIDE != 0 {
+            let (key_len, rest) = rest.split_first_chunk()?;
+            let (value_len, rest) = rest.split_first_chunk()?;
+            (u16::from_le_bytes(*key_len).into(), u16::from_le_bytes(*value_len).into(), rest)
+        } else {
+            let (&[key_len, value_len], rest) = rest.split_first_chunk()?;
+            (key_len.into(), value_len.into(), rest)
+        };
+        let deadline = if flags & VOLATILE != 0 {
+            Some(Millis::from_le_bytes(*rest.first_chunk()?))
+        } else {
+            None
+        };
+        Some(Head { key_len, value_len, deadline, is_ascii: flags & ASCII != 0 })
+    }
+
+    /// Writes the head of a record, up to its key.
+    pub(crate) fn write(&self, cell: &mut [u8]) {
+        let mut flags = STRING;
+        let mut bytes = [0; 1 + 6 + DEADLINE_BYTES];
+        let mut length = 1;
+        let mut put = |part: &[u8]| {
+            if let Some(target) = bytes.get_mut(length..length + part.len()) {
+                target.copy_from_slice(part);
+                length += part.len();
+            }
+        };
+        if self.is_paged() {
+            flags |= PAGED;
+            put(&(self.key_len as u16).to_le_bytes());
+            put(&(self.value_len as u32).to_le_bytes());
+        } else if self.is_wide() {
+            flags |= WIDE;
+            put(&(self.key_len as u16).to_le_bytes());
+            put(&(self.value_len as u16).to_le_bytes());
+        } else {
+            put(&[self.key_len as u8, self.value_len as u8]);
+        }
+        if let Some(deadline) = self.deadline {
+            flags |= VOLATILE;
+            put(&deadline.to_le_bytes());
+        }
+        if self.is_ascii {
+            flags |= ASCII;
+        }
+        bytes[0] = flags;
+        if let (Some(target), Some(bytes)) = (cell.get_mut(..length), bytes.get(..length)) {
+            target.copy_from_slice(bytes);
+        }
+    }
+
+    /// The key of a record with this head.
+    pub(crate) fn key<'a>(&self, cell: &'a [u8]) -> &'a [u8] {
+        cell.get(self.key_start()..self.value_start()).unwrap_or_default()
+    }
+
+    /// What stands after the key: the value, or the directory of its pages.
+    pub(crate) fn stored<'a>(&self, cell: &'a [u8]) -> &'a [u8] {
+        cell.get(self.value_start()..self.record_bytes()).unwrap_or_default()
+    }
+
+    /// The same, to be written.
+    pub(crate) fn stored_mut<'a>(&self, cell: &'a mut [u8]) -> &'a mut [u8] {
+        cell.get_mut(self.value_start()..self.record_bytes()).unwrap_or_default()
+    }
+
+    /// Writes the key of a record with this head.
+    pub(crate) fn write_key(&self, cell: &mut [u8], key: &[u8]) {
+        if let Some(target) = cell.get_mut(self.key_start()..self.value_start()) {
+            target.copy_from_slice(key);
+        }
+    }
+
+    /// The address of a page, from a directory.
+    pub(crate) fn page_addr(directory: &[u8], position: usize) -> Addr {
+        let bytes = directory.get(position * ADDR_BYTES..).and_then(<[u8]>::first_chunk);
+        bytes.map_or(Addr::NONE, |bytes| Addr(u32::from_le_bytes(*bytes)))
+    }
+
+    /// Notes the address of a page in a directory.
+    pub(crate) fn set_page_addr(directory: &mut [u8], position: usize, addr: Addr) {
+        let start = position * ADDR_BYTES;
+        if let Some(target) = directory.get_mut(start..start + ADDR_BYTES) {
+            target.copy_from_slice(&addr.0.to_le_bytes());
+        }
+    }
+}
+
+/// The head of a page of a large value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PageHead {
+    pub(crate) position: usize,
+    pub(crate) owner_hash: u64,
+}
+
+impl PageHead {
+    /// Bytes of the cell for a page with `value_bytes` of its value.
+    pub(crate) fn cell_bytes(value_bytes: usize) -> usize {
+        PAGE_HEAD_BYTES + value_bytes
+    }
+
+    /// Reads the head of a page. `None` for anything else.
+    pub(crate) fn read(cell: &[u8]) -> Option<PageHead> {
+        let (&[flags, a, b, c], rest) = cell.split_first_chunk()?;
+        if flags & KIND_MASK != PAGE {
+            return None;
+        }
+        let position = u32::from_le_bytes([a, b, c, 0]) as usize;
+        Some(PageHead { position, owner_hash: u64::from_le_bytes(*rest.first_chunk()?) })
+    }
+
+    pub(crate) fn write(self, cell: &mut [u8]) {
+        let [a, b, c, _] = (self.position as u32).to_le_bytes();
+        if let Some(target) = cell.first_chunk_mut() {
+            *target = [PAGE, a, b, c];
+        }
+        if let Some(target) = cell.get_mut(4..PAGE_HEAD_BYTES) {
+            target.copy_from_slice(&self.owner_hash.to_le_bytes());
+        }
+    }
+
+    /// The bytes of a value that a page holds.
+    pub(crate) fn value(cell: &[u8], len: usize) -> &[u8] {
+        cell.get(PAGE_HEAD_BYTES..PAGE_HEAD_BYTES + len).unwrap_or_default()
+    }
+
+    /// The same, to be written.
+    pub(crate) fn value_mut(cell: &mut [u8], len: usize) -> &mut [u8] {
+        cell.get_mut(PAGE_HEAD_BYTES..PAGE_HEAD_BYTES + len).unwrap_or_default()
+    }
+}

@@ -1,0 +1,133 @@
+//! Room: the memory budget, kept before each allocation.
+//!
+//! An operation says which cells and index pages it is going to need. If the holes of their
+//! classes and what the budget has left are enough, it goes ahead, and nothing can fail or move
+//! under it. Else a segment is emptied into the holes of its class, or, when there are too few
+//! holes for that, a key is evicted; and so on until there is room.
+//!
+//! Not here: who is evicted (evict.rs), and how a segment is chosen (arena.rs).
+
+use crate::arena::{Addr, Arena, Class};
+use crate::error::{Error, Result};
+use crate::keyspace::{Cx, Keyspace, hash_record};
+use crate::record::{Head, PageHead};
+
+impl Cx<'_> {
+    /// Makes sure that all of `cells` and `index_pages` can be had within the budget.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when they could not even be had in an empty cache (nothing is
+    /// evicted then), or the policy lets nothing more go.
+    pub(crate) fn make_room(&mut self, cells: &[(Class, usize)], index_pages: usize) -> Result<()> {
+        let mut is_checked = false;
+        loop {
+            let missing = self.keys.arena.segments_missing(cells) + index_pages;
+            if missing == 0 || missing <= self.keys.segments_left() {
+                return Ok(());
+            }
+            if !is_checked {
+                is_checked = true;
+                if !self.keys.could_ever_hold(Arena::segments_for(cells) + index_pages) {
+                    return Err(Error::OutOfMemory);
+                }
+            }
+            if !self.keys.compact() && !self.evict() {
+                return Err(Error::OutOfMemory);
+            }
+        }
+    }
+
+    /// The same, for up to `count` new keys: their index entries may need pages as well.
+    pub(crate) fn make_room_for_keys(
+        &mut self,
+        cells: &[(Class, usize)],
+        count: usize,
+    ) -> Result<()> {
+        self.make_room(cells, self.keys.index.pages_for(count))?;
+        for _ in 0..self.keys.index.pages_for(count) {
+            self.keys.index.add_overflow_page().ok_or(Error::OutOfMemory)?;
+        }
+        Ok(())
+    }
+
+    /// Does something while the record at `addr` cannot be evicted.
+    pub(crate) fn pinning<T>(&mut self, addr: Addr, action: impl FnOnce(&mut Self) -> T) -> T {
+        self.keys.pinned = addr;
+        let result = action(self);
+        self.keys.pinned = Addr::NONE;
+        result
+    }
+
+    /// Grows the index by a bucket if it is too full for its size. When there is no memory for
+    /// that it stays as it is, only slower.
+    pub(crate) fn grow_index(&mut self) {
+        if !self.keys.index.wants_growth() {
+            return;
+        }
+        let pages = self.keys.index.growth_pages();
+        if pages > 0 && self.make_room(&[], pages).is_err() {
+            return;
+        }
+        // Evictions may have shrunk the table to where growing needs a page it did not before.
+        if self.keys.index.wants_growth() && self.keys.index.growth_pages() <= pages {
+            self.keys.split_bucket();
+        }
+    }
+}
+
+impl Keyspace {
+    /// Empties one segment into the holes of its class. False when no class has enough holes.
+    fn compact(&mut self) -> bool {
+        let Some(start) = self.arena.detach_emptiest() else {
+            return false;
+        };
+        let mut from = start;
+        while let Some((addr, class)) = self.arena.next_cell(from) {
+            if !self.relocate(addr, class) {
+                return false;
+            }
+            from = addr;
+        }
+        true
+    }
+
+    /// Moves a cell to a hole of its class, and tells its owner.
+    fn relocate(&mut self, from: Addr, class: Class) -> bool {
+        let Some(to) = self.arena.allocate(class) else {
+            return false;
+        };
+        self.arena.copy(from, to, class.bytes());
+        self.counters.compacted_bytes += class.bytes() as u64;
+        if let Some(page) = PageHead::read(self.arena.cell(from)) {
+            self.redirect_page(page, from, to);
+        } else if let Some(place) = self.index.find(self.hash_of(from), |addr| addr == from) {
+            self.index.set_addr(place, to);
+            if self.pinned == from {
+                self.pinned = to;
+            }
+        }
+        self.arena.free(from);
+        true
+    }
+
+    /// Notes in the directory of a page's owner that the page moved.
+    fn redirect_page(&mut self, page: PageHead, from: Addr, to: Addr) {
+        let owner = self.index.find(page.owner_hash, |addr| {
+            let cell = self.arena.cell(addr);
+            Head::read(cell).is_some_and(|head| {
+                head.is_paged() && Head::page_addr(head.stored(cell), page.position) == from
+            })
+        });
+        let Some(found) = owner.and_then(|place| self.found(place)) else {
+            return;
+        };
+        let directory = found.head.stored_mut(self.arena.cell_mut(found.addr));
+        Head::set_page_addr(directory, page.position, to);
+    }
+
+    /// Splits a bucket of the index. When a page is refused the bucket just stays full.
+    fn split_bucket(&mut self) {
+        let Keyspace { index, arena, hasher, .. } = self;
+        let _ = index.grow(|addr| hash_record(hasher, arena.cell(addr)));
+    }
+}

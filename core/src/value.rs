@@ -1,0 +1,128 @@
+//! Strings on their way in and out, without a copy in between.
+//!
+//! A large value is spread over pages, so what is read is a [`Value`]: a few runs of bytes; and
+//! what is written comes from a [`Source`], which fills those runs one after the other.
+
+use crate::arena::Arena;
+use crate::record::{Head, PAGE_VALUE_BYTES, PageHead};
+
+/// A string to be read: one run of bytes, or several when it is stored in pages.
+#[derive(Clone, Copy)]
+pub struct Value<'a> {
+    len: usize,
+    is_ascii: bool,
+    storage: Storage<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Storage<'a> {
+    Whole(&'a [u8]),
+    Pages { arena: &'a Arena, directory: &'a [u8] },
+}
+
+impl<'a> Value<'a> {
+    /// The value of the record in `cell`.
+    pub(crate) fn stored(arena: &'a Arena, head: &Head, cell: &'a [u8]) -> Value<'a> {
+        let bytes = head.stored(cell);
+        let storage = if head.is_paged() {
+            Storage::Pages { arena, directory: bytes }
+        } else {
+            Storage::Whole(bytes)
+        };
+        Value { len: head.value_len, is_ascii: head.is_ascii, storage }
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether it is known to be ASCII: stored values know it, others do not say.
+    pub fn is_ascii(&self) -> bool {
+        self.is_ascii
+    }
+
+    /// All of it, if it is one run of bytes.
+    pub fn as_slice(&self) -> Option<&'a [u8]> {
+        match self.storage {
+            Storage::Whole(bytes) => Some(bytes),
+            Storage::Pages { .. } => None,
+        }
+    }
+
+    /// Its runs of bytes, in order.
+    pub fn parts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let Value { len, storage, .. } = *self;
+        let count = match storage {
+            Storage::Whole(_) => 1,
+            Storage::Pages { .. } => len.div_ceil(PAGE_VALUE_BYTES),
+        };
+        (0..count).map(move |position| match storage {
+            Storage::Whole(bytes) => bytes,
+            Storage::Pages { arena, directory } => {
+                let rest = len - position * PAGE_VALUE_BYTES;
+                let page = arena.cell(Head::page_addr(directory, position));
+                PageHead::value(page, rest.min(PAGE_VALUE_BYTES))
+            }
+        })
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(bytes: &'a [u8]) -> Value<'a> {
+        Value { len: bytes.len(), is_ascii: false, storage: Storage::Whole(bytes) }
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Value<'a> {
+        text.as_bytes().into()
+    }
+}
+
+/// A string to be written. Its bytes are asked for once, in order.
+pub trait Source {
+    /// How many bytes are still to come.
+    fn len(&self) -> usize;
+
+    /// Whether none are.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills all of `target` with the next bytes; it never asks for more than `len` in all.
+    fn fill(&mut self, target: &mut [u8]);
+}
+
+impl Source for &[u8] {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn fill(&mut self, target: &mut [u8]) {
+        if let Some((next, rest)) = self.split_at_checked(target.len()) {
+            target.copy_from_slice(next);
+            *self = rest;
+        }
+    }
+}
+
+/// One string after the other.
+pub(crate) struct Joined<'a>(pub(crate) &'a [u8], pub(crate) &'a [u8]);
+
+impl Source for Joined<'_> {
+    fn len(&self) -> usize {
+        self.0.len() + self.1.len()
+    }
+
+    fn fill(&mut self, target: &mut [u8]) {
+        let (first, second) = target.split_at_mut(self.0.len().min(target.len()));
+        self.0.fill(first);
+        self.1.fill(second);
+    }
+}
