@@ -38,10 +38,7 @@ impl Answer {
         match (self, given) {
             (Answer::Array(expected), Answer::Array(given)) => {
                 expected.len() == given.len()
-                    && expected
-                        .iter()
-                        .zip(given)
-                        .all(|(expected, given)| expected.accepts(given))
+                    && expected.iter().zip(given).all(|(expected, given)| expected.accepts(given))
             }
             (Answer::Unordered(expected), Answer::Array(given)) => {
                 let (mut expected, mut given) = (expected.clone(), given.clone());
@@ -116,9 +113,6 @@ fn quoted(out: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
 
 /// A request as a transcript writes it, every word quoted.
 pub fn request_text(request: &[Vec<u8>]) -> String {
-    let words: Vec<String> = request
-        .iter()
-        .map(|word| Answer::bulk(word).to_string())
-        .collect();
+    let words: Vec<String> = request.iter().map(|word| Answer::bulk(word).to_string()).collect();
     words.join(" ")
 }

@@ -4,6 +4,7 @@
 //! Not here: the tests themselves (`tests/*.rs`).
 
 pub mod answer;
+pub mod engine;
 pub mod model;
 pub mod op;
 pub mod oracle;

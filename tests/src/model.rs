@@ -29,9 +29,7 @@ pub struct Model {
 impl Model {
     /// An entry that has not expired.
     pub fn live(&self, key: &[u8]) -> Option<&Entry> {
-        self.entries
-            .get(key)
-            .filter(|entry| entry.deadline_ms.is_none_or(|at| self.now_ms <= at))
+        self.entries.get(key).filter(|entry| entry.deadline_ms.is_none_or(|at| self.now_ms <= at))
     }
 
     /// Does what the operation does.
@@ -78,32 +76,22 @@ impl Model {
     }
 
     fn put(&mut self, key: &[u8], value: &[u8], deadline_ms: Option<i64>) {
-        self.entries.insert(
-            key.to_vec(),
-            Entry {
-                value: value.to_vec(),
-                deadline_ms,
-            },
-        );
+        self.entries.insert(key.to_vec(), Entry { value: value.to_vec(), deadline_ms });
     }
 
     fn get(&self, key: &[u8]) -> Answer {
-        self.live(key)
-            .map_or(Answer::Null, |entry| Answer::bulk(&entry.value))
+        self.live(key).map_or(Answer::Null, |entry| Answer::bulk(&entry.value))
     }
 
     fn live_or_empty(&self, key: &[u8]) -> Entry {
-        let absent = Entry {
-            value: Vec::new(),
-            deadline_ms: None,
-        };
+        let absent = Entry { value: Vec::new(), deadline_ms: None };
         self.live(key).cloned().unwrap_or(absent)
     }
 
     fn keys(&self, prefix: &[u8]) -> Answer {
         let keys = self.entries.keys();
         let found = keys.filter(|key| key.starts_with(prefix) && self.live(key).is_some());
-        Answer::Unordered(found.map(|key| Answer::bulk(key)).collect())
+        Answer::Array(found.map(|key| Answer::bulk(key)).collect())
     }
 
     fn set(&mut self, key: &[u8], value: &[u8], options: &SetOptions) -> Answer {
@@ -149,9 +137,7 @@ impl Model {
         if is_changed && at <= self.now_ms {
             self.entries.remove(key);
         } else if is_changed {
-            self.entries
-                .entry(key.to_vec())
-                .and_modify(|entry| entry.deadline_ms = Some(at));
+            self.entries.entry(key.to_vec()).and_modify(|entry| entry.deadline_ms = Some(at));
         }
         Answer::Integer(i64::from(is_changed))
     }
@@ -167,9 +153,7 @@ impl Model {
             "TTL" => Answer::Integer((ttl_ms + 500) / 1000),
             "PERSIST" => {
                 if ttl_ms >= 0 {
-                    self.entries
-                        .entry(key.to_vec())
-                        .and_modify(|entry| entry.deadline_ms = None);
+                    self.entries.entry(key.to_vec()).and_modify(|entry| entry.deadline_ms = None);
                 }
                 Answer::Integer(i64::from(ttl_ms >= 0))
             }
@@ -184,10 +168,7 @@ impl Model {
             None => "0".into(),
         };
         // Only what prints as it was written is an integer: no sign, zero or space too many.
-        let number = text
-            .parse::<i64>()
-            .ok()
-            .filter(|number| number.to_string() == text);
+        let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
         let Some(number) = number else {
             return Answer::Error("ERR value is not an integer or out of range".into());
         };

@@ -62,19 +62,12 @@ impl Op {
     pub fn random(random: &mut Random, shape: &Shape, now_ms: i64) -> Op {
         let key = random_key(random, shape);
         match random.below(100) {
-            0..35 => Op::Set(
-                key,
-                random_value(random, shape),
-                SetOptions::random(random, now_ms),
-            ),
+            0..35 => Op::Set(key, random_value(random, shape), SetOptions::random(random, now_ms)),
             35..50 => Op::Get(key),
             50..56 => Op::Del(random_keys(random, shape)),
             56..59 => Op::Exists(random_keys(random, shape)),
             59..69 => random_expire(random, key, now_ms),
-            69..76 => Op::Ask(
-                random.pick(&["TTL", "PTTL", "TYPE", "STRLEN", "PERSIST"]),
-                key,
-            ),
+            69..76 => Op::Ask(random.pick(&["TTL", "PTTL", "TYPE", "STRLEN", "PERSIST"]), key),
             76..84 => Op::Add(key, random_amount(random), random.one_in(2)),
             84..89 => Op::Append(key, random_value(random, shape)),
             89..92 => Op::MultiGet(random_keys(random, shape)),
@@ -133,20 +126,13 @@ impl SetOptions {
             _ => ("", 0),
         };
         let condition = random.pick(&["", "", "", "", "NX", "XX"]);
-        SetOptions {
-            condition,
-            get: random.one_in(6),
-            expiry,
-        }
+        SetOptions { condition, get: random.one_in(6), expiry }
     }
 
     fn append_to(&self, mut words: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         let (unit, number) = self.expiry;
-        let number = if matches!(unit, "" | "KEEPTTL") {
-            String::new()
-        } else {
-            number.to_string()
-        };
+        let number =
+            if matches!(unit, "" | "KEEPTTL") { String::new() } else { number.to_string() };
         let get = if self.get { "GET" } else { "" };
         let options = [self.condition, get, unit, &number];
         let given = options.into_iter().filter(|word| !word.is_empty());
@@ -175,9 +161,7 @@ fn random_key(random: &mut Random, shape: &Shape) -> Vec<u8> {
 }
 
 fn random_keys(random: &mut Random, shape: &Shape) -> Vec<Vec<u8>> {
-    (0..=random.below(4))
-        .map(|_| random_key(random, shape))
-        .collect()
+    (0..=random.below(4)).map(|_| random_key(random, shape)).collect()
 }
 
 fn random_value(random: &mut Random, shape: &Shape) -> Vec<u8> {
@@ -188,9 +172,7 @@ fn random_value(random: &mut Random, shape: &Shape) -> Vec<u8> {
     let length = about / 2 + random.below(about + 1);
     let first = if random.one_in(3) { 128 } else { b'a' };
     let (step, start) = (random.below(25) as u8, random.below(25) as u8);
-    (0..length)
-        .map(|i| first + (start.wrapping_add(step.wrapping_mul(i as u8)) % 26))
-        .collect()
+    (0..length).map(|i| first + (start.wrapping_add(step.wrapping_mul(i as u8)) % 26)).collect()
 }
 
 fn random_amount(random: &mut Random) -> i64 {
@@ -207,12 +189,7 @@ fn random_expire(random: &mut Random, key: Vec<u8>, now_ms: i64) -> Op {
         2 => ("EXPIREAT", (now_ms + ttl_ms) / 1000),
         _ => ("PEXPIREAT", now_ms + ttl_ms),
     };
-    Op::Expire(
-        name,
-        key,
-        number,
-        random.pick(&["", "", "", "NX", "XX", "GT", "LT"]),
-    )
+    Op::Expire(name, key, number, random.pick(&["", "", "", "NX", "XX", "GT", "LT"]))
 }
 
 fn random_ttl_ms(random: &mut Random) -> i64 {

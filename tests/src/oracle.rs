@@ -83,11 +83,7 @@ impl Oracle {
         assert_eq!(debug, Answer::ok(), "expiry in the background must be off");
         for now_ms in [START_MS + 999, START_MS + 86_400_001, START_MS] {
             oracle.set_clock(now_ms);
-            assert_eq!(
-                oracle.clock_ms(),
-                now_ms,
-                "the injected clock must be believed"
-            );
+            assert_eq!(oracle.clock_ms(), now_ms, "the injected clock must be believed");
         }
         oracle
     }
@@ -136,11 +132,9 @@ fn answer(value: Value) -> Answer {
         Value::SimpleString(text) => Answer::Simple(text),
         Value::Okay => Answer::ok(),
         Value::Array(items) => Answer::Array(items.into_iter().map(answer).collect()),
-        Value::ServerError(error) => Answer::Error(format!(
-            "{} {}",
-            error.code(),
-            error.details().unwrap_or_default()
-        )),
+        Value::ServerError(error) => {
+            Answer::Error(format!("{} {}", error.code(), error.details().unwrap_or_default()))
+        }
         other => panic!("no reply of this slice looks like {other:?}"),
     }
 }
@@ -164,19 +158,13 @@ fn connect(port: u16, process: &mut Child) -> redis::Connection {
         if let Some(status) = process.try_wait().expect("a child") {
             panic!("redis-server ended at once: {status}");
         }
-        assert!(
-            started.elapsed() < START_TIMEOUT,
-            "redis-server does not answer"
-        );
+        assert!(started.elapsed() < START_TIMEOUT, "redis-server does not answer");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
 fn works(program: &str) -> bool {
-    let status = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
+    let status = Command::new(program).arg("--version").stdout(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 

@@ -47,11 +47,7 @@ pub fn all() -> Vec<Transcript> {
 }
 
 fn read(path: &Path) -> Transcript {
-    let name = path
-        .file_name()
-        .expect("a file")
-        .to_string_lossy()
-        .into_owned();
+    let name = path.file_name().expect("a file").to_string_lossy().into_owned();
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
     let steps = parse(&text).unwrap_or_else(|error| panic!("{name}:{error}"));
     Transcript { name, steps }
@@ -76,12 +72,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
                 let reply = reply.ok_or_else(|| fail("no reply on the next line".into()))?;
                 let expected = answer(reply).map_err(|what| format!("{}: {what}", line + 1))?;
                 let ferrite_only = ferrite_only.take();
-                steps.push(Step::Request {
-                    line,
-                    words,
-                    expected,
-                    ferrite_only,
-                });
+                steps.push(Step::Request { line, words, expected, ferrite_only });
             }
             _ => return Err(fail(format!("what is {content:?}?"))),
         }
@@ -109,16 +100,8 @@ pub fn replay(
                 now_ms += ms;
                 subject.set_clock(now_ms);
             }
-            Step::Request {
-                ferrite_only: Some(_),
-                ..
-            } if compatible_only => {}
-            Step::Request {
-                line,
-                words,
-                expected,
-                ..
-            } => {
+            Step::Request { ferrite_only: Some(_), .. } if compatible_only => {}
+            Step::Request { line, words, expected, .. } => {
                 let given = subject.ask(words);
                 if !expected.accepts(&given) {
                     let (name, asked) = (&transcript.name, request_text(words));
@@ -140,12 +123,8 @@ fn reason(text: &str) -> Result<String, String> {
 }
 
 fn milliseconds(text: &str) -> Result<i64, String> {
-    let number = text
-        .strip_suffix("ms")
-        .and_then(|number| number.parse().ok());
-    number
-        .filter(|&ms| ms > 0)
-        .ok_or_else(|| format!("not a time: {text:?}"))
+    let number = text.strip_suffix("ms").and_then(|number| number.parse().ok());
+    number.filter(|&ms| ms > 0).ok_or_else(|| format!("not a time: {text:?}"))
 }
 
 fn request(text: &str) -> Result<Vec<Vec<u8>>, String> {
@@ -161,10 +140,7 @@ fn request(text: &str) -> Result<Vec<Vec<u8>>, String> {
             return Ok(words);
         }
         if !cursor.eat(" ") || cursor.rest.is_empty() || cursor.rest.starts_with(' ') {
-            return Err(format!(
-                "one space between words, none at the end: {:?}",
-                cursor.rest
-            ));
+            return Err(format!("one space between words, none at the end: {:?}", cursor.rest));
         }
     }
 }
@@ -196,18 +172,13 @@ impl<'a> Cursor<'a> {
     }
 
     fn take(&mut self, length: usize) -> Result<&'a str, String> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or("the line ends too early")?;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or("the line ends too early")?;
         self.rest = rest;
         Ok(taken)
     }
 
     fn take_until(&mut self, end: char) -> &'a str {
-        let (taken, rest) = self
-            .rest
-            .split_at(self.rest.find(end).unwrap_or(self.rest.len()));
+        let (taken, rest) = self.rest.split_at(self.rest.find(end).unwrap_or(self.rest.len()));
         self.rest = rest;
         taken
     }
@@ -229,9 +200,7 @@ impl<'a> Cursor<'a> {
             let end = self.rest.find([' ', ']', '}']).unwrap_or(self.rest.len());
             let number = self.take(end)?;
             return Ok(Answer::Integer(
-                number
-                    .parse()
-                    .map_err(|_| format!("no number: {number:?}"))?,
+                number.parse().map_err(|_| format!("no number: {number:?}"))?,
             ));
         }
         Err(format!("no reply: {:?}", self.rest))
@@ -298,10 +267,7 @@ mod tests {
     #[test]
     fn replies() {
         check("+OK", Answer::ok());
-        check(
-            "-ERR no such thing ",
-            Answer::Error("ERR no such thing ".into()),
-        );
+        check("-ERR no such thing ", Answer::Error("ERR no such thing ".into()));
         check(":-12", Answer::Integer(-12));
         check("(nil)", Answer::Null);
         check(r#""a\x00\{b*3}\n\"""#, Answer::bulk(b"a\0bbb\n\""));
@@ -313,18 +279,9 @@ mod tests {
                 Answer::Unordered(vec![Answer::Integer(1), Answer::Null]),
             ]),
         );
-        for wrong in [
-            "",
-            "OK",
-            "[",
-            "[:1 ",
-            "[:1:2]",
-            "\"a",
-            ":x",
-            "(nil) ",
-            r#""\q""#,
-            r#""\xg0""#,
-        ] {
+        for wrong in
+            ["", "OK", "[", "[:1 ", "[:1:2]", "\"a", ":x", "(nil) ", r#""\q""#, r#""\xg0""#]
+        {
             assert!(answer(wrong).is_err(), "{wrong:?} must not be a reply");
         }
     }
@@ -343,16 +300,9 @@ mod tests {
     fn requests_and_lines() {
         let words = request(r#"SET a\b "c d" "" [x]"#).expect("a request");
         assert_eq!(words, [&b"SET"[..], b"a\\b", b"c d", b"", b"[x]"]);
-        for wrong in [
-            "> A  B\n< +OK",
-            "> A \n< +OK",
-            "> A",
-            "> A\n\n< +OK",
-            "?",
-            "~ 5",
-            "~ -5ms",
-            "@ x",
-        ] {
+        for wrong in
+            ["> A  B\n< +OK", "> A \n< +OK", "> A", "> A\n\n< +OK", "?", "~ 5", "~ -5ms", "@ x"]
+        {
             assert!(parse(wrong).is_err(), "{wrong:?} must not be a transcript");
         }
         let long = Answer::bulk(&[b"x\x01".as_slice(), &[b'y'; 40]].concat());

@@ -12,32 +12,12 @@ const FILE_LINES_MAX: usize = 700;
 /// Words that no file of a kind may hold: folder, suffix, why, words.
 /// Each is written in two halves, so that this file does not hold it either.
 const BANNED: &[(&str, &str, &str, &[&str])] = &[
-    (
-        "",
-        ".rs",
-        "unfinished",
-        &[concat!("todo", "!("), concat!("unimplemented", "!(")],
-    ),
+    ("", ".rs", "unfinished", &[concat!("todo", "!("), concat!("unimplemented", "!(")]),
     ("", ".rs", "left from debugging", &[concat!("dbg", "!(")]),
-    (
-        "core/",
-        ".rs",
-        "time is an argument",
-        &[concat!("System", "Time"), concat!("Inst", "ant")],
-    ),
-    (
-        "tests/tests/",
-        ".rs",
-        "no test waits for time to pass",
-        &[concat!("sle", "ep(")],
-    ),
+    ("core/", ".rs", "time is an argument", &[concat!("System", "Time"), concat!("Inst", "ant")]),
+    ("tests/tests/", ".rs", "no test waits for time to pass", &[concat!("sle", "ep(")]),
     ("", "", "a registry's host", REGISTRY_HOSTS),
-    (
-        "",
-        "",
-        "a path of one machine",
-        &[concat!("/ho", "me/"), concat!("/ro", "ot/")],
-    ),
+    ("", "", "a path of one machine", &[concat!("/ho", "me/"), concat!("/ro", "ot/")]),
 ];
 
 const REGISTRY_HOSTS: &[&str] = &[
@@ -49,20 +29,14 @@ const REGISTRY_HOSTS: &[&str] = &[
 
 /// The files that may say `unsafe`, and why. Everywhere else it is forbidden.
 const UNSAFE_ALLOWED: &[(&str, &str)] = &[
-    (
-        "tests/tests/memory.rs",
-        "GlobalAlloc, which it implements to count, is an unsafe trait",
-    ),
+    ("tests/tests/memory.rs", "GlobalAlloc, which it implements to count, is an unsafe trait"),
     ("tests/tests/tidy.rs", "it only names the word"),
 ];
 
 #[test]
 fn every_tracked_file_is_tidy() {
     let files = tracked_files();
-    assert!(
-        files.iter().any(|file| file == "Cargo.toml"),
-        "git ls-files lists nothing"
-    );
+    assert!(files.iter().any(|file| file == "Cargo.toml"), "git ls-files lists nothing");
     let mut faults = Vec::new();
     for file in &files {
         // What cannot be read as text, or was just removed, has no lines to check.
@@ -78,40 +52,22 @@ fn each_rule_finds_its_fault() {
     let finds = |file: &str, text: &str, expected: &str| {
         let mut faults = Vec::new();
         check(file, text, &mut faults);
-        assert!(
-            faults.iter().any(|fault| fault.contains(expected)),
-            "{expected}: {faults:?}"
-        );
+        assert!(faults.iter().any(|fault| fault.contains(expected)), "{expected}: {faults:?}");
     };
     for (folder, suffix, why, words) in BANNED {
         for word in *words {
-            finds(
-                &format!("{folder}x{suffix}"),
-                &format!("a\n  {word}\n"),
-                &format!(":2: {why}"),
-            );
+            finds(&format!("{folder}x{suffix}"), &format!("a\n  {word}\n"), &format!(":2: {why}"));
         }
     }
-    finds(
-        "x.rs",
-        &"x".repeat(LINE_CHARACTERS_MAX + 1),
-        ":1: 101 characters",
-    );
+    finds("x.rs", &"x".repeat(LINE_CHARACTERS_MAX + 1), ":1: 101 characters");
     finds("x.ts", &"x\n".repeat(FILE_LINES_MAX + 1), "701 lines");
     finds("x.rs", "caf\u{e9}", ":1: not ASCII");
     finds("x.rs", "unsafe {}", ":1: unsafe");
-    let long = format!(
-        "impl X {{\n    fn f() {{\n{}    }}\n}}\n",
-        "        x;\n".repeat(70)
-    );
+    let long = format!("impl X {{\n    fn f() {{\n{}    }}\n}}\n", "        x;\n".repeat(70));
     finds("x.rs", &long, ":2: a function of 72 lines");
     let mut faults = Vec::new();
     check("x.rs", &"fn f() {\n    x;\n}\n".repeat(100), &mut faults);
-    check(
-        "x.rs",
-        "#![forbid(unsafe_code)] // says un-safe is not unsafe at all",
-        &mut faults,
-    );
+    check("x.rs", "#![forbid(unsafe_code)] // says un-safe is not unsafe at all", &mut faults);
     assert!(faults.is_empty(), "{faults:?}");
 }
 
@@ -121,10 +77,7 @@ fn check(file: &str, text: &str, faults: &mut Vec<String>) {
     for (line, content) in (1..).zip(text.lines()) {
         for (folder, suffix, why, words) in BANNED {
             let is_of_kind = file.starts_with(folder) && file.ends_with(suffix);
-            for word in words
-                .iter()
-                .filter(|word| is_of_kind && content.contains(**word))
-            {
+            for word in words.iter().filter(|word| is_of_kind && content.contains(**word)) {
                 fault(line, format!("{why}: {word}"));
             }
         }
@@ -171,17 +124,9 @@ fn long_functions(text: &str) -> Vec<(usize, usize)> {
         let is_end = |line: &&str| {
             indent(line) == indent(lines[start]) && (line.trim() == "}" || line.ends_with(';'))
         };
-        (
-            start + 1,
-            lines[start..]
-                .iter()
-                .position(|line| is_end(&line))
-                .map_or(0, |end| end + 1),
-        )
+        (start + 1, lines[start..].iter().position(|line| is_end(&line)).map_or(0, |end| end + 1))
     });
-    measured
-        .filter(|&(_, length)| length > FUNCTION_LINES_MAX)
-        .collect()
+    measured.filter(|&(_, length)| length > FUNCTION_LINES_MAX).collect()
 }
 
 fn opens_function(line: &str) -> bool {
@@ -195,18 +140,8 @@ fn root() -> PathBuf {
 }
 
 fn tracked_files() -> Vec<String> {
-    let listed = Command::new("git")
-        .arg("ls-files")
-        .current_dir(root())
-        .output();
+    let listed = Command::new("git").arg("ls-files").current_dir(root()).output();
     let listed = listed.expect("git is installed, and this is a clone");
-    assert!(
-        listed.status.success(),
-        "{}",
-        String::from_utf8_lossy(&listed.stderr)
-    );
-    String::from_utf8_lossy(&listed.stdout)
-        .lines()
-        .map(String::from)
-        .collect()
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    String::from_utf8_lossy(&listed.stdout).lines().map(String::from).collect()
 }

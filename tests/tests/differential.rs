@@ -1,0 +1,165 @@
+//! Random requests, well formed and not, answered by two subjects under one clock: the engine and
+//! redis-server agree on every reply, and so do the naive model and redis-server.
+//! `FERRITE_DIFFERENTIAL_STEPS` asks for more steps than CI takes.
+
+use std::env;
+
+use ferrite_engine::Options;
+use ferrite_tests::answer::request_text;
+use ferrite_tests::engine::{Engine, Words};
+use ferrite_tests::model::Model;
+use ferrite_tests::op::{Op, Shape};
+use ferrite_tests::oracle::Oracle;
+use ferrite_tests::random::Random;
+use ferrite_tests::subject::{START_MS, Subject, comparable};
+
+const SHAPE: Shape = Shape { keys: 64, value_bytes: &[3, 30, 200, 1_500, 5_000] };
+const SEEDS: u64 = 4;
+
+#[test]
+fn the_engine_answers_as_redis_does() {
+    let Some(mut oracle) = Oracle::start_or_skip() else { return };
+    let options = Options { max_memory_bytes: 64 << 20, ..Options::default() };
+    for seed in 0..SEEDS {
+        let mut engine = Engine::new(&Options { seed, ..options });
+        let mut random = Random::new(seed);
+        let mut now_ms = START_MS;
+        oracle.reset();
+        oracle.set_clock(now_ms);
+        for step in 0..steps() {
+            if random.one_in(12) {
+                now_ms += random.pick(&[1, 10, 100, 5_000]);
+                oracle.set_clock(now_ms);
+                engine.set_clock(now_ms);
+            }
+            let op = Op::random(&mut random, &SHAPE, now_ms);
+            let mut request = op.words();
+            if random.one_in(6) {
+                disturb(&mut random, &mut request);
+            }
+            if request[0] == b"DBSIZE" {
+                // It counts the dead that nobody noticed: make both notice all of them first.
+                oracle.ask(&Op::Scan.words());
+                engine.tick(usize::MAX);
+            }
+            ask_both(&mut oracle, &mut engine, &request, seed, step);
+        }
+    }
+}
+
+#[test]
+fn the_model_answers_as_redis_does() {
+    let Some(mut oracle) = Oracle::start_or_skip() else { return };
+    for seed in 0..SEEDS {
+        let mut random = Random::new(seed);
+        let mut model = Model { now_ms: START_MS, ..Model::default() };
+        oracle.reset();
+        for step in 0..steps() {
+            if random.one_in(12) {
+                model.now_ms += random.pick(&[1, 10, 100, 5_000]);
+            }
+            oracle.set_clock(model.now_ms);
+            let op = Op::random(&mut random, &SHAPE, model.now_ms);
+            if matches!(op, Op::DbSize) {
+                continue;
+            }
+            let expected = comparable(&op.words(), oracle.ask(&op.words()));
+            let given = model.apply(&op);
+            assert!(expected == given, "seed {seed}, step {step}: {op:?}: {expected}, {given}");
+        }
+    }
+}
+
+fn steps() -> usize {
+    match env::var("FERRITE_DIFFERENTIAL_STEPS") {
+        Ok(steps) => steps.parse().expect("FERRITE_DIFFERENTIAL_STEPS is a number"),
+        Err(_) => 4_000,
+    }
+}
+
+fn ask_both(oracle: &mut Oracle, engine: &mut Engine, request: &Words, seed: u64, step: usize) {
+    let expected = comparable(request, oracle.ask(request));
+    let given = comparable(request, engine.ask(request));
+    assert!(
+        expected == given,
+        "seed {seed}, step {step}: > {}\n  redis-server {expected}\n  the engine   {given}",
+        request_text(request)
+    );
+}
+
+/// Makes a request wrong, or differently right: a word more, less, or another one.
+fn disturb(random: &mut Random, request: &mut Words) {
+    const WORDS: &[&str] = &[
+        "",
+        "0",
+        "-1",
+        "1",
+        "01",
+        " 1",
+        "NX",
+        "xx",
+        "GT",
+        "lt",
+        "EX",
+        "px",
+        "EXAT",
+        "PXAT",
+        "GET",
+        "keepttl",
+        "COUNT",
+        "MATCH",
+        "TYPE",
+        "string",
+        "hash",
+        "*",
+        "key:1?",
+        "[k",
+        "10000000000",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "9223372036854775808",
+        "junk",
+        "SYNC",
+    ];
+    const NAMES: &[&str] = &[
+        "PING",
+        "GET",
+        "SET",
+        "DEL",
+        "EXISTS",
+        "EXPIRE",
+        "PEXPIRE",
+        "EXPIREAT",
+        "PEXPIREAT",
+        "TTL",
+        "PTTL",
+        "PERSIST",
+        "TYPE",
+        "INCR",
+        "DECR",
+        "INCRBY",
+        "DECRBY",
+        "APPEND",
+        "STRLEN",
+        "MGET",
+        "MSET",
+        "KEYS",
+        "DBSIZE",
+        "FLUSHDB",
+        "nosuch",
+    ];
+    let word = random.pick(WORDS).as_bytes().to_vec();
+    // A cursor in the middle of a turn is each implementation's own.
+    let first = if request[0] == b"SCAN" { 2 } else { 1 };
+    let position = first + random.below(request.len().max(first + 1) - first);
+    match random.below(4) {
+        0 => request.insert(position.min(request.len()), word),
+        1 if position < request.len() => request[position] = word,
+        2 if position < request.len() => drop(request.remove(position)),
+        // Error lines that repeat an argument are compared as text, so it has to be text.
+        3 if first == 1 && request.iter().all(|word| word.is_ascii()) => {
+            request[0] = random.pick(NAMES).as_bytes().to_vec();
+        }
+        _ => request.push(word),
+    }
+}

@@ -1,0 +1,86 @@
+//! The effects of a random workload, replayed on an empty engine, give the same keyspace: keys,
+//! values, deadlines. Expiry and eviction are effects too.
+//! A replay happens at time zero, as a log is read: effects carry absolute times, and none of
+//! them may be judged by a clock that runs ahead of the one that it was made under.
+
+use ferrite_engine::{Options, Policy};
+use ferrite_tests::answer::request_text;
+use ferrite_tests::engine::{Engine, Words};
+use ferrite_tests::op::{Op, Shape};
+use ferrite_tests::random::Random;
+use ferrite_tests::subject::{START_MS, Subject};
+
+#[test]
+fn replayed_effects_give_the_same_keyspace() {
+    let shape = Shape { keys: 500, value_bytes: &[3, 100, 1_000, 12_000] };
+    for (seed, (_, policy)) in (0..).zip(Policy::ALL) {
+        let (mut original, effects, now_ms) = run(policy, seed, &shape);
+        let options = Options { max_memory_bytes: 64 << 20, seed: 77, ..Options::default() };
+        let mut replica = Engine::new(&options);
+        replica.set_clock(0);
+        for effect in &effects {
+            let answer = replica.ask(effect).to_string();
+            assert!(!answer.starts_with('-'), "{}: {answer}", request_text(effect));
+        }
+        replica.set_clock(now_ms);
+        let (expected, given) = (original.contents(), replica.contents());
+        assert!(expected.len() > 50, "a workload that leaves nothing behind shows nothing");
+        assert!(expected == given, "seed {seed}, {policy:?}: the replica differs");
+        replica.keys.validate().expect("a sound replica");
+    }
+}
+
+#[test]
+fn reads_and_refusals_have_no_effect() {
+    let mut engine = Engine::new(&Options::default());
+    let ask = |engine: &mut Engine, request: &str| {
+        let words: Words = request.split(' ').map(Into::into).collect();
+        engine.ask(&words);
+        engine.take_effects().len()
+    };
+    assert_eq!(ask(&mut engine, "SET key value PX 100"), 1);
+    for quiet in [
+        "GET key",
+        "MGET key none",
+        "EXISTS key",
+        "TTL key",
+        "PTTL key",
+        "TYPE key",
+        "STRLEN key",
+        "KEYS *",
+        "SCAN 0",
+        "DBSIZE",
+        "PING",
+        "SET key other NX",
+        "SET none value XX",
+        "INCR key",
+        "DEL none",
+        "EXPIRE none 10",
+        "EXPIRE key 10 NX",
+        "PERSIST none",
+        "NOSUCH",
+        "SET key",
+    ] {
+        assert_eq!(ask(&mut engine, quiet), 0, "{quiet}");
+    }
+    engine.set_clock(START_MS + 101);
+    assert_eq!(ask(&mut engine, "GET key"), 1, "noticing that a key expired is an effect");
+}
+
+fn run(policy: Policy, seed: u64, shape: &Shape) -> (Engine, Vec<Words>, i64) {
+    let options = Options { max_memory_bytes: 1 << 20, policy, seed, ..Options::default() };
+    let (mut engine, mut random) = (Engine::new(&options), Random::new(seed));
+    let (mut effects, mut now_ms) = (Vec::new(), START_MS);
+    for _ in 0..6_000 {
+        if random.one_in(10) {
+            now_ms += random.pick(&[1, 10, 500]);
+            engine.set_clock(now_ms);
+        }
+        if random.one_in(30) {
+            engine.tick(8);
+        }
+        engine.ask(&Op::random(&mut random, shape, now_ms).words());
+        effects.append(&mut engine.take_effects());
+    }
+    (engine, effects, now_ms)
+}

@@ -1,0 +1,160 @@
+//! Random operations against the naive model, with `validate()` after every step.
+//! Where the budget is small, the effects stream says which keys were evicted; the model follows
+//! it only where the policy allows, and counts along.
+
+use ferrite_engine::{Options, Policy};
+use ferrite_tests::answer::Answer;
+use ferrite_tests::engine::{Engine, Words};
+use ferrite_tests::model::Model;
+use ferrite_tests::op::{Op, Shape};
+use ferrite_tests::random::Random;
+use ferrite_tests::subject::{START_MS, Subject, comparable};
+
+/// The sizes of values shift while a run goes on, up and down again.
+const PHASES: &[&[usize]] = &[&[100], &[1_000], &[10_000], &[100_000], &[100, 10_000], &[3, 40]];
+/// Below what a budget may be missed by: a segment of each class in use, and the index.
+const ROUNDING_BYTES: u64 = 192 << 10;
+
+struct Run {
+    engine: Engine,
+    model: Model,
+    random: Random,
+    options: Options,
+    label: String,
+}
+
+#[test]
+fn with_memory_to_spare_every_policy_agrees_with_the_model() {
+    for (seed, (_, policy)) in (0..).zip(Policy::ALL) {
+        let evicted = Run::new(policy, 64 << 20, 100 + seed).go(250, 60);
+        assert_eq!(evicted, 0, "nothing is evicted below the budget");
+    }
+}
+
+#[test]
+fn without_eviction_writes_fail_cleanly_when_memory_is_used_up() {
+    for seed in 0..3 {
+        let evicted = Run::new(Policy::NoEviction, 1 << 20, 200 + seed).go(700, 400);
+        assert_eq!(evicted, 0);
+    }
+}
+
+#[test]
+fn under_pressure_only_what_the_policy_allows_is_evicted() {
+    for (seed, (name, policy)) in (0..).zip(Policy::ALL) {
+        for (budget_bytes, keys) in [(1 << 20, 300), (3 << 20, 2_000)] {
+            let evicted = Run::new(policy, budget_bytes, 300 + seed).go(400, keys);
+            let may_evict = policy != Policy::NoEviction;
+            assert_eq!(evicted > 0, may_evict, "{name} under {budget_bytes}");
+        }
+    }
+}
+
+impl Run {
+    fn new(policy: Policy, max_memory_bytes: u64, seed: u64) -> Run {
+        let options = Options { max_memory_bytes, policy, seed, ..Options::default() };
+        let label = format!("seed {seed}, {policy:?}, {max_memory_bytes} bytes");
+        let model = Model { now_ms: START_MS, ..Model::default() };
+        Run { engine: Engine::new(&options), model, random: Random::new(seed), options, label }
+    }
+
+    /// So many steps in each phase. How many keys were evicted.
+    fn go(mut self, phase_steps: usize, keys: usize) -> u64 {
+        for (phase, &value_bytes) in PHASES.iter().enumerate() {
+            let shape = Shape { keys, value_bytes };
+            for step in 0..phase_steps {
+                let at = format!("{}, phase {phase}, step {step}", self.label);
+                self.pass_time();
+                let op = Op::random(&mut self.random, &shape, self.model.now_ms);
+                self.step(&op, &at);
+                self.engine.keys.validate().unwrap_or_else(|broken| panic!("{at}: {broken}"));
+            }
+            self.compare_contents();
+        }
+        self.engine.keys.stats().evicted_keys
+    }
+
+    fn pass_time(&mut self) {
+        if self.random.one_in(8) {
+            self.model.now_ms += self.random.pick(&[1, 10, 100, 1_000, 20_000]);
+            self.engine.set_clock(self.model.now_ms);
+        }
+        if self.random.one_in(20) {
+            self.engine.tick(1 + self.random.below(32));
+            self.follow_removals(0, "tick");
+        }
+    }
+
+    fn step(&mut self, op: &Op, at: &str) {
+        let request = op.words();
+        let evicted_before = self.engine.keys.stats().evicted_keys;
+        let given = self.engine.ask(&request);
+        let evicted = self.engine.keys.stats().evicted_keys - evicted_before;
+        if matches!(&given, Answer::Error(text) if text.starts_with("OOM ")) {
+            self.check_refusal(&request, at);
+        } else {
+            let expected = self.model.apply(op);
+            let given = comparable(&request, given);
+            assert!(expected == given, "{at}: {op:?}\n  model  {expected}\n  engine {given}");
+        }
+        self.follow_removals(evicted, at);
+    }
+
+    /// Memory may be refused only when it is used up and the policy cannot help.
+    fn check_refusal(&self, request: &Words, at: &str) {
+        let stats = self.engine.keys.stats();
+        let wanted: usize = request.iter().map(|word| word.len() * 5 / 4 + 64).sum();
+        let wanted = wanted as u64 + ROUNDING_BYTES;
+        let budget = self.options.max_memory_bytes;
+        assert!(stats.used_memory + wanted >= budget, "{at}: refused at {stats:?}");
+        let has_candidates = match self.options.policy {
+            Policy::NoEviction => false,
+            Policy::AllKeysLru | Policy::AllKeysLfu | Policy::AllKeysRandom => stats.keys > 1,
+            _ => stats.expires > 1,
+        };
+        assert!(!has_candidates || wanted * 2 > budget, "{at}: refused with {stats:?}");
+    }
+
+    /// Removes from the model what the effects say is gone.
+    fn follow_removals(&mut self, evicted: u64, at: &str) {
+        let mut live_removed = 0;
+        for key in removed_keys(&self.engine.take_effects()) {
+            let was_live = self.model.live(&key).is_some();
+            let Some(entry) = self.model.entries.remove(&key) else { continue };
+            live_removed += u64::from(was_live);
+            let name = format!("{:?}", self.options.policy);
+            let is_allowed = entry.deadline_ms.is_some() || name.starts_with("AllKeys");
+            assert!(is_allowed, "{at}: {name} dropped {key:?}, which has no deadline");
+        }
+        assert!(live_removed <= evicted, "{at}: {live_removed} keys lost, {evicted} evicted");
+    }
+
+    fn compare_contents(&mut self) {
+        let contents = self.engine.contents();
+        self.follow_removals(0, "reading everything");
+        let now_ms = self.model.now_ms;
+        let live = self.model.entries.iter().filter(|(key, _)| self.model.live(key).is_some());
+        let expected: Vec<_> = live
+            .map(|(key, entry)| {
+                let ttl_ms = entry.deadline_ms.map_or(-1, |at| at - now_ms);
+                let value = Answer::bulk(&entry.value);
+                (Answer::bulk(key), value, Answer::Integer(ttl_ms))
+            })
+            .collect();
+        assert!(contents == expected, "{}: the contents differ", self.label);
+    }
+}
+
+/// Keys whose last mention is a DEL.
+fn removed_keys(effects: &[Words]) -> Vec<Vec<u8>> {
+    let mut removed: Vec<Vec<u8>> = Vec::new();
+    for effect in effects {
+        match effect[0].as_slice() {
+            b"DEL" => removed.extend_from_slice(&effect[1..]),
+            b"MSET" => removed.retain(|key| !effect[1..].iter().step_by(2).any(|set| set == key)),
+            b"FLUSHDB" => removed.clear(),
+            _ => removed.retain(|key| *key != effect[1]),
+        }
+    }
+    removed
+}
