@@ -66,7 +66,7 @@ impl Model {
                 Answer::ok()
             }
             Op::Keys(prefix) => self.keys(prefix),
-            Op::Scan => Answer::Array(vec![Answer::bulk(b"0"), self.keys(b"")]),
+            Op::Scan(_) => Answer::Array(vec![Answer::bulk(b"0"), self.keys(b"")]),
             Op::DbSize => Answer::Integer(self.entries.len() as i64),
             Op::Flush => {
                 self.entries.clear();

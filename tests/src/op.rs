@@ -29,8 +29,8 @@ pub enum Op {
     MultiSet(Vec<(Vec<u8>, Vec<u8>)>),
     /// KEYS with a pattern: a prefix and a star.
     Keys(Vec<u8>),
-    /// SCAN of everything in one turn.
-    Scan,
+    /// SCAN of everything, so many at a time.
+    Scan(usize),
     /// DBSIZE.
     DbSize,
     /// FLUSHDB.
@@ -77,7 +77,7 @@ impl Op {
                 Op::MultiSet(keys.into_iter().map(pair).collect())
             }
             96 => Op::Keys(key[..random.below(key.len().min(6) + 1)].to_vec()),
-            97 => Op::Scan,
+            97 => Op::Scan(random.pick(&[1, 10, 1_000, usize::MAX >> 1])),
             98 => Op::DbSize,
             _ if random.one_in(50) => Op::Flush,
             _ => Op::Get(key),
@@ -107,7 +107,7 @@ impl Op {
                 words("MSET", pairs.iter().flat_map(|(key, value)| [key, value]))
             }
             Op::Keys(prefix) => words("KEYS", [&[prefix.as_slice(), b"*"].concat()]),
-            Op::Scan => ["SCAN", "0", "COUNT", "1000000"].map(Into::into).to_vec(),
+            Op::Scan(count) => ["SCAN", "0", "COUNT", &count.to_string()].map(Into::into).to_vec(),
             Op::DbSize => words("DBSIZE", []),
             Op::Flush => words("FLUSHDB", []),
         }

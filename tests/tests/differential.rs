@@ -11,7 +11,7 @@ use ferrite_tests::model::Model;
 use ferrite_tests::op::{Op, Shape};
 use ferrite_tests::oracle::Oracle;
 use ferrite_tests::random::Random;
-use ferrite_tests::subject::{START_MS, Subject, comparable};
+use ferrite_tests::subject::{START_MS, Subject, ask_whole};
 
 const SHAPE: Shape = Shape { keys: 64, value_bytes: &[3, 30, 200, 1_500, 5_000] };
 const SEEDS: u64 = 4;
@@ -39,7 +39,7 @@ fn the_engine_answers_as_redis_does() {
             }
             if request[0] == b"DBSIZE" {
                 // It counts the dead that nobody noticed: make both notice all of them first.
-                oracle.ask(&Op::Scan.words());
+                ask_whole(&mut oracle, &Op::Scan(1_000).words());
                 engine.tick(usize::MAX);
             }
             ask_both(&mut oracle, &mut engine, &request, seed, step);
@@ -54,16 +54,17 @@ fn the_model_answers_as_redis_does() {
         let mut random = Random::new(seed);
         let mut model = Model { now_ms: START_MS, ..Model::default() };
         oracle.reset();
+        oracle.set_clock(START_MS);
         for step in 0..steps() {
             if random.one_in(12) {
                 model.now_ms += random.pick(&[1, 10, 100, 5_000]);
+                oracle.set_clock(model.now_ms);
             }
-            oracle.set_clock(model.now_ms);
             let op = Op::random(&mut random, &SHAPE, model.now_ms);
             if matches!(op, Op::DbSize) {
                 continue;
             }
-            let expected = comparable(&op.words(), oracle.ask(&op.words()));
+            let expected = ask_whole(&mut oracle, &op.words());
             let given = model.apply(&op);
             assert!(expected == given, "seed {seed}, step {step}: {op:?}: {expected}, {given}");
         }
@@ -78,8 +79,8 @@ fn steps() -> usize {
 }
 
 fn ask_both(oracle: &mut Oracle, engine: &mut Engine, request: &Words, seed: u64, step: usize) {
-    let expected = comparable(request, oracle.ask(request));
-    let given = comparable(request, engine.ask(request));
+    let expected = ask_whole(oracle, request);
+    let given = ask_whole(engine, request);
     assert!(
         expected == given,
         "seed {seed}, step {step}: > {}\n  redis-server {expected}\n  the engine   {given}",
@@ -87,68 +88,21 @@ fn ask_both(oracle: &mut Oracle, engine: &mut Engine, request: &Words, seed: u64
     );
 }
 
+/// What may get into a request by chance; a bar between them, because one is empty.
+const STRAY_WORDS: &str = "|0|-1|1|01| 1|NX|xx|GT|lt|EX|px|EXAT|PXAT|GET|keepttl|COUNT|MATCH|TYPE|\
+    string|hash|*|key:1?|[k|10000000000|9223372036854775807|-9223372036854775808|\
+    9223372036854775808|junk|SYNC";
+const NAMES: &str = "PING|GET|SET|DEL|EXISTS|EXPIRE|PEXPIRE|EXPIREAT|PEXPIREAT|TTL|PTTL|PERSIST|\
+    TYPE|INCR|DECR|INCRBY|DECRBY|APPEND|STRLEN|MGET|MSET|KEYS|DBSIZE|FLUSHDB|nosuch";
+
+fn one_of(random: &mut Random, words: &'static str) -> Vec<u8> {
+    let words: Vec<&str> = words.split('|').collect();
+    random.pick(&words).into()
+}
+
 /// Makes a request wrong, or differently right: a word more, less, or another one.
 fn disturb(random: &mut Random, request: &mut Words) {
-    const WORDS: &[&str] = &[
-        "",
-        "0",
-        "-1",
-        "1",
-        "01",
-        " 1",
-        "NX",
-        "xx",
-        "GT",
-        "lt",
-        "EX",
-        "px",
-        "EXAT",
-        "PXAT",
-        "GET",
-        "keepttl",
-        "COUNT",
-        "MATCH",
-        "TYPE",
-        "string",
-        "hash",
-        "*",
-        "key:1?",
-        "[k",
-        "10000000000",
-        "9223372036854775807",
-        "-9223372036854775808",
-        "9223372036854775808",
-        "junk",
-        "SYNC",
-    ];
-    const NAMES: &[&str] = &[
-        "PING",
-        "GET",
-        "SET",
-        "DEL",
-        "EXISTS",
-        "EXPIRE",
-        "PEXPIRE",
-        "EXPIREAT",
-        "PEXPIREAT",
-        "TTL",
-        "PTTL",
-        "PERSIST",
-        "TYPE",
-        "INCR",
-        "DECR",
-        "INCRBY",
-        "DECRBY",
-        "APPEND",
-        "STRLEN",
-        "MGET",
-        "MSET",
-        "KEYS",
-        "DBSIZE",
-        "FLUSHDB",
-        "nosuch",
-    ];
-    let word = random.pick(WORDS).as_bytes().to_vec();
+    let word = one_of(random, STRAY_WORDS);
     // A cursor in the middle of a turn is each implementation's own.
     let first = if request[0] == b"SCAN" { 2 } else { 1 };
     let position = first + random.below(request.len().max(first + 1) - first);
@@ -158,7 +112,7 @@ fn disturb(random: &mut Random, request: &mut Words) {
         2 if position < request.len() => drop(request.remove(position)),
         // Error lines that repeat an argument are compared as text, so it has to be text.
         3 if first == 1 && request.iter().all(|word| word.is_ascii()) => {
-            request[0] = random.pick(NAMES).as_bytes().to_vec();
+            request[0] = one_of(random, NAMES);
         }
         _ => request.push(word),
     }

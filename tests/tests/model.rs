@@ -8,7 +8,7 @@ use ferrite_tests::engine::{Engine, Words};
 use ferrite_tests::model::Model;
 use ferrite_tests::op::{Op, Shape};
 use ferrite_tests::random::Random;
-use ferrite_tests::subject::{START_MS, Subject, comparable};
+use ferrite_tests::subject::{START_MS, Subject, ask_whole};
 
 /// The sizes of values shift while a run goes on, up and down again.
 const PHASES: &[&[usize]] = &[&[100], &[1_000], &[10_000], &[100_000], &[100, 10_000], &[3, 40]];
@@ -88,13 +88,12 @@ impl Run {
     fn step(&mut self, op: &Op, at: &str) {
         let request = op.words();
         let evicted_before = self.engine.keys.stats().evicted_keys;
-        let given = self.engine.ask(&request);
+        let given = ask_whole(&mut self.engine, &request);
         let evicted = self.engine.keys.stats().evicted_keys - evicted_before;
         if matches!(&given, Answer::Error(text) if text.starts_with("OOM ")) {
             self.check_refusal(&request, at);
         } else {
             let expected = self.model.apply(op);
-            let given = comparable(&request, given);
             assert!(expected == given, "{at}: {op:?}\n  model  {expected}\n  engine {given}");
         }
         self.follow_removals(evicted, at);

@@ -124,7 +124,7 @@ fn long_functions(text: &str) -> Vec<(usize, usize)> {
         let is_end = |line: &&str| {
             indent(line) == indent(lines[start]) && (line.trim() == "}" || line.ends_with(';'))
         };
-        (start + 1, lines[start..].iter().position(|line| is_end(&line)).map_or(0, |end| end + 1))
+        (start + 1, lines[start..].iter().position(is_end).map_or(0, |end| end + 1))
     });
     measured.filter(|&(_, length)| length > FUNCTION_LINES_MAX).collect()
 }
