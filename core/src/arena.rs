@@ -184,7 +184,8 @@ impl Arena {
         cells.iter().map(|&(class, count)| count.div_ceil(class.cells_per_segment())).sum()
     }
 
-    /// Segments the arena must still get before it can hand out all of `cells`.
+    /// Segments the arena must still get before it can hand out all of `cells`, in which a class
+    /// may stand several times.
     pub(crate) fn segments_missing(&self, cells: &[(Class, usize)]) -> usize {
         let mut missing = 0;
         for (position, &(class, _)) in cells.iter().enumerate() {

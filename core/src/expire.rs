@@ -145,7 +145,7 @@ impl Cx<'_> {
     }
 
     fn set_deadline(&mut self, key: &[u8], found: &Found, deadline: Option<Millis>) -> Result<()> {
-        let head = Head { deadline, ..found.head };
+        let head = found.head.with_deadline(deadline);
         let mut found = *found;
         if head.record_bytes() > self.keys.arena.cell(found.addr).len() {
             let class = Class::fitting(head.record_bytes()).ok_or(Error::ValueTooLong)?;
@@ -167,8 +167,7 @@ impl Keyspace {
     /// Gives a record another deadline, or none. Its cell is large enough.
     fn rewrite_head(&mut self, found: &Found, head: &Head) {
         let cell = self.arena.cell_mut(found.addr);
-        let from = found.head.value_start() - found.head.key_len;
-        let to = head.value_start() - head.key_len;
+        let (from, to) = (found.head.key_start(), head.key_start());
         let end = found.head.record_bytes();
         if end <= cell.len() && head.record_bytes() <= cell.len() {
             cell.copy_within(from..end, to);

@@ -51,6 +51,20 @@ impl Bucket {
         cells: [0; BUCKET_SLOTS],
     };
 
+    /// The slots that may have this tag, as a bit each. Eight tags are compared at once; a bit
+    /// above a true one may be wrong, which costs a look at the record.
+    #[inline]
+    fn slots_tagged(&self, tag: u8) -> u32 {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const HIGHS: u64 = ONES << 7;
+        const GATHER: u64 = 0x0102_0408_1020_4080;
+        let [a, b, c, d, e, f, g, h, i, j] = self.tags;
+        let differing = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ (ONES * u64::from(tag));
+        let equal = differing.wrapping_sub(ONES) & !differing & HIGHS;
+        let first_eight = ((equal >> 7).wrapping_mul(GATHER) >> 56) as u32;
+        first_eight | u32::from(i == tag) << 8 | u32::from(j == tag) << 9
+    }
+
     /// The overflow bucket after this one.
     fn next(&self) -> Option<u32> {
         match self.links >> BUCKET_SLOTS {
@@ -120,18 +134,25 @@ impl Index {
         self.bucket_count
     }
 
-    /// The entry with this hash that `is_it` says yes to.
-    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(Addr) -> bool) -> Option<Place> {
+    /// The entry with this hash that `check` recognises, and what it found there.
+    #[inline]
+    pub(crate) fn find<T>(
+        &self,
+        hash: u64,
+        check: impl Fn(Addr) -> Option<T>,
+    ) -> Option<(Place, T)> {
         let tag = tag_of(hash);
         let mut number = self.bucket_of(hash);
         loop {
             let bucket = self.bucket(number)?;
-            let slots = slots(number);
-            for (slot, (&other, &cell)) in
-                bucket.tags.iter().zip(&bucket.cells).take(slots).enumerate()
-            {
-                if other == tag && cell != 0 && is_it(Addr(cell)) {
-                    return Some(Place { bucket: number, slot: slot as u8 });
+            let mut slots = bucket.slots_tagged(tag);
+            while slots != 0 {
+                let slot = slots.trailing_zeros() as usize;
+                slots &= slots - 1;
+                let addr = Addr(*bucket.cells.get(slot)?);
+                let is_entry = addr != Addr::NONE && (slot < OVERFLOW_SLOTS || number < OVERFLOW);
+                if is_entry && let Some(found) = check(addr) {
+                    return Some((Place { bucket: number, slot: slot as u8 }, found));
                 }
             }
             number = bucket.next()?;

@@ -32,7 +32,8 @@ pub type Millis = i64;
 /// let mut keys = Keyspace::new(&Options::default())?;
 /// let now = 1_700_000_000_000;
 /// keys.at(now).set(b"greeting", b"hello", &Default::default())?;
-/// let value = keys.at(now).get(b"greeting")?;
+/// let mut cx = keys.at(now);
+/// let value = cx.get(b"greeting")?;
 /// assert_eq!(value.and_then(|value| value.as_slice()), Some(&b"hello"[..]));
 /// # Ok::<(), ferrite_engine::Error>(())
 /// ```
@@ -209,11 +210,12 @@ impl Keyspace {
 
     /// Where the index has a key, expired or not.
     pub(crate) fn locate(&self, key: &[u8], hash: u64) -> Option<Found> {
-        let place = self.index.find(hash, |addr| {
+        let (place, (addr, head)) = self.index.find(hash, |addr| {
             let cell = self.arena.cell(addr);
-            Head::read(cell).is_some_and(|head| head.key(cell) == key)
+            let head = Head::read(cell)?;
+            (head.key(cell) == key).then_some((addr, head))
         })?;
-        self.found(place)
+        Some(Found { place, addr, head })
     }
 
     pub(crate) fn found(&self, place: Place) -> Option<Found> {

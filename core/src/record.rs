@@ -44,30 +44,54 @@ pub(crate) struct Head {
     pub(crate) deadline: Option<Millis>,
     /// No byte of the value is above 127.
     pub(crate) is_ascii: bool,
+    /// The lengths take two bytes each.
+    is_wide: bool,
+    is_paged: bool,
+    key_start: usize,
 }
 
 impl Head {
+    /// The head of a record with these lengths. It is in pages if it would be too long for one
+    /// cell; that depends on the lengths alone (the deadline always counts), so that a new
+    /// deadline never moves the value.
+    pub(crate) fn new(key_len: usize, value_len: usize, deadline: Option<Millis>) -> Head {
+        let record = 1 + 4 + DEADLINE_BYTES + key_len + value_len;
+        let is_paged = record > PAGE_BYTES && value_len > PAGE_VALUE_BYTES / 4;
+        let is_wide = key_len > u8::MAX.into() || value_len > u8::MAX.into();
+        let length_bytes = match (is_paged, is_wide) {
+            (true, _) => 6,
+            (false, true) => 4,
+            (false, false) => 2,
+        };
+        let deadline_bytes = if deadline.is_some() { DEADLINE_BYTES } else { 0 };
+        let key_start = 1 + length_bytes + deadline_bytes;
+        Head { key_len, value_len, deadline, is_ascii: false, is_wide, is_paged, key_start }
+    }
+
+    /// The same record with another deadline, or none.
+    pub(crate) fn with_deadline(&self, deadline: Option<Millis>) -> Head {
+        Head { is_ascii: self.is_ascii, ..Head::new(self.key_len, self.value_len, deadline) }
+    }
+
+    /// Whether the value is too long to stand in the record.
+    pub(crate) fn is_paged(&self) -> bool {
+        self.is_paged
+    }
+
     /// The name of the value's type, as TYPE says it.
     pub(crate) fn type_name(&self) -> &'static str {
         "string"
     }
 
-    /// Whether the value is too long to stand in the record. It depends on the lengths alone (the
-    /// deadline always counts), so that a new deadline never moves the value.
-    pub(crate) fn is_paged(&self) -> bool {
-        let record = 1 + 4 + DEADLINE_BYTES + self.key_len + self.value_len;
-        record > PAGE_BYTES && self.value_len > PAGE_VALUE_BYTES / 4
-    }
-
     /// Bytes of the record's own cell.
     pub(crate) fn record_bytes(&self) -> usize {
-        let stored = if self.is_paged() { self.pages() * ADDR_BYTES } else { self.value_len };
+        let stored = if self.is_paged { self.pages() * ADDR_BYTES } else { self.value_len };
         self.value_start() + stored
     }
 
     /// Pages of the value: none if it stands in the record.
     pub(crate) fn pages(&self) -> usize {
-        if self.is_paged() { self.value_len.div_ceil(PAGE_VALUE_BYTES) } else { 0 }
+        if self.is_paged { self.value_len.div_ceil(PAGE_VALUE_BYTES) } else { 0 }
     }
 
     /// Bytes of the value on its page at `position`.
@@ -75,57 +99,38 @@ impl Head {
         self.value_len.saturating_sub(position * PAGE_VALUE_BYTES).min(PAGE_VALUE_BYTES)
     }
 
-    fn is_wide(&self) -> bool {
-        self.key_len > u8::MAX.into() || self.value_len > u8::MAX.into()
-    }
-
-    fn length_bytes(&self) -> usize {
-        if self.is_paged() {
-            6
-        } else if self.is_wide() {
-            4
-        } else {
-            2
-        }
-    }
-
-    fn deadline_bytes(&self) -> usize {
-        if self.deadline.is_some() { DEADLINE_BYTES } else { 0 }
-    }
-
-    fn key_start(&self) -> usize {
-        1 + self.length_bytes() + self.deadline_bytes()
+    pub(crate) fn key_start(&self) -> usize {
+        self.key_start
     }
 
     pub(crate) fn value_start(&self) -> usize {
-        self.key_start() + self.key_len
+        self.key_start + self.key_len
     }
 
     /// Reads the head of a record. `None` for a page, a hole, or bytes that are no record.
+    #[inline]
     pub(crate) fn read(cell: &[u8]) -> Option<Head> {
-        let (&flags, rest) = cell.split_first()?;
+        let (&[flags, a, b, c, d, e, f], _) = cell.split_first_chunk()?;
         if flags & KIND_MASK != STRING {
             return None;
         }
-        let (key_len, value_len, rest) = if flags & PAGED != 0 {
-            let (key_len, rest) = rest.split_first_chunk()?;
-            let (value_len, rest) = rest.split_first_chunk()?;
-            let value_len = u32::from_le_bytes(*value_len) as usize;
-            (u16::from_le_bytes(*key_len).into(), value_len, rest)
-        } else if flags & WIDE != 0 {
-            let (key_len, rest) = rest.split_first_chunk()?;
-            let (value_len, rest) = rest.split_first_chunk()?;
-            (u16::from_le_bytes(*key_len).into(), u16::from_le_bytes(*value_len).into(), rest)
+        let (is_paged, is_wide) = (flags & PAGED != 0, flags & WIDE != 0);
+        let (key_len, value_len, length_bytes) = if is_paged {
+            (u16::from_le_bytes([a, b]).into(), u32::from_le_bytes([c, d, e, f]) as usize, 6)
+        } else if is_wide {
+            (u16::from_le_bytes([a, b]).into(), u16::from_le_bytes([c, d]).into(), 4)
         } else {
-            let (&[key_len, value_len], rest) = rest.split_first_chunk()?;
-            (key_len.into(), value_len.into(), rest)
+            (a.into(), b.into(), 2)
         };
-        let deadline = if flags & VOLATILE != 0 {
-            Some(Millis::from_le_bytes(*rest.first_chunk()?))
-        } else {
-            None
-        };
-        Some(Head { key_len, value_len, deadline, is_ascii: flags & ASCII != 0 })
+        let mut key_start = 1 + length_bytes;
+        let mut deadline = None;
+        if flags & VOLATILE != 0 {
+            let bytes = cell.get(key_start..).and_then(<[u8]>::first_chunk)?;
+            deadline = Some(Millis::from_le_bytes(*bytes));
+            key_start += DEADLINE_BYTES;
+        }
+        let is_ascii = flags & ASCII != 0;
+        Some(Head { key_len, value_len, deadline, is_ascii, is_wide, is_paged, key_start })
     }
 
     /// Writes the head of a record, up to its key.
@@ -139,11 +144,11 @@ impl Head {
                 length += part.len();
             }
         };
-        if self.is_paged() {
-            flags |= PAGED;
+        if self.is_paged {
+            flags |= if self.is_wide { PAGED | WIDE } else { PAGED };
             put(&(self.key_len as u16).to_le_bytes());
             put(&(self.value_len as u32).to_le_bytes());
-        } else if self.is_wide() {
+        } else if self.is_wide {
             flags |= WIDE;
             put(&(self.key_len as u16).to_le_bytes());
             put(&(self.value_len as u16).to_le_bytes());
@@ -165,7 +170,7 @@ impl Head {
 
     /// The key of a record with this head.
     pub(crate) fn key<'a>(&self, cell: &'a [u8]) -> &'a [u8] {
-        cell.get(self.key_start()..self.value_start()).unwrap_or_default()
+        cell.get(self.key_start..self.value_start()).unwrap_or_default()
     }
 
     /// What stands after the key: the value, or the directory of its pages.
@@ -180,7 +185,7 @@ impl Head {
 
     /// Writes the key of a record with this head.
     pub(crate) fn write_key(&self, cell: &mut [u8], key: &[u8]) {
-        if let Some(target) = cell.get_mut(self.key_start()..self.value_start()) {
+        if let Some(target) = cell.get_mut(self.key_start..self.value_start()) {
             target.copy_from_slice(key);
         }
     }

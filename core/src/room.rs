@@ -93,35 +93,39 @@ impl Keyspace {
 
     /// Moves a cell to a hole of its class, and tells its owner.
     fn relocate(&mut self, from: Addr, class: Class) -> bool {
-        let Some(to) = self.arena.allocate(class) else {
-            return false;
-        };
+        let Some(to) = self.arena.allocate(class) else { return false };
         self.arena.copy(from, to, class.bytes());
         self.counters.compacted_bytes += class.bytes() as u64;
         if let Some(page) = PageHead::read(self.arena.cell(from)) {
             self.redirect_page(page, from, to);
-        } else if let Some(place) = self.index.find(self.hash_of(from), |addr| addr == from) {
-            self.index.set_addr(place, to);
-            if self.pinned == from {
-                self.pinned = to;
-            }
+        } else {
+            self.redirect_entry(from, to);
         }
         self.arena.free(from);
         true
+    }
+
+    /// Notes in the index that a record moved.
+    fn redirect_entry(&mut self, from: Addr, to: Addr) {
+        let hash = self.hash_of(from);
+        if let Some((place, ())) = self.index.find(hash, |addr| (addr == from).then_some(())) {
+            self.index.set_addr(place, to);
+        }
+        if self.pinned == from {
+            self.pinned = to;
+        }
     }
 
     /// Notes in the directory of a page's owner that the page moved.
     fn redirect_page(&mut self, page: PageHead, from: Addr, to: Addr) {
         let owner = self.index.find(page.owner_hash, |addr| {
             let cell = self.arena.cell(addr);
-            Head::read(cell).is_some_and(|head| {
-                head.is_paged() && Head::page_addr(head.stored(cell), page.position) == from
-            })
+            let head = Head::read(cell).filter(Head::is_paged)?;
+            let is_owner = Head::page_addr(head.stored(cell), page.position) == from;
+            is_owner.then_some((addr, head))
         });
-        let Some(found) = owner.and_then(|place| self.found(place)) else {
-            return;
-        };
-        let directory = found.head.stored_mut(self.arena.cell_mut(found.addr));
+        let Some((_, (addr, head))) = owner else { return };
+        let directory = head.stored_mut(self.arena.cell_mut(addr));
         Head::set_page_addr(directory, page.position, to);
     }
 

@@ -262,11 +262,8 @@ impl Cx<'_> {
         suffix: &[u8],
     ) -> Result<()> {
         let old = found.head;
-        let new = Head {
-            value_len: old.value_len + suffix.len(),
-            is_ascii: old.is_ascii && suffix.is_ascii(),
-            ..old
-        };
+        let mut new = Head::new(key.len(), old.value_len + suffix.len(), old.deadline);
+        new.is_ascii = old.is_ascii && suffix.is_ascii();
         // The page that has room, or the first new one.
         let first = old.value_len / PAGE_VALUE_BYTES;
         let cells = [
@@ -438,19 +435,19 @@ fn new_head(key: &[u8], value_len: usize, deadline: Option<Millis>) -> Result<He
     if value_len > VALUE_BYTES_MAX {
         return Err(Error::ValueTooLong);
     }
-    Ok(Head { key_len: key.len(), value_len, deadline, is_ascii: false })
+    Ok(Head::new(key.len(), value_len, deadline))
 }
 
 /// The cells a record needs: its own, its full pages, its last page.
 fn cells_for(head: &Head) -> Result<[(Class, usize); 3]> {
-    let full_pages = head.value_len / PAGE_VALUE_BYTES * usize::from(head.is_paged());
-    let last_len = head.page_len(full_pages);
+    let record = record_class(head)?;
+    if !head.is_paged() {
+        return Ok([(record, 1), (record, 0), (record, 0)]);
+    }
+    let full_pages = head.value_len / PAGE_VALUE_BYTES;
     let last_page = head.pages() - full_pages;
-    Ok([
-        (record_class(head)?, 1),
-        (page_class(PAGE_VALUE_BYTES)?, full_pages),
-        (page_class(last_len.min(PAGE_VALUE_BYTES))?, last_page),
-    ])
+    let full = page_class(PAGE_VALUE_BYTES)?;
+    Ok([(record, 1), (full, full_pages), (page_class(head.page_len(full_pages))?, last_page)])
 }
 
 fn record_class(head: &Head) -> Result<Class> {
