@@ -5,7 +5,7 @@
 use std::env;
 
 use ferrite_engine::Options;
-use ferrite_tests::answer::request_text;
+use ferrite_tests::answer::{Answer, request_text};
 use ferrite_tests::engine::{Engine, Words};
 use ferrite_tests::model::Model;
 use ferrite_tests::op::{Op, Shape};
@@ -42,7 +42,8 @@ fn the_engine_answers_as_redis_does() {
                 ask_whole(&mut oracle, &Op::Scan(1_000).words());
                 engine.tick(usize::MAX);
             }
-            ask_both(&mut oracle, &mut engine, &request, seed, step);
+            let expected = ask_whole(&mut oracle, &request);
+            check(&request, &expected, &ask_whole(&mut engine, &request), seed, step);
         }
     }
 }
@@ -64,9 +65,9 @@ fn the_model_answers_as_redis_does() {
             if matches!(op, Op::DbSize) {
                 continue;
             }
-            let expected = ask_whole(&mut oracle, &op.words());
-            let given = model.apply(&op);
-            assert!(expected == given, "seed {seed}, step {step}: {op:?}: {expected}, {given}");
+            let (request, given) = (op.words(), model.apply(&op));
+            let expected = ask_whole(&mut oracle, &request);
+            check(&request, &expected, &given, seed, step);
         }
     }
 }
@@ -78,13 +79,11 @@ fn steps() -> usize {
     }
 }
 
-fn ask_both(oracle: &mut Oracle, engine: &mut Engine, request: &Words, seed: u64, step: usize) {
-    let expected = ask_whole(oracle, request);
-    let given = ask_whole(engine, request);
+fn check(request: &Words, expected: &Answer, given: &Answer, seed: u64, step: usize) {
+    let asked = request_text(request);
     assert!(
         expected == given,
-        "seed {seed}, step {step}: > {}\n  redis-server {expected}\n  the engine   {given}",
-        request_text(request)
+        "seed {seed}, step {step}: > {asked}\n  redis-server {expected}\n  given        {given}"
     );
 }
 

@@ -3,7 +3,7 @@
 //! it only where the policy allows, and counts along.
 
 use ferrite_engine::{Options, Policy};
-use ferrite_tests::answer::Answer;
+use ferrite_tests::answer::{Answer, request_text};
 use ferrite_tests::engine::{Engine, Words};
 use ferrite_tests::model::Model;
 use ferrite_tests::op::{Op, Shape};
@@ -94,7 +94,8 @@ impl Run {
             self.check_refusal(&request, at);
         } else {
             let expected = self.model.apply(op);
-            assert!(expected == given, "{at}: {op:?}\n  model  {expected}\n  engine {given}");
+            let asked = request_text(&request);
+            assert!(expected == given, "{at}: {asked}\n  model  {expected}\n  engine {given}");
         }
         self.follow_removals(evicted, at);
     }
@@ -123,7 +124,11 @@ impl Run {
             live_removed += u64::from(was_live);
             let name = format!("{:?}", self.options.policy);
             let is_allowed = entry.deadline_ms.is_some() || name.starts_with("AllKeys");
-            assert!(is_allowed, "{at}: {name} dropped {key:?}, which has no deadline");
+            assert!(
+                is_allowed,
+                "{at}: {name} dropped {}, which has no deadline",
+                Answer::bulk(&key)
+            );
         }
         assert!(live_removed <= evicted, "{at}: {live_removed} keys lost, {evicted} evicted");
     }

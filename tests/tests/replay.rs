@@ -46,3 +46,13 @@ fn rows_and_transcripts_know_each_other() {
     let forgotten: Vec<_> = rows.difference(&exercised).collect();
     assert!(forgotten.is_empty(), "no transcript shows these at work: {forgotten:?}");
 }
+
+#[test]
+fn every_row_is_documented_once() {
+    let mut names = BTreeSet::new();
+    for spec in ferrite_engine::all() {
+        assert!(names.insert(spec.name), "{} stands in the table twice", spec.name);
+        assert!(spec.summary.ends_with('.'), "{} lacks its summary", spec.name);
+        assert!(spec.since.split('.').count() == 3, "{}: since {:?}", spec.name, spec.since);
+    }
+}
