@@ -233,6 +233,7 @@ impl Arena {
     }
 
     /// The bytes of a cell, or none for an address that names no cell.
+    #[inline]
     pub(crate) fn cell(&self, addr: Addr) -> &[u8] {
         let Some(segment) = self.segments.get(addr.segment() as usize) else {
             return &[];

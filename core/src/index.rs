@@ -102,6 +102,8 @@ pub(crate) struct Index {
     overflow_pages: Vec<Page>,
     overflow_count: usize,
     bucket_count: usize,
+    /// `masks(bucket_count)`.
+    masks: (usize, usize),
     entry_count: usize,
 }
 
@@ -113,6 +115,7 @@ impl Index {
             overflow_pages: Vec::new(),
             overflow_count: 0,
             bucket_count: 1,
+            masks: masks(1),
             entry_count: 0,
         };
         add_page(&mut index.pages)?;
@@ -237,13 +240,13 @@ impl Index {
 
     /// While both chains exist, the new one may need the overflow buckets that the old one has.
     fn split_needs_overflow(&self) -> bool {
-        let (_, old) = self.masks();
+        let (_, old) = self.masks;
         self.overflow_spare() + 1 < self.chain_length(old as u32)
     }
 
     /// Splits the next bucket in turn. `None`, and nothing done, when a page was refused.
     pub(crate) fn grow(&mut self, hash_of: impl Fn(Addr) -> u64) -> Option<()> {
-        let (_, old) = self.masks();
+        let (_, old) = self.masks;
         let (old, new) = (old as u32, self.bucket_count as u32);
         if self.split_needs_overflow() {
             self.add_overflow_page()?;
@@ -251,7 +254,7 @@ impl Index {
         if self.bucket_count == self.pages.len() * BUCKETS_PER_PAGE {
             add_page(&mut self.pages)?;
         }
-        self.bucket_count += 1;
+        self.set_bucket_count(self.bucket_count + 1);
         let mut position = 0;
         while let Some((place, entry)) = self.nth(old, position) {
             if self.bucket_of(hash_of(entry.addr)) == new {
@@ -285,7 +288,7 @@ impl Index {
             self.append(target, entry);
             self.detach(place);
         }
-        self.bucket_count -= 1;
+        self.set_bucket_count(self.bucket_count - 1);
         if self.bucket_count + BUCKETS_PER_PAGE <= self.pages.len() * BUCKETS_PER_PAGE {
             self.pages.pop();
         }
@@ -310,7 +313,7 @@ impl Index {
     /// The cursor counts up in reversed bits (Pieter Noordhuis's algorithm in Redis's `dict.c`),
     /// so that the buckets still to come are the same after any number of splits and merges.
     pub(crate) fn scan_step(&self, cursor: u64) -> (u32, u64) {
-        let (low, split) = self.masks();
+        let (low, split) = self.masks;
         let is_split = (cursor as usize & low) < split;
         let mask = if is_split { low << 1 | 1 } else { low } as u64;
         let next = (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits();
@@ -325,7 +328,7 @@ impl Index {
         }
         self.overflow_pages.clear();
         self.overflow_count = 0;
-        self.bucket_count = 1;
+        self.set_bucket_count(1);
         self.entry_count = 0;
     }
 
@@ -366,13 +369,13 @@ impl Index {
         Ok(())
     }
 
-    /// The mask for buckets not yet split in this round, and how many are split already.
-    fn masks(&self) -> (usize, usize) {
-        masks(self.bucket_count)
+    fn set_bucket_count(&mut self, count: usize) {
+        self.bucket_count = count;
+        self.masks = masks(count);
     }
 
     fn bucket_of(&self, hash: u64) -> u32 {
-        let (low, split) = self.masks();
+        let (low, split) = self.masks;
         let coarse = hash as usize & low;
         (if coarse < split { hash as usize & (low << 1 | 1) } else { coarse }) as u32
     }
@@ -547,6 +550,7 @@ fn tag_of(hash: u64) -> u8 {
     (hash >> 56) as u8
 }
 
+/// The mask for buckets not yet split in this round, and how many are split already.
 fn masks(bucket_count: usize) -> (usize, usize) {
     let round = 1 << bucket_count.ilog2();
     (round - 1, bucket_count - round)

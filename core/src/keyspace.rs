@@ -174,7 +174,7 @@ impl Keyspace {
         for part in Value::stored(&self.arena, head, cell).parts() {
             is_ascii &= part.is_ascii();
         }
-        if is_ascii != head.is_ascii {
+        if is_ascii != head.is_ascii() {
             return Err("keyspace: a value's ASCII flag is off");
         }
         Ok(cell_bytes)
@@ -209,11 +209,12 @@ impl Keyspace {
     }
 
     /// Where the index has a key, expired or not.
+    #[inline]
     pub(crate) fn locate(&self, key: &[u8], hash: u64) -> Option<Found> {
         let (place, (addr, head)) = self.index.find(hash, |addr| {
             let cell = self.arena.cell(addr);
             let head = Head::read(cell)?;
-            (head.key(cell) == key).then_some((addr, head))
+            head.has_key(cell, key).then_some((addr, head))
         })?;
         Some(Found { place, addr, head })
     }
@@ -299,6 +300,7 @@ impl<'a> Cx<'a> {
     }
 
     /// Finds a key that has not expired. One that has is dropped.
+    #[inline]
     pub(crate) fn lookup(&mut self, key: &[u8], hash: u64) -> Option<Found> {
         let found = self.keys.locate(key, hash)?;
         if self.is_past(found.head.deadline) {
@@ -310,6 +312,7 @@ impl<'a> Cx<'a> {
     }
 
     /// Finds a key to look at it: counts a hit or a miss.
+    #[inline]
     pub(crate) fn lookup_look(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.lookup(key, self.keys.hash(key));
         match found {
@@ -320,6 +323,7 @@ impl<'a> Cx<'a> {
     }
 
     /// Finds a key to read it: that also counts as a use.
+    #[inline]
     pub(crate) fn lookup_read(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.lookup_look(key)?;
         self.keys.note_use(found.place);

@@ -36,46 +36,66 @@ const _: () = {
     assert!(pages < 1 << 24);
 };
 
-/// The head of a record: everything but the key and the value.
+/// The head of a record: everything but the key and the value. It is small because the hot path
+/// hands it around.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Head {
-    pub(crate) key_len: usize,
-    pub(crate) value_len: usize,
     pub(crate) deadline: Option<Millis>,
-    /// No byte of the value is above 127.
-    pub(crate) is_ascii: bool,
-    /// The lengths take two bytes each.
-    is_wide: bool,
-    is_paged: bool,
-    key_start: usize,
+    value_len: u32,
+    key_len: u16,
+    key_start: u8,
+    /// The first byte of the record.
+    flags: u8,
 }
 
 impl Head {
-    /// The head of a record with these lengths. It is in pages if it would be too long for one
-    /// cell; that depends on the lengths alone (the deadline always counts), so that a new
-    /// deadline never moves the value.
+    /// The head of a record with these lengths, which are within the limits. It is in pages if it
+    /// would be too long for one cell; that depends on the lengths alone (the deadline always
+    /// counts), so that a new deadline never moves the value.
     pub(crate) fn new(key_len: usize, value_len: usize, deadline: Option<Millis>) -> Head {
         let record = 1 + 4 + DEADLINE_BYTES + key_len + value_len;
-        let is_paged = record > PAGE_BYTES && value_len > PAGE_VALUE_BYTES / 4;
-        let is_wide = key_len > u8::MAX.into() || value_len > u8::MAX.into();
-        let length_bytes = match (is_paged, is_wide) {
-            (true, _) => 6,
-            (false, true) => 4,
-            (false, false) => 2,
+        let (flags, length_bytes) = if record > PAGE_BYTES && value_len > PAGE_VALUE_BYTES / 4 {
+            (STRING | PAGED, 6)
+        } else if key_len > u8::MAX.into() || value_len > u8::MAX.into() {
+            (STRING | WIDE, 4)
+        } else {
+            (STRING, 2)
         };
-        let deadline_bytes = if deadline.is_some() { DEADLINE_BYTES } else { 0 };
-        let key_start = 1 + length_bytes + deadline_bytes;
-        Head { key_len, value_len, deadline, is_ascii: false, is_wide, is_paged, key_start }
+        let (volatile, deadline_bytes) =
+            if deadline.is_some() { (VOLATILE, DEADLINE_BYTES) } else { (0, 0) };
+        Head {
+            deadline,
+            value_len: value_len as u32,
+            key_len: key_len as u16,
+            key_start: (1 + length_bytes + deadline_bytes) as u8,
+            flags: flags | volatile,
+        }
     }
 
     /// The same record with another deadline, or none.
     pub(crate) fn with_deadline(&self, deadline: Option<Millis>) -> Head {
-        Head { is_ascii: self.is_ascii, ..Head::new(self.key_len, self.value_len, deadline) }
+        let head = Head::new(self.key_len.into(), self.value_len(), deadline);
+        head.with_ascii(self.is_ascii())
+    }
+
+    /// The same record whose value is ASCII, or not.
+    pub(crate) fn with_ascii(self, is_ascii: bool) -> Head {
+        let flag = if is_ascii { ASCII } else { 0 };
+        Head { flags: self.flags & !ASCII | flag, ..self }
+    }
+
+    pub(crate) fn value_len(&self) -> usize {
+        self.value_len as usize
+    }
+
+    /// Whether no byte of the value is above 127.
+    pub(crate) fn is_ascii(&self) -> bool {
+        self.flags & ASCII != 0
     }
 
     /// Whether the value is too long to stand in the record.
     pub(crate) fn is_paged(&self) -> bool {
-        self.is_paged
+        self.flags & PAGED != 0
     }
 
     /// The name of the value's type, as TYPE says it.
@@ -85,26 +105,30 @@ impl Head {
 
     /// Bytes of the record's own cell.
     pub(crate) fn record_bytes(&self) -> usize {
-        let stored = if self.is_paged { self.pages() * ADDR_BYTES } else { self.value_len };
-        self.value_start() + stored
+        self.value_start() + self.stored_bytes()
+    }
+
+    /// Bytes of what stands after the key.
+    fn stored_bytes(&self) -> usize {
+        if self.is_paged() { self.pages() * ADDR_BYTES } else { self.value_len() }
     }
 
     /// Pages of the value: none if it stands in the record.
     pub(crate) fn pages(&self) -> usize {
-        if self.is_paged { self.value_len.div_ceil(PAGE_VALUE_BYTES) } else { 0 }
+        if self.is_paged() { self.value_len().div_ceil(PAGE_VALUE_BYTES) } else { 0 }
     }
 
     /// Bytes of the value on its page at `position`.
     pub(crate) fn page_len(&self, position: usize) -> usize {
-        self.value_len.saturating_sub(position * PAGE_VALUE_BYTES).min(PAGE_VALUE_BYTES)
+        self.value_len().saturating_sub(position * PAGE_VALUE_BYTES).min(PAGE_VALUE_BYTES)
     }
 
     pub(crate) fn key_start(&self) -> usize {
-        self.key_start
+        self.key_start.into()
     }
 
     pub(crate) fn value_start(&self) -> usize {
-        self.key_start + self.key_len
+        self.key_start() + usize::from(self.key_len)
     }
 
     /// Reads the head of a record. `None` for a page, a hole, or bytes that are no record.
@@ -114,29 +138,25 @@ impl Head {
         if flags & KIND_MASK != STRING {
             return None;
         }
-        let (is_paged, is_wide) = (flags & PAGED != 0, flags & WIDE != 0);
-        let (key_len, value_len, length_bytes) = if is_paged {
-            (u16::from_le_bytes([a, b]).into(), u32::from_le_bytes([c, d, e, f]) as usize, 6)
-        } else if is_wide {
-            (u16::from_le_bytes([a, b]).into(), u16::from_le_bytes([c, d]).into(), 4)
-        } else {
-            (a.into(), b.into(), 2)
+        let (key_len, value_len, length_bytes) = match flags & (PAGED | WIDE) {
+            0 => (a.into(), b.into(), 2),
+            WIDE => (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]).into(), 4),
+            _ => (u16::from_le_bytes([a, b]), u32::from_le_bytes([c, d, e, f]), 6),
         };
         let mut key_start = 1 + length_bytes;
         let mut deadline = None;
         if flags & VOLATILE != 0 {
-            let bytes = cell.get(key_start..).and_then(<[u8]>::first_chunk)?;
+            let bytes = cell.get(usize::from(key_start)..).and_then(<[u8]>::first_chunk)?;
             deadline = Some(Millis::from_le_bytes(*bytes));
-            key_start += DEADLINE_BYTES;
+            key_start += DEADLINE_BYTES as u8;
         }
-        let is_ascii = flags & ASCII != 0;
-        Some(Head { key_len, value_len, deadline, is_ascii, is_wide, is_paged, key_start })
+        Some(Head { deadline, value_len, key_len, key_start, flags })
     }
 
     /// Writes the head of a record, up to its key.
     pub(crate) fn write(&self, cell: &mut [u8]) {
-        let mut flags = STRING;
         let mut bytes = [0; 1 + 6 + DEADLINE_BYTES];
+        bytes[0] = self.flags;
         let mut length = 1;
         let mut put = |part: &[u8]| {
             if let Some(target) = bytes.get_mut(length..length + part.len()) {
@@ -144,33 +164,34 @@ impl Head {
                 length += part.len();
             }
         };
-        if self.is_paged {
-            flags |= if self.is_wide { PAGED | WIDE } else { PAGED };
-            put(&(self.key_len as u16).to_le_bytes());
-            put(&(self.value_len as u32).to_le_bytes());
-        } else if self.is_wide {
-            flags |= WIDE;
-            put(&(self.key_len as u16).to_le_bytes());
-            put(&(self.value_len as u16).to_le_bytes());
-        } else {
-            put(&[self.key_len as u8, self.value_len as u8]);
+        match self.flags & (PAGED | WIDE) {
+            0 => put(&[self.key_len as u8, self.value_len as u8]),
+            WIDE => {
+                put(&self.key_len.to_le_bytes());
+                put(&(self.value_len as u16).to_le_bytes());
+            }
+            _ => {
+                put(&self.key_len.to_le_bytes());
+                put(&self.value_len.to_le_bytes());
+            }
         }
         if let Some(deadline) = self.deadline {
-            flags |= VOLATILE;
             put(&deadline.to_le_bytes());
         }
-        if self.is_ascii {
-            flags |= ASCII;
-        }
-        bytes[0] = flags;
         if let (Some(target), Some(bytes)) = (cell.get_mut(..length), bytes.get(..length)) {
             target.copy_from_slice(bytes);
         }
     }
 
+    /// Whether the record with this head, in `cell`, has this key.
+    #[inline]
+    pub(crate) fn has_key(&self, cell: &[u8], key: &[u8]) -> bool {
+        usize::from(self.key_len) == key.len() && self.key(cell) == key
+    }
+
     /// The key of a record with this head.
     pub(crate) fn key<'a>(&self, cell: &'a [u8]) -> &'a [u8] {
-        cell.get(self.key_start..self.value_start()).unwrap_or_default()
+        cell.get(self.key_start()..self.value_start()).unwrap_or_default()
     }
 
     /// What stands after the key: the value, or the directory of its pages.
@@ -185,7 +206,7 @@ impl Head {
 
     /// Writes the key of a record with this head.
     pub(crate) fn write_key(&self, cell: &mut [u8], key: &[u8]) {
-        if let Some(target) = cell.get_mut(self.key_start..self.value_start()) {
+        if let Some(target) = cell.get_mut(self.key_start()..self.value_start()) {
             target.copy_from_slice(key);
         }
     }

@@ -170,7 +170,7 @@ impl Cx<'_> {
     pub fn append(&mut self, key: &[u8], suffix: &[u8]) -> Result<usize> {
         let hash = self.keys.hash(key);
         let found = self.lookup(key, hash);
-        let old_len = found.map_or(0, |found| found.head.value_len);
+        let old_len = found.map_or(0, |found| found.head.value_len());
         let len = old_len + suffix.len();
         match found {
             Some(found) if found.head.is_paged() => {
@@ -216,7 +216,7 @@ impl Cx<'_> {
 
     /// STRLEN: the length of a string, zero for a missing one.
     pub fn strlen(&mut self, key: &[u8]) -> Result<usize> {
-        Ok(self.lookup_read(key).map_or(0, |found| found.head.value_len))
+        Ok(self.lookup_read(key).map_or(0, |found| found.head.value_len()))
     }
 
     /// Writes a value that was made from the one there is, which must not be evicted for it.
@@ -262,10 +262,10 @@ impl Cx<'_> {
         suffix: &[u8],
     ) -> Result<()> {
         let old = found.head;
-        let mut new = Head::new(key.len(), old.value_len + suffix.len(), old.deadline);
-        new.is_ascii = old.is_ascii && suffix.is_ascii();
+        let new = Head::new(key.len(), old.value_len() + suffix.len(), old.deadline)
+            .with_ascii(old.is_ascii() && suffix.is_ascii());
         // The page that has room, or the first new one.
-        let first = old.value_len / PAGE_VALUE_BYTES;
+        let first = old.value_len() / PAGE_VALUE_BYTES;
         let cells = [
             (record_class(&new)?, 1),
             (page_class(PAGE_VALUE_BYTES)?, new.pages() - first),
@@ -302,7 +302,7 @@ impl Keyspace {
         &mut self,
         key: &[u8],
         hash: u64,
-        mut head: Head,
+        head: Head,
         found: Option<Found>,
         value: &mut dyn Source,
     ) -> Result<()> {
@@ -311,7 +311,7 @@ impl Keyspace {
             Some(found) => found.addr,
             None => self.allocate_record(&head, hash)?,
         };
-        head.is_ascii = self.fill(addr, &head, value);
+        let head = head.with_ascii(self.fill(addr, &head, value));
         let cell = self.arena.cell_mut(addr);
         head.write(cell);
         head.write_key(cell, key);
@@ -444,7 +444,7 @@ fn cells_for(head: &Head) -> Result<[(Class, usize); 3]> {
     if !head.is_paged() {
         return Ok([(record, 1), (record, 0), (record, 0)]);
     }
-    let full_pages = head.value_len / PAGE_VALUE_BYTES;
+    let full_pages = head.value_len() / PAGE_VALUE_BYTES;
     let last_page = head.pages() - full_pages;
     let full = page_class(PAGE_VALUE_BYTES)?;
     Ok([(record, 1), (full, full_pages), (page_class(head.page_len(full_pages))?, last_page)])

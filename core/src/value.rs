@@ -29,7 +29,7 @@ impl<'a> Value<'a> {
         } else {
             Storage::Whole(bytes)
         };
-        Value { len: head.value_len, is_ascii: head.is_ascii, storage }
+        Value { len: head.value_len(), is_ascii: head.is_ascii(), storage }
     }
 
     /// Its length in bytes.
