@@ -157,21 +157,26 @@ fn refuse_unknown(name: &[u8], arguments: &[&[u8]], reply: &mut dyn Reply) {
         }
     };
     put(b"ERR unknown command '");
-    put(name.get(..UNKNOWN_NAME_BYTES_MAX).unwrap_or(name));
+    put(printed(name, UNKNOWN_NAME_BYTES_MAX));
     put(b"', with args beginning with: ");
     let mut shown = 0;
     for argument in arguments {
         if shown >= UNKNOWN_ARGUMENTS_BYTES_MAX {
             break;
         }
-        let left = UNKNOWN_ARGUMENTS_BYTES_MAX - shown;
-        let argument = argument.get(..left).unwrap_or(argument);
+        let argument = printed(argument, UNKNOWN_ARGUMENTS_BYTES_MAX - shown);
         put(b"'");
         put(argument);
         put(b"' ");
         shown += argument.len() + 3;
     }
     reply.error(&parts);
+}
+
+/// What C's `printf` shows of a string: nothing from the first zero byte on.
+fn printed(text: &[u8], bytes_max: usize) -> &[u8] {
+    let text = text.get(..bytes_max).unwrap_or(text);
+    text.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 /// A command's arguments, taken one after the other.
