@@ -37,6 +37,9 @@ const NO_HOLE: u16 = u16::MAX;
 const FULL: u8 = FULLNESS_LISTS as u8;
 const DETACHED: u8 = FULL + 1;
 
+/// A thrifty arena puts a cell into a hole that is larger by this fraction of it at most.
+const THRIFTY_EXCESS_DIVISOR: usize = 4;
+
 const CLASS_COUNT: usize = 93;
 
 /// Cell sizes: steps of 4 bytes to 128, then sizes that divide a segment with at most a sixteenth
@@ -146,6 +149,8 @@ pub(crate) struct Arena {
     compactable: u128,
     segment_count: usize,
     live_bytes: usize,
+    /// Cells go to holes of the next larger classes before a new segment is taken.
+    is_thrifty: bool,
 }
 
 impl Arena {
@@ -161,6 +166,7 @@ impl Arena {
             compactable: 0,
             segment_count: 0,
             live_bytes: 0,
+            is_thrifty: false,
         })
     }
 
@@ -186,7 +192,7 @@ impl Arena {
 
     /// Segments the arena must still get before it can hand out all of `cells`, in which a class
     /// may stand several times.
-    pub(crate) fn segments_missing(&self, cells: &[(Class, usize)]) -> usize {
+    fn segments_missing(&self, cells: &[(Class, usize)]) -> usize {
         let mut missing = 0;
         for (position, &(class, _)) in cells.iter().enumerate() {
             let same = |&&(other, _): &&(Class, usize)| other == class;
@@ -200,12 +206,50 @@ impl Arena {
         missing
     }
 
+    /// Makes the arena thrifty or not, and says how many segments it must then still get for
+    /// `cells`. A thrifty one puts a single cell whose class has no hole into a hole of one of the
+    /// next larger classes: in a small budget with many sizes of value, a segment for each class
+    /// would be most of the memory.
+    pub(crate) fn segments_missing_if(&mut self, thrifty: bool, cells: &[(Class, usize)]) -> usize {
+        self.is_thrifty = thrifty;
+        let spared = cells.iter().filter(|&&(class, count)| {
+            thrifty
+                && count == 1
+                && self.fullest_with_room(class).is_none()
+                && self.larger_with_room(class).is_some()
+        });
+        let spared = spared.count();
+        self.segments_missing(cells).saturating_sub(spared)
+    }
+
+    /// The class of the nearest larger holes. There must be two of them, since a record and its
+    /// last page may both come for one.
+    fn larger_with_room(&self, class: Class) -> Option<Class> {
+        let bytes_max = class.bytes() + class.bytes() / THRIFTY_EXCESS_DIVISOR;
+        let mut larger = class;
+        loop {
+            larger = Class(larger.0 + 1);
+            let state = self.class(larger)?;
+            if larger.bytes() > bytes_max {
+                return None;
+            }
+            if state.free_cells >= 2 {
+                return Some(larger);
+            }
+        }
+    }
+
     /// Hands out a cell, zeroed in its first byte. `None` only when a new segment was needed and
     /// the allocator or the address space had none left.
     pub(crate) fn allocate(&mut self, class: Class) -> Option<Addr> {
-        let number = match self.fullest_with_room(class) {
-            Some(number) => number,
-            None => self.add_segment(class)?,
+        let (number, class) = if let Some(number) = self.fullest_with_room(class) {
+            (number, class)
+        } else if self.is_thrifty
+            && let Some(larger) = self.larger_with_room(class)
+        {
+            (self.fullest_with_room(larger)?, larger)
+        } else {
+            (self.add_segment(class)?, class)
         };
         let segment = self.segments.get_mut(number as usize)?;
         let unit = segment.take_cell()?;

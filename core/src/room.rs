@@ -21,9 +21,11 @@ impl Cx<'_> {
     pub(crate) fn make_room(&mut self, cells: &[(Class, usize)], index_pages: usize) -> Result<()> {
         let mut is_checked = false;
         loop {
-            let missing = self.keys.arena.segments_missing(cells) + index_pages;
-            if missing == 0 || missing <= self.keys.segments_left() {
-                return Ok(());
+            for thrifty in [false, true] {
+                let missing = self.keys.arena.segments_missing_if(thrifty, cells) + index_pages;
+                if missing == 0 || missing <= self.keys.segments_left() {
+                    return Ok(());
+                }
             }
             if !is_checked {
                 is_checked = true;
