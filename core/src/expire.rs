@@ -113,9 +113,10 @@ impl Cx<'_> {
             }
             let bucket = self.keys.expiry_hand;
             dropped += self.expire_bucket(bucket);
-            self.keys.settle();
             self.keys.expiry_hand = self.keys.next_bucket(bucket);
         }
+        // Only now, since a bucket that is merged could escape the hand.
+        (0..dropped).for_each(|_| self.keys.settle());
         dropped
     }
 
