@@ -67,8 +67,8 @@ impl Keyspace {
         let mut seen = 0;
         // Once round at most: the pinned record may be the only candidate.
         for _ in 0..self.index.bucket_count() {
-            let bucket = self.eviction_hand;
-            self.eviction_hand = self.next_bucket(bucket);
+            let bucket = self.bucket_at(self.eviction_hand);
+            self.eviction_hand = bucket + 1;
             let mut position = 0;
             while let Some((place, entry)) = self.index.nth(bucket, position) {
                 position += 1;
@@ -108,8 +108,10 @@ impl Keyspace {
         }
     }
 
-    pub(crate) fn next_bucket(&self, bucket: u32) -> u32 {
-        if bucket as usize + 1 < self.index.bucket_count() { bucket + 1 } else { 0 }
+    /// The bucket a hand is at: the first one again when it has passed the last, or when the
+    /// index has shrunk under it.
+    pub(crate) fn bucket_at(&self, hand: u32) -> u32 {
+        if (hand as usize) < self.index.bucket_count() { hand } else { 0 }
     }
 }
 

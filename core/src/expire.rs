@@ -111,9 +111,9 @@ impl Cx<'_> {
             if self.keys.counters.expires == 0 {
                 break;
             }
-            let bucket = self.keys.expiry_hand;
+            let bucket = self.keys.bucket_at(self.keys.expiry_hand);
             dropped += self.expire_bucket(bucket);
-            self.keys.expiry_hand = self.keys.next_bucket(bucket);
+            self.keys.expiry_hand = bucket + 1;
         }
         // Only now, since a bucket that is merged could escape the hand.
         (0..dropped).for_each(|_| self.keys.settle());
