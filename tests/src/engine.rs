@@ -39,9 +39,9 @@ impl Engine {
         std::mem::take(&mut self.log.0)
     }
 
-    /// Lets the engine look for expired keys.
-    pub fn tick(&mut self, buckets_max: usize) {
-        self.keys.at(self.now_ms).with_effects(&mut self.log).tick(buckets_max);
+    /// Lets the engine look for expired keys. How many it dropped.
+    pub fn tick(&mut self, buckets_max: usize) -> usize {
+        self.keys.at(self.now_ms).with_effects(&mut self.log).tick(buckets_max)
     }
 
     /// Every key with its value and its PTTL, sorted.

@@ -50,6 +50,49 @@ fn under_pressure_only_what_the_policy_allows_is_evicted() {
     }
 }
 
+/// The index shrinks under the hands that go round in it, down to its last bucket.
+#[test]
+fn few_large_values_drive_out_many_small_ones() {
+    for seed in 0..60 {
+        let policy = Policy::ALL[1 + seed as usize % 3].1;
+        let options = Options { max_memory_bytes: 1 << 20, policy, seed, ..Options::default() };
+        let mut engine = Engine::new(&options);
+        let mut random = Random::new(seed);
+        for number in 0..200 + random.below(6_000) {
+            engine.ask(&["SET", &format!("small:{number}"), "value"].map(Into::into));
+        }
+        for step in 0..300 {
+            let key = format!("large:{}", random.below(40)).into_bytes();
+            let value = vec![b'x'; random.below(150_000)];
+            let answer = engine.ask(&[b"SET".to_vec(), key, value]);
+            assert_eq!(answer, Answer::ok(), "seed {seed}, {policy:?}, step {step}");
+        }
+        engine.keys.validate().expect("a sound keyspace");
+    }
+}
+
+#[test]
+fn one_turn_of_tick_finds_every_expired_key() {
+    for seed in 0..60 {
+        let mut engine = Engine::new(&Options { seed, ..Options::default() });
+        let mut random = Random::new(seed);
+        let total = 1 + random.below(3_000);
+        for number in 0..total {
+            let ttl_ms = if number < 20 { "900" } else { "10" };
+            engine.ask(&["SET", &format!("{number}"), "value", "PX", ttl_ms].map(Into::into));
+        }
+        // The first keys go while the hand is anywhere, the last ones in one turn from there,
+        // although the index shrinks meanwhile.
+        engine.set_clock(START_MS + 500);
+        while engine.keys.stats().expires > 20 {
+            engine.tick(1 + random.below(40));
+        }
+        engine.set_clock(START_MS + 1_000);
+        engine.tick(usize::MAX);
+        assert_eq!(engine.keys.stats().keys, 0, "seed {seed}, {total} keys");
+    }
+}
+
 impl Run {
     fn new(policy: Policy, max_memory_bytes: u64, seed: u64) -> Run {
         let options = Options { max_memory_bytes, policy, seed, ..Options::default() };
