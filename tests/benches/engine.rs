@@ -69,7 +69,11 @@ fn measure(size: usize, rounds: usize) -> Vec<String> {
         lru.push(workload.run(LruCache::new(size.try_into().expect("not zero"))));
         map.push(workload.run(HashMap::default()));
     }
-    let name = if size >= 1_000_000 { format!("{}M", size / 1_000_000) } else { format!("{}k", size / 1000) };
+    let name = if size >= 1_000_000 {
+        format!("{}M", size / 1_000_000)
+    } else {
+        format!("{}k", size / 1000)
+    };
     let compare = |case: &str, metric: &str, peer: &[Times], peer_name, pick: fn(&Times) -> f64| {
         let pairs: Vec<(f64, f64)> =
             ours.iter().zip(peer).map(|(a, b)| (pick(a), pick(b))).collect();
@@ -82,10 +86,12 @@ fn measure(size: usize, rounds: usize) -> Vec<String> {
         compare("get", "cpu_ns", &map, "hashbrown", |times| times.get),
         compare("set", "cpu_ns", &map, "hashbrown", |times| times.set),
         compare("longest insertion", "cpu_us", &map, "hashbrown", |times| times.insert_max),
-        row(&format!("native entry {name}"), "overhead_bytes", "lru", &[(
-            overhead_bytes,
-            lru_overhead_bytes(&workload),
-        )]),
+        row(
+            &format!("native entry {name}"),
+            "overhead_bytes",
+            "lru",
+            &[(overhead_bytes, lru_overhead_bytes(&workload))],
+        ),
     ]
 }
 
@@ -110,8 +116,9 @@ impl Workload {
             times.insert_max = times.insert_max.max(took / 1000.0);
         }
         let operations = OPERATIONS as f64;
-        times.set = cpu_time_of(|| self.order.iter().for_each(|&i| store.set(&resident[i], &VALUE)))
-            / operations;
+        times.set =
+            cpu_time_of(|| self.order.iter().for_each(|&i| store.set(&resident[i], &VALUE)))
+                / operations;
         times.get = cpu_time_of(|| {
             let hits = self.order.iter().filter(|&&i| store.get(&resident[i])).count();
             assert!(hits > OPERATIONS * 9 / 10, "the keys are there");
@@ -186,7 +193,8 @@ fn lru_overhead_bytes(workload: &Workload) -> f64 {
 
 fn resident_bytes() -> f64 {
     let statm = fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages: f64 = statm.split(' ').nth(1).and_then(|field| field.parse().ok()).expect("a number");
+    let pages: f64 =
+        statm.split(' ').nth(1).and_then(|field| field.parse().ok()).expect("a number");
     pages * 4096.0
 }
 
