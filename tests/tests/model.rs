@@ -1,6 +1,9 @@
 //! Random operations against the naive model, with `validate()` after every step.
 //! Where the budget is small, the effects stream says which keys were evicted; the model follows
 //! it only where the policy allows, and counts along.
+//! `FERRITE_MODEL_ROUNDS` asks for longer runs than CI takes, `FERRITE_MODEL_SEED` for others.
+
+use std::env;
 
 use ferrite_engine::{Options, Policy};
 use ferrite_tests::answer::{Answer, request_text};
@@ -14,6 +17,11 @@ use ferrite_tests::subject::{START_MS, Subject, ask_whole};
 const PHASES: &[&[usize]] = &[&[100], &[1_000], &[10_000], &[100_000], &[100, 10_000], &[3, 40]];
 /// Below what a budget may be missed by: a segment of each class in use, and the index.
 const ROUNDING_BYTES: u64 = 192 << 10;
+
+/// A number from the environment.
+fn asked_for(name: &str, otherwise: u64) -> u64 {
+    env::var(name).map_or(otherwise, |text| text.parse().expect(name))
+}
 
 struct Run {
     engine: Engine,
@@ -95,6 +103,7 @@ fn one_turn_of_tick_finds_every_expired_key() {
 
 impl Run {
     fn new(policy: Policy, max_memory_bytes: u64, seed: u64) -> Run {
+        let seed = seed + asked_for("FERRITE_MODEL_SEED", 0);
         let options = Options { max_memory_bytes, policy, seed, ..Options::default() };
         let label = format!("seed {seed}, {policy:?}, {max_memory_bytes} bytes");
         let model = Model { now_ms: START_MS, ..Model::default() };
@@ -103,6 +112,7 @@ impl Run {
 
     /// So many steps in each phase. How many keys were evicted.
     fn go(mut self, phase_steps: usize, keys: usize) -> u64 {
+        let phase_steps = phase_steps * asked_for("FERRITE_MODEL_ROUNDS", 1) as usize;
         for (phase, &value_bytes) in PHASES.iter().enumerate() {
             let shape = Shape { keys, value_bytes };
             for step in 0..phase_steps {
@@ -110,7 +120,10 @@ impl Run {
                 self.pass_time();
                 let op = Op::random(&mut self.random, &shape, self.model.now_ms);
                 self.step(&op, &at);
-                self.engine.keys.validate().unwrap_or_else(|broken| panic!("{at}: {broken}"));
+                if let Err(broken) = self.engine.keys.validate() {
+                    let (asked, stats) = (request_text(&op.words()), self.engine.keys.stats());
+                    panic!("{at}: {broken}: {stats:?}, after {asked}");
+                }
             }
             self.compare_contents();
         }
