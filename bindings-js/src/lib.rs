@@ -1,1 +1,327 @@
-//! Empty until its first part lands.
+//! The engine's face for JavaScript: functions that take and return numbers, and one fixed area
+//! of linear memory, the scratch area, through which everything else goes.
+//!
+//! No call allocates (but one with more than 32 arguments), so the boundary costs what writing a
+//! key and reading a value cost. Errors are return values; a trap is a bug, after which the
+//! instance is lost.
+//!
+//! Not here: strings, options, promises and every other thing JavaScript; that is the package's.
+
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
+
+mod host;
+mod limits;
+mod reply;
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ferrite_engine::{
+    Condition, EDGE, Error, Expiry, Keyspace, Millis, Options, Policy, Reply, SetOptions, ShowOld,
+    Source, Value, all, execute, parse_memory,
+};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::host::Streamed;
+use crate::limits::{
+    ARGUMENTS_MAX, ARGUMENTS_ON_STACK, HEADER_BYTES, MEMORY_BYTES_MAX, REPLY_BYTES_MIN, TEXT_BYTES,
+    scratch_bytes,
+};
+use crate::reply::Sink;
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
+#[cfg(target_arch = "wasm32")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+/// There is no such key.
+const MISSING: i32 = -1;
+/// An error: it stands behind the header, as a reply.
+const FAILED: i32 = -2;
+
+/// Flags of what `get` found: the value is ASCII; the value is several runs of bytes.
+const ASCII: u32 = 1;
+const RUNS: u32 = 1 << 1;
+
+/// Bits of `set`'s mode: the condition, the kind of expiry, GET, and a value that is delivered
+/// piece by piece.
+const IF_ABSENT: u32 = 1;
+const IF_PRESENT: u32 = 1 << 1;
+const EXPIRY_SHIFT: u32 = 2;
+const EXPIRY_MASK: u32 = 3;
+const WITH_OLD: u32 = 1 << 4;
+const STREAMED: u32 = 1 << 5;
+
+/// A cache and its scratch area.
+#[wasm_bindgen]
+pub struct Cache {
+    keys: Option<Keyspace>,
+    options: Options,
+    scratch: Vec<u8>,
+}
+
+#[wasm_bindgen]
+impl Cache {
+    /// A cache that knows neither its budget nor its seed yet.
+    #[wasm_bindgen(constructor)]
+    #[allow(clippy::new_without_default, reason = "JavaScript knows no Default")]
+    pub fn new() -> Cache {
+        Cache { keys: None, options: Options::default(), scratch: vec![0; TEXT_BYTES] }
+    }
+
+    /// Where the scratch area is.
+    pub fn scratch_pointer(&mut self) -> usize {
+        self.scratch.as_mut_ptr().expose_provenance()
+    }
+
+    /// How long the scratch area is.
+    pub fn scratch_len(&self) -> usize {
+        self.scratch.len()
+    }
+
+    /// Reads a memory size from the scratch area; negative for an error.
+    pub fn parse_memory(&mut self, text_len: usize) -> f64 {
+        match parse_memory(self.input(text_len)) {
+            Ok(bytes) => bytes as f64,
+            Err(error) => self.fail(error).into(),
+        }
+    }
+
+    /// Sets the budget, and the policy whose name is in the scratch area, which moves. Zero, or
+    /// an error.
+    pub fn configure(&mut self, max_memory_bytes: f64, policy_len: usize) -> i32 {
+        let policy = match Policy::parse(self.input(policy_len)) {
+            Ok(policy) => policy,
+            Err(error) => return self.fail(error),
+        };
+        let max_memory_bytes = max_memory_bytes as u64;
+        let host_bytes = scratch_bytes(max_memory_bytes);
+        self.options = Options { max_memory_bytes, policy, seed: 0, host_bytes };
+        // Whether a keyspace can be made is the engine's to say.
+        if max_memory_bytes > MEMORY_BYTES_MAX || Keyspace::new(&self.options).is_err() {
+            let [start, limit] = ["ERR argument must be between 1048576 and ", "2147483648"];
+            return self.fail_with(&[start.as_bytes(), limit.as_bytes()]);
+        }
+        // The old one goes first, so that its place is free again for the engine.
+        self.scratch = Vec::new();
+        self.scratch = vec![0; host_bytes as usize];
+        0
+    }
+
+    /// Makes the keyspace. Zero, or an error.
+    pub fn open(&mut self, seed_low: u32, seed_high: u32) -> i32 {
+        self.options.seed = u64::from(seed_high) << 32 | u64::from(seed_low);
+        match Keyspace::new(&self.options) {
+            Ok(keys) => {
+                self.keys = Some(keys);
+                0
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// GET: the length of the value, whose place the header tells; or `MISSING`. With the flag
+    /// `RUNS` the header tells how many runs the value has, and behind it stand their places and
+    /// lengths. All of it holds until the next call.
+    pub fn get(&mut self, now: f64, key_len: usize) -> i32 {
+        let (header, rest) = self.scratch.split_at_mut(HEADER_BYTES);
+        let Some(keys) = &mut self.keys else {
+            return self.fail_closed();
+        };
+        let mut cx = keys.at(now as Millis);
+        let value = match cx.get(rest.get(..key_len).unwrap_or_default()) {
+            Ok(Some(value)) => value,
+            Ok(None) => return MISSING,
+            Err(error) => return self.fail(error),
+        };
+        let is_ascii = if value.is_ascii() { ASCII } else { 0 };
+        match value.as_slice() {
+            Some(bytes) => put_words(header, [address(bytes), is_ascii]),
+            None => {
+                let mut count = 0;
+                for (target, run) in rest.chunks_exact_mut(HEADER_BYTES).zip(value.parts()) {
+                    put_words(target, [address(run), run.len() as u32]);
+                    count += 1;
+                }
+                put_words(header, [count, is_ascii | RUNS]);
+            }
+        }
+        value.len() as i32
+    }
+
+    /// SET: key and value stand behind the header, unless the mode says that the value comes
+    /// piece by piece. One if it was set, else zero; with GET the length of the reply, which
+    /// stands behind what was passed in; or an error.
+    pub fn set(
+        &mut self,
+        now: f64,
+        key_len: usize,
+        value_len: usize,
+        mode: u32,
+        expiry: f64,
+    ) -> i32 {
+        let Some(keys) = &mut self.keys else {
+            return self.fail_closed();
+        };
+        let passed_len = if mode & STREAMED == 0 { key_len + value_len } else { key_len };
+        let Some((passed, rest)) = self
+            .scratch
+            .get_mut(HEADER_BYTES..)
+            .and_then(|passed| passed.split_at_mut_checked(passed_len))
+        else {
+            return self.fail(Error::ValueTooLong);
+        };
+        let (key, mut value) = passed.split_at_checked(key_len).unwrap_or_default();
+        let mut streamed = Streamed { left: value_len };
+        let source: &mut dyn Source = if mode & STREAMED == 0 { &mut value } else { &mut streamed };
+        let mut sink = Sink::new(rest);
+        let mut show = |old: Option<Value<'_>>| match old {
+            Some(old) => sink.bulk(old),
+            None => sink.null(),
+        };
+        let wants_old = mode & WITH_OLD != 0;
+        let old: Option<ShowOld<'_>> = if wants_old { Some(&mut show) } else { None };
+        let options = set_options(mode, expiry as Millis);
+        match keys.at(now as Millis).set_from(key, source, &options, old) {
+            Ok(_) if wants_old => sink.used(),
+            Ok(is_set) => is_set.into(),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Any command: its name and arguments stand behind the header, each with its length before
+    /// it, `passed_len` bytes in all. The length of the reply behind them, of which parts may
+    /// have been handed over before.
+    pub fn call(&mut self, now: f64, count: usize, passed_len: usize) -> i32 {
+        let Some(keys) = &mut self.keys else {
+            return self.fail_closed();
+        };
+        let Some((mut passed, rest)) = self
+            .scratch
+            .get_mut(HEADER_BYTES..)
+            .and_then(|passed| passed.split_at_mut_checked(passed_len))
+            .map(|(passed, rest)| (&*passed, rest))
+        else {
+            return 0;
+        };
+        let mut few: [&[u8]; ARGUMENTS_ON_STACK] = [b""; ARGUMENTS_ON_STACK];
+        let mut many: Vec<&[u8]> = Vec::new();
+        let arguments = match few.get_mut(..count) {
+            Some(few) => few,
+            None => {
+                many.resize(count.min(ARGUMENTS_MAX), b"");
+                &mut many
+            }
+        };
+        for argument in arguments.iter_mut() {
+            *argument = take_argument(&mut passed);
+        }
+        let mut sink = Sink::new(rest);
+        execute(&mut keys.at(now as Millis), arguments, &mut sink);
+        sink.used()
+    }
+
+    /// Looks for expired keys in the next buckets of the index. How many it dropped.
+    pub fn tick(&mut self, now: f64, buckets_max: usize) -> usize {
+        self.keys.as_mut().map_or(0, |keys| keys.tick(now as Millis, buckets_max))
+    }
+
+    /// The figures of the cache: an array of names, each with its number. The reply's length.
+    pub fn stats(&mut self) -> i32 {
+        let Some(keys) = &self.keys else {
+            return self.fail_closed();
+        };
+        let mut sink = Sink::new(self.scratch.get_mut(HEADER_BYTES..).unwrap_or_default());
+        let stats = keys.stats();
+        let fields = stats.fields();
+        sink.array(2 * fields.len());
+        for (name, number) in fields {
+            sink.simple(name);
+            sink.integer(number as i64);
+        }
+        sink.used()
+    }
+
+    /// The names of all commands. The reply's length.
+    pub fn commands(&mut self) -> i32 {
+        let names = || all().filter(|spec| spec.flags & EDGE != 0).map(|spec| spec.name);
+        let mut sink = Sink::new(self.scratch.get_mut(HEADER_BYTES..).unwrap_or_default());
+        sink.array(names().count());
+        names().for_each(|name| sink.simple(name));
+        sink.used()
+    }
+
+    /// How many bytes the arguments of one call may take, and how many of them there may be.
+    pub fn passed_len_max(&self) -> usize {
+        self.scratch.len().saturating_sub(HEADER_BYTES + REPLY_BYTES_MIN)
+    }
+
+    /// See `passed_len_max`.
+    pub fn arguments_max(&self) -> usize {
+        ARGUMENTS_MAX
+    }
+}
+
+impl Cache {
+    fn input(&self, len: usize) -> &[u8] {
+        self.scratch.get(HEADER_BYTES..HEADER_BYTES + len).unwrap_or_default()
+    }
+
+    fn fail(&mut self, error: Error) -> i32 {
+        self.fail_with(&error.parts().map(str::as_bytes))
+    }
+
+    fn fail_closed(&mut self) -> i32 {
+        self.fail_with(&[b"ERR the cache is not open"])
+    }
+
+    fn fail_with(&mut self, parts: &[&[u8]]) -> i32 {
+        Sink::new(self.scratch.get_mut(HEADER_BYTES..).unwrap_or_default()).error(parts);
+        FAILED
+    }
+}
+
+fn set_options(mode: u32, expiry: Millis) -> SetOptions {
+    let condition = match mode & (IF_ABSENT | IF_PRESENT) {
+        IF_ABSENT => Condition::IfAbsent,
+        IF_PRESENT => Condition::IfPresent,
+        _ => Condition::Always,
+    };
+    let expiry = match mode >> EXPIRY_SHIFT & EXPIRY_MASK {
+        1 => Expiry::Keep,
+        2 => Expiry::In(expiry),
+        3 => Expiry::At(expiry),
+        _ => Expiry::Never,
+    };
+    SetOptions { condition, expiry }
+}
+
+/// Takes an argument, which its length stands before, off the front of `passed`.
+fn take_argument<'a>(passed: &mut &'a [u8]) -> &'a [u8] {
+    let split = passed
+        .split_first_chunk()
+        .and_then(|(len, rest)| rest.split_at_checked(u32::from_le_bytes(*len) as usize));
+    let (argument, rest) = split.unwrap_or_default();
+    *passed = rest;
+    argument
+}
+
+fn address(bytes: &[u8]) -> u32 {
+    bytes.as_ptr().expose_provenance() as u32
+}
+
+fn put_words(target: &mut [u8], [first, second]: [u32; 2]) {
+    if let Some((target, rest)) = target.split_first_chunk_mut() {
+        *target = first.to_le_bytes();
+        if let Some(target) = rest.first_chunk_mut() {
+            *target = second.to_le_bytes();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+// What the entries for all runtimes share: options in, cache out.
+// Invariant: nothing here reads a clock or draws a random number, since at a Worker's global scope,
+// where this runs, neither exists.
+
+import { FerriteCache } from "./cache.js";
+import { FerriteError } from "./error.js";
+import { Instance } from "./instance.js";
+import type { FerriteModule, FerriteOptions } from "./types.js";
+
+/** Makes a cache. */
+export interface InitFerrite {
+  (options?: FerriteOptions): Promise<FerriteCache>;
+  /** With a module that the caller imported, for runtimes without an entry of their own. */
+  (module: FerriteModule | undefined, options?: FerriteOptions): Promise<FerriteCache>;
+}
+
+const defaults = { maxMemory: "32mb", evictionPolicy: "allkeys-lru" } as const;
+const known = ["maxMemory", "evictionPolicy", "clock"];
+
+/** `initFerrite`, given how this runtime comes by its module. */
+export function makeInit(load: () => FerriteModule | Promise<FerriteModule>): InitFerrite {
+  return async (first?: FerriteModule | FerriteOptions, second?: FerriteOptions) => {
+    if (isModule(first)) return makeCache(first, second);
+    if (second === undefined) return makeCache(await load(), first as FerriteOptions | undefined);
+    if (first === undefined) return makeCache(await load(), second);
+    throw new FerriteError("ERR the first of two arguments must be a WebAssembly.Module");
+  };
+}
+
+/** Not instanceof: in Next's edge sandbox the module is of another realm. */
+function isModule(value: unknown): value is FerriteModule {
+  return Object.prototype.toString.call(value) === "[object WebAssembly.Module]";
+}
+
+function makeCache(module: FerriteModule, options: FerriteOptions = {}): FerriteCache {
+  if (options === null || typeof options !== "object") {
+    throw new FerriteError("ERR the options must be an object");
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw new FerriteError(`ERR unknown option "${name}": there are ${known.join(", ")}`);
+    }
+  }
+  const { clock = { now: () => Date.now() } } = options;
+  if (typeof clock?.now !== "function") {
+    throw new FerriteError("ERR clock: it must have a function now()");
+  }
+  const instance = new Instance(module);
+  const maxMemory = readMemory(instance, options.maxMemory ?? defaults.maxMemory);
+  const evictionPolicy = String(options.evictionPolicy ?? defaults.evictionPolicy);
+  const complaint = instance.configure(maxMemory, evictionPolicy);
+  if (complaint !== undefined) {
+    const [name, value] = complaint.includes("lru")
+      ? ["evictionPolicy", evictionPolicy] : ["maxMemory", options.maxMemory];
+    throw refusal(name as string, value, complaint);
+  }
+  return new FerriteCache({ module, maxMemory, evictionPolicy, clock }, instance);
+}
+
+function readMemory(instance: Instance, given: string | number): number {
+  const read = instance.parseMemory(String(given));
+  if (typeof read === "number") return read;
+  const form = "bytes as a number, or digits and one of b, k, kb, m, mb, g, gb, such as \"64mb\"";
+  throw refusal("maxMemory", given, `${read}: ${form}`);
+}
+
+function refusal(name: string, value: unknown, complaint: string): FerriteError {
+  return new FerriteError(`ERR ${name} ${JSON.stringify(value)}: ${complaint.replace("ERR ", "")}`);
+}

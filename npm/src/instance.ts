@@ -1,0 +1,370 @@
+// One WebAssembly instance: its memory, its scratch area, and the code of what passes through that.
+// Invariant: nobody keeps a view of linear memory over a call, since memory that grows leaves old
+// views without bytes; `refresh` comes after every call.
+// Not here: what a command means (cache.ts), and what happens when an instance is lost.
+
+import { FerriteError } from "./error.js";
+import { encodeText, readAscii, readText, viewOf, writeText, type Bytes } from "./text.js";
+import type { FerriteModule, Key, Value } from "./types.js";
+
+/** The functions of bindings-js, each with the cache's address first. */
+interface Exports {
+  memory: WebAssembly.Memory;
+  cache_new(): number;
+  cache_scratch_pointer(cache: number): number;
+  cache_scratch_len(cache: number): number;
+  cache_passed_len_max(cache: number): number;
+  cache_arguments_max(cache: number): number;
+  cache_parse_memory(cache: number, length: number): number;
+  cache_configure(cache: number, maxMemory: number, policyLength: number): number;
+  cache_open(cache: number, seedLow: number, seedHigh: number): number;
+  cache_get(cache: number, now: number, keyLength: number): number;
+  cache_set(cache: number, now: number, keyLength: number, valueLength: number, mode: number,
+    expiry: number): number;
+  cache_call(cache: number, now: number, count: number, length: number): number;
+  cache_tick(cache: number, now: number, buckets: number): number;
+  cache_stats(cache: number): number;
+  cache_commands(cache: number): number;
+}
+
+/** What `get` and `set` return instead of a length. */
+export const missing = -1;
+export const failed = -2;
+
+/** Flags of what `get` found. */
+const isAscii = 1;
+const isRuns = 2;
+
+/** Bytes of the header at the start of the scratch area. */
+const headerBytes = 8;
+
+/** Bits of the mode of `set`. */
+export const mode = {
+  ifAbsent: 1, ifPresent: 2, keep: 1 << 2, in: 2 << 2, at: 3 << 2, withOld: 1 << 4,
+} as const;
+const streamed = 1 << 5;
+
+const tags = {
+  simple: 43, error: 45, bulk: 36, ascii: 97, integer: 58, array: 42, null: 95,
+} as const;
+
+/** A decoded reply: simple strings and errors are told apart from bulk strings. */
+export type Decoded<Text> = Text | string | number | bigint | null | Decoded<Text>[];
+
+export class Instance {
+  readonly exports: Exports;
+  /** The address of the Rust side's Cache. */
+  readonly cache: number;
+  bytes: Bytes;
+  /** Where what is passed in starts, and where it must end. */
+  start = 0;
+  private end = 0;
+  /** The scratch area as words, the first two of which are the header. */
+  private words!: Uint32Array;
+  /** What is left of a value that is delivered piece by piece. */
+  private source: Uint8Array | undefined;
+  /** Parts of a reply that did not fit. */
+  private parts: Uint8Array[] = [];
+
+  constructor(module: FerriteModule) {
+    const real = module as WebAssembly.Module;
+    const imports: Record<string, WebAssembly.ModuleImports> = {};
+    // wasm-bindgen adds a hash to the names.
+    for (const { module: from, name } of WebAssembly.Module.imports(real)) {
+      (imports[from] ??= {})[name] = this.host(name);
+    }
+    this.exports = new WebAssembly.Instance(real, imports).exports as unknown as Exports;
+    this.cache = this.exports.cache_new();
+    this.bytes = viewOf(this.exports.memory.buffer);
+    this.locate();
+  }
+
+  private host(name: string): (pointer: number, length: number) => void {
+    if (name.includes("ferrite_fill")) return (pointer, length) => this.fill(pointer, length);
+    if (name.includes("ferrite_flush")) return (pointer, length) => this.flush(pointer, length);
+    if (name.includes("throw")) {
+      return (pointer, length) => {
+        this.refresh();
+        throw new Error(readText(this.bytes, pointer, pointer + length));
+      };
+    }
+    // The table for JavaScript's objects, of which none ever cross.
+    return () => {};
+  }
+
+  /** Reads a memory size: its bytes, or the engine's complaint. */
+  parseMemory(text: string): number | string {
+    const length = writeText(this.bytes, text, this.start, this.end);
+    if (length < 0) return "ERR argument must be a memory value";
+    const bytes = this.exports.cache_parse_memory(this.cache, length);
+    return bytes < 0 ? this.complaint() : bytes;
+  }
+
+  /** Sets budget and policy; the engine's complaint if it has one. */
+  configure(maxMemory: number, policy: string): string | undefined {
+    const length = writeText(this.bytes, policy, this.start, this.end);
+    const result = this.exports.cache_configure(this.cache, maxMemory, Math.max(length, 0));
+    this.refresh();
+    if (result < 0) return this.complaint();
+    this.locate();
+    return undefined;
+  }
+
+  /** Makes the keyspace. Randomness is for this moment: at global scope there is none. */
+  open(): void {
+    const [low, high] = crypto.getRandomValues(new Uint32Array(2));
+    const result = this.exports.cache_open(this.cache, low!, high!);
+    this.refresh();
+    if (result < 0) throw new FerriteError(this.complaint());
+  }
+
+  /** Takes new views where memory has grown. */
+  refresh(): void {
+    if (this.bytes.length === 0) {
+      this.bytes = viewOf(this.exports.memory.buffer);
+      this.words = new Uint32Array(this.bytes.buffer, this.start - headerBytes, this.words.length);
+    }
+  }
+
+  private locate(): void {
+    const { exports, cache } = this;
+    const pointer = exports.cache_scratch_pointer(cache);
+    this.start = pointer + headerBytes;
+    this.end = this.start + exports.cache_passed_len_max(cache);
+    // The allocator aligns to 8 bytes.
+    const words = exports.cache_scratch_len(cache) >> 2;
+    this.words = new Uint32Array(this.bytes.buffer, pointer, words);
+  }
+
+  /** Writes a key behind the header. Its length. */
+  putKey(key: Key): number {
+    const { bytes, start, end } = this;
+    if (typeof key === "string") {
+      const length = writeText(bytes, key, start, end);
+      if (length < 0) this.refuseLength();
+      return length;
+    }
+    if (!ArrayBuffer.isView(key)) {
+      throw new FerriteError(`ERR a key is text or bytes, not ${nameOf(key)}`);
+    }
+    if (key.byteLength > end - start) this.refuseLength();
+    bytes.set(asBytes(key), start);
+    return key.byteLength;
+  }
+
+  /** SET, with a key that `putKey` wrote. */
+  set(now: number, keyLength: number, value: Value, bits: number, expiry: number): number {
+    const { exports, cache, bytes, end } = this;
+    const at = this.start + keyLength;
+    let given = value;
+    let length = -1;
+    if (typeof given === "number" || typeof given === "bigint") given = String(given);
+    if (typeof given === "string") {
+      length = writeText(bytes, given, at, end);
+      if (length < 0) given = encodeText(given);
+    } else {
+      given = asBytes(given);
+      if (given.length <= end - at) {
+        bytes.set(given, at);
+        length = given.length;
+      }
+    }
+    if (length >= 0) {
+      this.replyAt = at + length;
+      return exports.cache_set(cache, now, keyLength, length, bits, expiry);
+    }
+    this.source = given as Uint8Array;
+    this.replyAt = at;
+    length = this.source.length;
+    const result = exports.cache_set(cache, now, keyLength, length, bits | streamed, expiry);
+    this.source = undefined;
+    return result;
+  }
+
+  private replyAt = 0;
+
+  /** Any command. The reply's length. */
+  call(now: number, name: string, values: readonly Value[]): number {
+    let at = this.putArgument(name, this.start);
+    for (const value of values) at = this.putArgument(value, at);
+    if (values.length >= this.exports.cache_arguments_max(this.cache)) this.refuseLength();
+    this.replyAt = at;
+    return this.exports.cache_call(this.cache, now, values.length + 1, at - this.start);
+  }
+
+  private putArgument(value: Value, at: number): number {
+    const { bytes, end } = this;
+    const start = at + 4;
+    let length = -1;
+    if (typeof value === "string") {
+      if (start <= end) length = writeText(bytes, value, start, end);
+    } else if (typeof value === "number" || typeof value === "bigint") {
+      return this.putArgument(String(value), at);
+    } else {
+      const given = asBytes(value);
+      if (given.length <= end - start) {
+        bytes.set(given, start);
+        length = given.length;
+      }
+    }
+    if (length < 0) this.refuseLength();
+    bytes[at] = length;
+    bytes[at + 1] = length >> 8;
+    bytes[at + 2] = length >> 16;
+    bytes[at + 3] = length >> 24;
+    return start + length;
+  }
+
+  private refuseLength(): never {
+    const arguments_ = this.exports.cache_arguments_max(this.cache);
+    throw new FerriteError(`ERR too much for one call: with this maxMemory its arguments may take `
+      + `${this.end - this.start} bytes together and be ${arguments_} in number (set() takes a `
+      + "value of any size the engine stores)");
+  }
+
+  /** The value that `get` found, as text. */
+  text(length: number): string {
+    const { bytes, words } = this;
+    const [first, flags] = [words[0]!, words[1]!];
+    if (flags & isRuns) {
+      const all = viewOf(this.gather(length, first).buffer);
+      return flags & isAscii ? readAscii(all, 0, length) : readText(all, 0, length);
+    }
+    const end = first + length;
+    return flags & isAscii ? readAscii(bytes, first, end) : readText(bytes, first, end);
+  }
+
+  /** The value that `get` found, as bytes of its own. */
+  copy(length: number): Uint8Array<ArrayBuffer> {
+    const first = this.words[0]!;
+    if (this.words[1]! & isRuns) return this.gather(length, first);
+    const copy = new Uint8Array(length);
+    copy.set(this.bytes.subarray(first, first + length));
+    return copy;
+  }
+
+  private gather(length: number, runs: number): Uint8Array<ArrayBuffer> {
+    const all = new Uint8Array(length);
+    let at = 0;
+    for (let run = 1; run <= runs; run++) {
+      const [pointer, bytes] = [this.words[2 * run]!, this.words[2 * run + 1]!];
+      all.set(this.bytes.subarray(pointer, pointer + bytes), at);
+      at += bytes;
+    }
+    return all;
+  }
+
+  private fill(pointer: number, length: number): void {
+    this.refresh();
+    const source = this.source!;
+    this.bytes.set(source.subarray(0, length), pointer);
+    this.source = source.subarray(length);
+  }
+
+  private flush(pointer: number, length: number): void {
+    this.refresh();
+    const part = new Uint8Array(length);
+    part.set(this.bytes.subarray(pointer, pointer + length));
+    this.parts.push(part);
+  }
+
+  /** Decodes the reply of a call that passed something in; an error is thrown. */
+  reply<Text>(length: number, decode: Decode<Text>): Decoded<Text> {
+    if (length === failed) throw new FerriteError(this.complaint());
+    return this.decode(this.replyAt, length, decode);
+  }
+
+  /** Decodes the reply of a call that passed nothing in. */
+  ownReply<Text>(length: number, decode: Decode<Text>): Decoded<Text> {
+    if (length === failed) throw new FerriteError(this.complaint());
+    return this.decode(this.start, length, decode);
+  }
+
+  private decode<Text>(at: number, length: number, decode: Decode<Text>): Decoded<Text> {
+    if (this.parts.length === 0) return new Reader(this.bytes, at, decode).next();
+    const parts = [...this.parts, this.bytes.subarray(at, at + length)];
+    this.parts = [];
+    const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let end = 0;
+    for (const part of parts) {
+      all.set(part, end);
+      end += part.length;
+    }
+    return new Reader(viewOf(all.buffer), 0, decode).next();
+  }
+
+  /** The error that stands behind the header. */
+  complaint(): string {
+    const { bytes, start } = this;
+    const length = bytes[start + 1]! | bytes[start + 2]! << 8;
+    return readText(bytes, start + 5, start + 5 + length);
+  }
+}
+
+/** Makes of a bulk string what the caller wants. */
+export type Decode<Text> = (bytes: Bytes, start: number, end: number, isAscii: boolean) => Text;
+
+export const asText: Decode<string> = (bytes, start, end, isAscii) =>
+  isAscii ? readAscii(bytes, start, end) : readText(bytes, start, end);
+
+export const asCopy: Decode<Uint8Array<ArrayBuffer>> = (bytes, start, end) => {
+  const copy = new Uint8Array(end - start);
+  copy.set(bytes.subarray(start, end));
+  return copy;
+};
+
+class Reader<Text> {
+  constructor(
+    private readonly bytes: Bytes,
+    private at: number,
+    private readonly decode: Decode<Text>,
+  ) {}
+
+  next(): Decoded<Text> {
+    const tag = this.bytes[this.at++];
+    if (tag === tags.null) return null;
+    if (tag === tags.integer) return this.integer();
+    const length = this.word();
+    if (tag === tags.array) {
+      const items: Decoded<Text>[] = [];
+      for (let item = 0; item < length; item++) items.push(this.next());
+      return items;
+    }
+    const start = this.at;
+    const end = this.at += length;
+    if (tag === tags.simple) return readAscii(this.bytes, start, end);
+    if (tag === tags.error) throw new FerriteError(readText(this.bytes, start, end));
+    return this.decode(this.bytes, start, end, tag === tags.ascii);
+  }
+
+  /** A bigint only where a number would not be exact. */
+  private integer(): number | bigint {
+    const low = this.word();
+    const high = this.word() | 0;
+    const number = high * 2 ** 32 + low;
+    return Number.isSafeInteger(number) ? number : BigInt(high) << 32n | BigInt(low);
+  }
+
+  private word(): number {
+    const { bytes, at } = this;
+    this.at += 4;
+    return (bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 | bytes[at + 3]! << 24) >>> 0;
+  }
+}
+
+function asBytes(value: unknown): Uint8Array {
+  if (ArrayBuffer.isView(value)) {
+    return value instanceof Uint8Array ? value
+      : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  }
+  // Not instanceof: in some sandboxes what a fetch returns is of another realm.
+  if (Object.prototype.toString.call(value) === "[object ArrayBuffer]") {
+    return new Uint8Array(value as ArrayBuffer);
+  }
+  throw new FerriteError(`ERR a key is text or bytes, a value may also be a number: not ${
+    nameOf(value)}`);
+}
+
+function nameOf(value: unknown): string {
+  return value === null ? "null" : typeof value;
+}

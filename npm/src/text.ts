@@ -1,0 +1,97 @@
+// Text to bytes and back, by the fastest means that the runtime has.
+// Invariant: what cannot be written as UTF-8 is refused, and what was written comes back exactly.
+// Buffer's functions are used on views of linear memory, as Node and workerd have them; Deno's own
+// are written in JavaScript and slower than TextEncoder, its latin1Slice is not.
+
+import { FerriteError } from "./error.js";
+
+/** The functions of Node's Buffer that not every Uint8Array has. */
+export interface Bytes extends Uint8Array {
+  utf8Write?(text: string, offset: number, length: number): number;
+  latin1Slice?(start: number, end: number): string;
+}
+
+interface BufferLike {
+  from?(memory: ArrayBufferLike): Bytes;
+  prototype?: Bytes;
+}
+
+const { Buffer, Deno } = globalThis as { Buffer?: BufferLike; Deno?: unknown };
+const hasSlice = typeof Buffer?.prototype?.latin1Slice === "function";
+const hasWrite = hasSlice && typeof Buffer?.prototype?.utf8Write === "function" && !Deno;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Up to this many characters a loop is faster than a call. */
+const loopCharactersMax = 40;
+/** From this many bytes on a call is faster than concatenation. */
+const sliceBytesMin = 12;
+
+/** A view of all of an instance's memory. */
+export function viewOf(memory: ArrayBufferLike): Bytes {
+  return hasSlice ? Buffer!.from!(memory) : new Uint8Array(memory);
+}
+
+/** Writes text to `bytes` from `start`, and returns its length; -1 if it does not fit. */
+export function writeText(bytes: Bytes, text: string, start: number, end: number): number {
+  const length = text.length;
+  if (length <= loopCharactersMax && length <= end - start) {
+    let position = 0;
+    for (; position < length; position++) {
+      const code = text.charCodeAt(position);
+      if (code > 127) break;
+      bytes[start + position] = code;
+    }
+    if (position === length) return length;
+  }
+  let written: number;
+  if (hasWrite && 3 * length <= end - start) {
+    written = bytes.utf8Write!(text, start, end - start);
+  } else {
+    if (length > end - start) return -1;
+    const result = encoder.encodeInto(text, bytes.subarray(start, end));
+    written = result.written;
+    if (result.read !== length) {
+      refuseIllFormed(text);
+      return -1;
+    }
+  }
+  if (written !== length) refuseIllFormed(text);
+  return written;
+}
+
+/** The bytes of text that is too long to be written in place. */
+export function encodeText(text: string): Uint8Array {
+  const bytes = encoder.encode(text);
+  if (bytes.length !== text.length) refuseIllFormed(text);
+  return bytes;
+}
+
+/** The text of ASCII bytes. */
+export function readAscii(bytes: Bytes, start: number, end: number): string {
+  if (end - start < sliceBytesMin) {
+    let text = "";
+    for (let position = start; position < end; position++) {
+      text += String.fromCharCode(bytes[position]!);
+    }
+    return text;
+  }
+  return hasSlice ? bytes.latin1Slice!(start, end) : decoder.decode(bytes.subarray(start, end));
+}
+
+/** The text of any bytes. What is not UTF-8 is replaced, as everywhere in JavaScript. */
+export function readText(bytes: Bytes, start: number, end: number): string {
+  return decoder.decode(bytes.subarray(start, end));
+}
+
+function isWellFormed(text: string): boolean {
+  const known = text as { isWellFormed?(): boolean };
+  return known.isWellFormed ? known.isWellFormed() : !/\p{Surrogate}/u.test(text);
+}
+
+function refuseIllFormed(text: string): void {
+  if (isWellFormed(text)) return;
+  throw new FerriteError("ERR text with half a surrogate pair cannot be written as UTF-8: "
+    + "pass bytes (Uint8Array) instead");
+}

@@ -1,0 +1,81 @@
+// The transcripts that redis-server itself is held to, replayed on the package.
+
+import { FerriteError, initFerrite, type FerriteCache, type Reply } from "@ferrite/edge";
+import { describe, expect, it } from "vitest";
+import { accepts, parse, show, type Answer } from "./transcript.js";
+
+const files = import.meta.glob<string>("../../tests/vectors/*.txt", {
+  query: "?raw", import: "default", eager: true,
+});
+
+const startMs = 1_700_000_000_000;
+/** What the arguments of one call may take under the default budget, less a little for the key. */
+const callBytesMax = 120_000;
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+function answerOf(reply: Reply<Uint8Array | string>): Answer {
+  if (reply === null) return { kind: "null" };
+  if (typeof reply === "string") return { kind: "simple", text: reply };
+  if (reply instanceof Uint8Array) return { kind: "bulk", bytes: reply };
+  if (Array.isArray(reply)) return { kind: "array", items: reply.map(answerOf) };
+  return { kind: "integer", number: BigInt(reply) };
+}
+
+function ask(cache: FerriteCache, [name, ...values]: Uint8Array[]): Answer {
+  try {
+    const [key, value, ...options] = values;
+    if (value && value.length > callBytesMax && options.length === 0) {
+      // Values of any size are for the typed method.
+      expect(decoder.decode(name)).toBe("SET");
+      return answerOf(cache.set(key!, value));
+    }
+    return answerOf(cache.callBytes(decoder.decode(name), ...values));
+  } catch (error) {
+    if (!(error instanceof FerriteError)) throw error;
+    return { kind: "error", text: error.message };
+  }
+}
+
+describe("transcripts", () => {
+  it("are found", () => {
+    expect(Object.keys(files).length).toBeGreaterThanOrEqual(10);
+  });
+
+  it.each(Object.entries(files))("%s", async (_, text) => {
+    let now = startMs;
+    const cache = await initFerrite({ evictionPolicy: "noeviction", clock: { now: () => now } });
+    const failures: string[] = [];
+    let replayed = 0;
+    for (const step of parse(text)) {
+      if (step.kind === "advance") {
+        now += step.milliseconds;
+        continue;
+      }
+      const given = ask(cache, step.words);
+      replayed++;
+      if (!accepts(step.expected, given)) {
+        failures.push(`${step.line}: expected ${show(step.expected).slice(0, 300)}\n`
+          + `    given ${show(given).slice(0, 300)}`);
+      }
+    }
+    expect(failures).toEqual([]);
+    expect(replayed).toBe(text.split("\n").filter((line) => line.startsWith("> ")).length);
+    expect(cache.stats().instance_resets).toBe(0);
+  });
+
+  it("would notice a wrong reply", () => {
+    const check = (expected: string, given: string) => {
+      const [first] = parse(`> X\n< ${expected}`);
+      const [second] = parse(`> X\n< ${given}`);
+      if (first?.kind !== "request" || second?.kind !== "request") throw new Error("no request");
+      return accepts(first.expected, second.expected);
+    };
+    expect(check('["a" {"b" "c"}]', '["a" ["c" "b"]]')).toBe(true);
+    expect(check('["a" ["b" "c"]]', '["a" ["c" "b"]]')).toBe(false);
+    expect(check("{:1 :1}", "[:1]")).toBe(false);
+    expect(check('"OK"', "+OK")).toBe(false);
+    expect(check("-ERR a", "-ERR a ")).toBe(false);
+    expect(check('"\\x00\\{a*3}"', '"\\x00aaa"')).toBe(true);
+    expect(() => parse("? X\n< +OK")).toThrow("what is");
+  });
+});
