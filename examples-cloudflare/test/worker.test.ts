@@ -65,7 +65,7 @@ describe("what may be kept", () => {
     vi.setSystemTime(1_800_000_009_000);
     const old = await ask("/nothing-here?expiry");
     expect([old.how, old.headers.get("Age")]).toEqual(["HIT", "9"]);
-    vi.setSystemTime(1_800_000_010_000);
+    vi.setSystemTime(1_800_000_010_001);
     expect((await ask("/nothing-here?expiry")).how).toBe("MISS");
   });
 
