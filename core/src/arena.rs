@@ -37,6 +37,9 @@ const NO_HOLE: u16 = u16::MAX;
 const FULL: u8 = FULLNESS_LISTS as u8;
 const DETACHED: u8 = FULL + 1;
 
+/// Kinds of cells in a record: its head, its full pages, its last page.
+pub(crate) const RECORD_CELL_KINDS: usize = 3;
+
 /// A thrifty arena puts a cell into a hole that is larger by this fraction of it at most.
 const THRIFTY_EXCESS_DIVISOR: usize = 4;
 
@@ -211,15 +214,22 @@ impl Arena {
     /// next larger classes: in a small budget with many sizes of value, a segment for each class
     /// would be most of the memory.
     pub(crate) fn segments_missing_if(&mut self, thrifty: bool, cells: &[(Class, usize)]) -> usize {
-        self.is_thrifty = thrifty;
-        let spared = cells.iter().filter(|&&(class, count)| {
-            thrifty
-                && count == 1
-                && self.fullest_with_room(class).is_none()
-                && self.larger_with_room(class).is_some()
-        });
-        let spared = spared.count();
-        self.segments_missing(cells).saturating_sub(spared)
+        let missing = self.segments_missing(cells);
+        // What the cells of one record leave of each other's holes can be told; of more, not.
+        self.is_thrifty = thrifty && cells.len() <= RECORD_CELL_KINDS;
+        let mut spared = 0;
+        for &(class, count) in cells {
+            let larger = self.larger_with_room(class).filter(|_| {
+                self.is_thrifty && count == 1 && self.fullest_with_room(class).is_none()
+            });
+            let Some(larger) = larger else { continue };
+            spared += 1;
+            if cells.iter().any(|&(other, count)| other == larger && count > 0) {
+                self.is_thrifty = false;
+                return missing;
+            }
+        }
+        missing.saturating_sub(spared)
     }
 
     /// The class of the nearest larger holes. There must be two of them, since a record and its
@@ -262,9 +272,7 @@ impl Arena {
     /// Takes a cell back. Its segment is given up with its last cell.
     pub(crate) fn free(&mut self, addr: Addr) {
         let number = addr.segment();
-        let Some(segment) = self.segments.get_mut(number as usize) else {
-            return;
-        };
+        let Some(segment) = self.segments.get_mut(number as usize) else { return };
         let class = segment.class;
         segment.return_cell(addr.unit());
         self.live_bytes -= class.bytes();
@@ -279,18 +287,14 @@ impl Arena {
     /// The bytes of a cell, or none for an address that names no cell.
     #[inline]
     pub(crate) fn cell(&self, addr: Addr) -> &[u8] {
-        let Some(segment) = self.segments.get(addr.segment() as usize) else {
-            return &[];
-        };
+        let Some(segment) = self.segments.get(addr.segment() as usize) else { return &[] };
         let start = addr.unit() * UNIT_BYTES;
         segment.bytes.get(start..start + segment.class.bytes()).unwrap_or_default()
     }
 
     /// The bytes of a cell, to be written.
     pub(crate) fn cell_mut(&mut self, addr: Addr) -> &mut [u8] {
-        let Some(segment) = self.segments.get_mut(addr.segment() as usize) else {
-            return &mut [];
-        };
+        let Some(segment) = self.segments.get_mut(addr.segment() as usize) else { return &mut [] };
         let start = addr.unit() * UNIT_BYTES;
         segment.bytes.get_mut(start..start + segment.class.bytes()).unwrap_or_default()
     }
@@ -325,9 +329,7 @@ impl Arena {
         while classes != 0 {
             let class = classes.trailing_zeros() as u8;
             classes &= classes - 1;
-            let Some(state) = self.class(Class(class)) else {
-                continue;
-            };
+            let Some(state) = self.class(Class(class)) else { continue };
             let filled = state.lists.iter().position(|&first| first != NO_SEGMENT);
             if let Some(list) = filled
                 && best.is_none_or(|(least, _)| list < least)
@@ -407,9 +409,7 @@ impl Arena {
     }
 
     fn is_listed(&self, number: u32, segment: &Segment) -> bool {
-        let Some(state) = self.class(segment.class) else {
-            return false;
-        };
+        let Some(state) = self.class(segment.class) else { return false };
         let mut at = state.lists.get(usize::from(segment.list)).copied().unwrap_or_default();
         while at != NO_SEGMENT && at != number {
             at = self.segments.get(at as usize).map_or(NO_SEGMENT, |segment| segment.next);
@@ -427,9 +427,7 @@ impl Arena {
     }
 
     fn count_free(&mut self, class: Class, change: i32) {
-        let Some(state) = self.classes.get_mut(usize::from(class.0)) else {
-            return;
-        };
+        let Some(state) = self.classes.get_mut(usize::from(class.0)) else { return };
         state.free_cells = state.free_cells.wrapping_add_signed(change);
         let bit = 1u128 << class.0;
         if state.free_cells as usize >= class.cells_per_segment() {
@@ -467,9 +465,7 @@ impl Arena {
 
     fn remove_segment(&mut self, number: u32) {
         self.unlist(number);
-        let Some(segment) = self.segments.get_mut(number as usize) else {
-            return;
-        };
+        let Some(segment) = self.segments.get_mut(number as usize) else { return };
         let (class, detached) = (segment.class, segment.list == DETACHED);
         // The last cell was not counted as free yet.
         let counted = class.cells_per_segment() as i32 - 1;
@@ -483,28 +479,20 @@ impl Arena {
 
     /// Puts a segment into the list that fits its fullness.
     fn relist(&mut self, number: u32) {
-        let Some(segment) = self.segments.get(number as usize) else {
-            return;
-        };
+        let Some(segment) = self.segments.get(number as usize) else { return };
         let list = segment.fitting_list();
         if list == segment.list {
             return;
         }
         self.unlist(number);
-        let Some(segment) = self.segments.get_mut(number as usize) else {
-            return;
-        };
+        let Some(segment) = self.segments.get_mut(number as usize) else { return };
         segment.list = list;
         if list == FULL {
             return;
         }
         let class = usize::from(segment.class.0);
-        let Some(state) = self.classes.get_mut(class) else {
-            return;
-        };
-        let Some(first) = state.lists.get_mut(usize::from(list)) else {
-            return;
-        };
+        let Some(state) = self.classes.get_mut(class) else { return };
+        let Some(first) = state.lists.get_mut(usize::from(list)) else { return };
         segment.previous = NO_SEGMENT;
         segment.next = *first;
         *first = number;
@@ -517,9 +505,7 @@ impl Arena {
     }
 
     fn unlist(&mut self, number: u32) {
-        let Some(segment) = self.segments.get_mut(number as usize) else {
-            return;
-        };
+        let Some(segment) = self.segments.get_mut(number as usize) else { return };
         let (list, class) = (usize::from(segment.list), usize::from(segment.class.0));
         let (previous, next) = (segment.previous, segment.next);
         if segment.list >= FULL {

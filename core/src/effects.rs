@@ -1,9 +1,10 @@
 //! Where the changes go.
 //!
-//! Each change of the keyspace leaves as one command that does the same again, whenever and
-//! wherever it is replayed: absolute times, outcomes instead of conditions. A key that expired or
-//! was evicted leaves as DEL. Replaying all effects in order on an empty keyspace with policy
-//! `noeviction` gives the same keyspace.
+//! Each change of the keyspace leaves as one command that does the same again: absolute times,
+//! outcomes instead of conditions. A key that expired or was evicted leaves as DEL. Replaying all
+//! effects in order on an empty keyspace with policy `noeviction` gives the same keyspace, if it
+//! is done at a time that is not ahead of the last effect's: time 0 always serves, since nothing
+//! expires by itself then.
 
 use crate::Value;
 

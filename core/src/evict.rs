@@ -13,6 +13,7 @@ use crate::index::{Entry, Place};
 use crate::keyspace::{Cx, Found, Keyspace};
 use crate::limits::EVICTION_SAMPLE_KEYS;
 use crate::options::Policy;
+use crate::random::Random;
 
 /// Ticks of the clock while as many keys are inserted as the cache holds.
 const TICKS_PER_TURNOVER: usize = 64;
@@ -20,7 +21,7 @@ const TICKS_PER_TURNOVER: usize = 64;
 /// of counting one more falls (its `lfu-log-factor`).
 const LFU_FIRST: u8 = 5;
 const LFU_LOG_FACTOR: u64 = 10;
-/// The hand takes one from a key's count of uses each time it has passed this often.
+/// The hand takes one from the counts of uses in a bucket once in so many passes.
 const LFU_DECAY_PASSES: u64 = 16;
 
 impl Keyspace {
@@ -44,9 +45,7 @@ impl Keyspace {
             self.index.set_age(place, self.clock);
             return;
         }
-        let Some(entry) = self.index.entry(place) else {
-            return;
-        };
+        let Some(entry) = self.index.entry(place) else { return };
         let above_first = u64::from(entry.age.saturating_sub(LFU_FIRST));
         if entry.age < u8::MAX && self.random.once_in(above_first * LFU_LOG_FACTOR + 1) {
             self.index.set_age(place, entry.age + 1);
@@ -69,17 +68,22 @@ impl Keyspace {
         for _ in 0..self.index.bucket_count() {
             let bucket = self.bucket_at(self.eviction_hand);
             self.eviction_hand = bucket + 1;
-            let mut position = 0;
-            while let Some((place, entry)) = self.index.nth(bucket, position) {
-                position += 1;
-                if entry.addr == self.pinned || self.policy.is_volatile() && !entry.is_volatile {
-                    continue;
+            let is_candidate = |entry: &Entry| {
+                entry.addr != self.pinned && (entry.is_volatile || !self.policy.is_volatile())
+            };
+            // One draw a bucket is enough: what differs between keys is their address.
+            let salt = self.random.next();
+            self.index.visit(bucket, |place, entry| {
+                if is_candidate(&entry) {
+                    seen += 1;
+                    let score = self.score(&entry, salt);
+                    if worst.is_none_or(|(other, _)| score > other) {
+                        worst = Some((score, place));
+                    }
                 }
-                seen += 1;
-                let score = self.score(place, &entry);
-                if worst.is_none_or(|(other, _)| score > other) {
-                    worst = Some((score, place));
-                }
+            });
+            if self.policy.is_lfu() && salt.is_multiple_of(LFU_DECAY_PASSES) {
+                self.fade(bucket);
             }
             if seen >= EVICTION_SAMPLE_KEYS {
                 break;
@@ -89,22 +93,28 @@ impl Keyspace {
     }
 
     /// How much a key deserves to go.
-    fn score(&mut self, place: Place, entry: &Entry) -> u64 {
+    fn score(&self, entry: &Entry, salt: u64) -> u64 {
         match self.policy {
-            Policy::AllKeysLfu | Policy::VolatileLfu => {
-                if self.random.once_in(LFU_DECAY_PASSES) {
-                    self.index.set_age(place, entry.age.saturating_sub(1));
-                }
-                u64::from(u8::MAX - entry.age)
+            Policy::AllKeysLru | Policy::VolatileLru | Policy::NoEviction => {
+                self.clock.wrapping_sub(entry.age).into()
             }
-            Policy::AllKeysRandom | Policy::VolatileRandom => self.random.next(),
+            Policy::AllKeysLfu | Policy::VolatileLfu => (u8::MAX - entry.age).into(),
+            Policy::AllKeysRandom | Policy::VolatileRandom => {
+                Random::new(salt ^ u64::from(entry.addr.0)).next()
+            }
             Policy::VolatileTtl => {
                 let deadline = self.head(entry.addr).and_then(|head| head.deadline);
                 u64::MAX - deadline.map_or(u64::MAX, |at| at.max(0) as u64)
             }
-            Policy::AllKeysLru | Policy::VolatileLru | Policy::NoEviction => {
-                u64::from(self.clock.wrapping_sub(entry.age))
-            }
+        }
+    }
+
+    /// Takes one from the counts of uses in a bucket.
+    fn fade(&mut self, bucket: u32) {
+        let mut position = 0;
+        while let Some((place, entry)) = self.index.nth(bucket, position) {
+            self.index.set_age(place, entry.age.saturating_sub(1));
+            position += 1;
         }
     }
 
@@ -118,9 +128,7 @@ impl Keyspace {
 impl Cx<'_> {
     /// Lets one key go. False if the policy lets none go.
     pub(crate) fn evict(&mut self) -> bool {
-        let Some(victim) = self.keys.victim() else {
-            return false;
-        };
+        let Some(victim) = self.keys.victim() else { return false };
         self.remove(&victim);
         self.keys.counters.evicted_keys += 1;
         self.keys.settle();

@@ -66,9 +66,7 @@ impl Cx<'_> {
         options: &ExpireOptions,
     ) -> Result<bool> {
         options.validate()?;
-        let Some(found) = self.lookup(key, self.keys.hash(key)) else {
-            return Ok(false);
-        };
+        let Some(found) = self.lookup(key, self.keys.hash(key)) else { return Ok(false) };
         if !options.allow(found.head.deadline, deadline) {
             return Ok(false);
         }

@@ -25,9 +25,7 @@ pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
             _ => false,
         };
         if !is_match {
-            let Some((after_star, later)) = retry else {
-                return false;
-            };
+            let Some((after_star, later)) = retry else { return false };
             (pattern, text) = (after_star, later);
             retry = later.get(1..).map(|later| (after_star, later));
         }

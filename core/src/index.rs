@@ -166,7 +166,7 @@ impl Index {
         let bucket = self.bucket(place.bucket)?;
         let slot = usize::from(place.slot);
         let addr = Addr(*bucket.cells.get(slot)?);
-        if slot >= slots(place.bucket) || addr == Addr::NONE {
+        if slot >= slots_of(place.bucket) || addr == Addr::NONE {
             return None;
         }
         Some(Entry {
@@ -300,12 +300,31 @@ impl Index {
     pub(crate) fn nth(&self, bucket: u32, position: usize) -> Option<(Place, Entry)> {
         let mut place = Place { bucket, slot: 0 };
         let mut position = position;
-        while position >= slots(place.bucket) {
-            position -= slots(place.bucket);
+        while position >= slots_of(place.bucket) {
+            position -= slots_of(place.bucket);
             place.bucket = self.bucket(place.bucket)?.next()?;
         }
         place.slot = position as u8;
         self.entry(place).map(|entry| (place, entry))
+    }
+
+    /// Shows every entry of a bucket.
+    #[inline]
+    pub(crate) fn visit(&self, bucket: u32, mut show: impl FnMut(Place, Entry)) {
+        let mut number = bucket;
+        while let Some(bucket) = self.bucket(number) {
+            let slots = bucket.cells.iter().zip(&bucket.ages).zip(&bucket.tags);
+            for (slot, ((&cell, &age), &tag)) in slots.take(slots_of(number)).enumerate() {
+                if cell == 0 {
+                    break;
+                }
+                let is_volatile = bucket.links >> slot & 1 == 1;
+                let place = Place { bucket: number, slot: slot as u8 };
+                show(place, Entry { addr: Addr(cell), tag, age, is_volatile });
+            }
+            let Some(next) = bucket.next() else { break };
+            number = next;
+        }
     }
 
     /// The bucket a scan cursor stands for, and the cursor after it; zero ends the scan.
@@ -341,7 +360,7 @@ impl Index {
             loop {
                 let used = self.used(number);
                 let next = self.bucket(number).and_then(Bucket::next);
-                if used < slots(number) && next.is_some() || number >= OVERFLOW && used == 0 {
+                if used < slots_of(number) && next.is_some() || number >= OVERFLOW && used == 0 {
                     return Err("index: a chain is not dense");
                 }
                 for slot in 0..used {
@@ -393,10 +412,8 @@ impl Index {
     }
 
     fn used(&self, number: u32) -> usize {
-        let Some(bucket) = self.bucket(number) else {
-            return 0;
-        };
-        bucket.cells.iter().take(slots(number)).take_while(|&&cell| cell != 0).count()
+        let Some(bucket) = self.bucket(number) else { return 0 };
+        bucket.cells.iter().take(slots_of(number)).take_while(|&&cell| cell != 0).count()
     }
 
     /// The last bucket of a chain and how many of its slots are in use.
@@ -432,10 +449,8 @@ impl Index {
     }
 
     fn append(&mut self, start: u32, entry: Entry) -> bool {
-        let Some((mut last, mut used)) = self.chain_end(start) else {
-            return false;
-        };
-        if used == slots(last) {
+        let Some((mut last, mut used)) = self.chain_end(start) else { return false };
+        if used == slots_of(last) {
             if self.overflow_spare() == 0 {
                 return false;
             }
@@ -477,12 +492,8 @@ impl Index {
         } else {
             Some(place.bucket)
         };
-        let Some((last, used)) = start.and_then(|start| self.chain_end(start)) else {
-            return;
-        };
-        let Some(slot) = used.checked_sub(1) else {
-            return;
-        };
+        let Some((last, used)) = start.and_then(|start| self.chain_end(start)) else { return };
+        let Some(slot) = used.checked_sub(1) else { return };
         let end = Place { bucket: last, slot: slot as u8 };
         let moved = self.entry(end);
         if end != place {
@@ -512,9 +523,7 @@ impl Index {
 
     /// Makes the bucket that links to `number` link to `to` instead.
     fn redirect(&mut self, number: u32, to: Option<u32>) {
-        let Some(mut at) = self.chain_start(number) else {
-            return;
-        };
+        let Some(mut at) = self.chain_start(number) else { return };
         while let Some(next) = self.bucket(at).and_then(Bucket::next) {
             if next == number {
                 if let Some(bucket) = self.bucket_mut(at) {
@@ -542,7 +551,7 @@ impl Index {
     }
 }
 
-fn slots(bucket: u32) -> usize {
+fn slots_of(bucket: u32) -> usize {
     if bucket >= OVERFLOW { OVERFLOW_SLOTS } else { BUCKET_SLOTS }
 }
 

@@ -6,8 +6,9 @@
 use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs};
 use crate::error::{Error, Result};
 use crate::glob;
-use crate::keyspace::{Cx, Found};
+use crate::keyspace::Cx;
 use crate::num::{Digits, parse_integer};
+use crate::record::Head;
 use crate::reply::Reply;
 
 /// What a SCAN returns. The default is everything.
@@ -48,26 +49,22 @@ impl Cx<'_> {
         self.emit(&["FLUSHDB".into()]);
     }
 
-    /// Calls `visit` with each key of a bucket that has not expired and passes the filter.
-    fn visit_bucket(&self, bucket: u32, filter: &Filter<'_>, visit: &mut dyn FnMut(&[u8])) {
-        let mut position = 0;
-        while let Some((place, _)) = self.keys.index.nth(bucket, position) {
-            position += 1;
-            let Some(found) = self.keys.found(place) else {
-                continue;
-            };
-            let key = found.head.key(self.keys.arena.cell(found.addr));
-            if !self.is_past(found.head.deadline) && filter.passes(&found, key) {
-                visit(key);
+    /// Shows each key of a bucket that has not expired and passes the filter.
+    fn visit_bucket(&self, bucket: u32, filter: &Filter<'_>, show: &mut dyn FnMut(&[u8])) {
+        self.keys.index.visit(bucket, |_, entry| {
+            let cell = self.keys.arena.cell(entry.addr);
+            let Some(head) = Head::read(cell) else { return };
+            let key = head.key(cell);
+            if !self.is_past(head.deadline) && filter.passes(&head, key) {
+                show(key);
             }
-        }
+        });
     }
 }
 
 impl Filter<'_> {
-    fn passes(&self, found: &Found, key: &[u8]) -> bool {
-        self.type_name
-            .is_none_or(|name| name.eq_ignore_ascii_case(found.head.type_name().as_bytes()))
+    fn passes(&self, head: &Head, key: &[u8]) -> bool {
+        self.type_name.is_none_or(|name| name.eq_ignore_ascii_case(head.type_name().as_bytes()))
             && self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, key))
     }
 }

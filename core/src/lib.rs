@@ -48,6 +48,7 @@ mod room;
 mod stats;
 mod string;
 mod value;
+mod write;
 
 pub use command::{
     Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, all, execute, find,

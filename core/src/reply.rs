@@ -17,6 +17,7 @@ pub trait Reply {
     fn null(&mut self);
     /// An array; its elements are the next `len` replies.
     fn array(&mut self, len: usize);
-    /// An error line, in parts.
+    /// An error line, in parts. What it repeats of a request may hold line ends, which Redis
+    /// turns into spaces: so does every sink.
     fn error(&mut self, parts: &[&[u8]]);
 }

@@ -80,9 +80,7 @@ impl Cx<'_> {
 impl Keyspace {
     /// Empties one segment into the holes of its class. False when no class has enough holes.
     fn compact(&mut self) -> bool {
-        let Some(start) = self.arena.detach_emptiest() else {
-            return false;
-        };
+        let Some(start) = self.arena.detach_emptiest() else { return false };
         let mut from = start;
         while let Some((addr, class)) = self.arena.next_cell(from) {
             if !self.relocate(addr, class) {

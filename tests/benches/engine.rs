@@ -70,8 +70,7 @@ fn measure(size: usize, rounds: usize) -> Vec<String> {
     let mut lru = Vec::new();
     let mut map = Vec::new();
     for _ in 0..rounds {
-        // The budget holds `size` keys, so that the second half of the keys churns.
-        ours.push(workload.run(Ferrite::new(size as u64 * (116 + 24) + (1 << 20))));
+        ours.push(workload.run(Ferrite::new(budget_bytes(size))));
         lru.push(workload.run(LruCache::new(size.try_into().expect("not zero"))));
         map.push(workload.run(HashMap::default()));
     }
@@ -167,13 +166,18 @@ impl Store for HashMap<Boxed, Boxed> {
     }
 }
 
+/// A budget that holds `size` keys and little more: inserting others then churns.
+fn budget_bytes(size: usize) -> u64 {
+    (size * (KEY_BYTES + VALUE.len() + 24)) as u64 + (1 << 20)
+}
+
 fn short(size: usize) -> String {
     if size < 1_000_000 { format!("{}k", size / 1000) } else { format!("{}M", size / 1_000_000) }
 }
 
 /// Bytes beyond keys and values, for each key, when nothing has been evicted.
 fn ferrite_overhead_bytes(workload: &Workload) -> f64 {
-    let mut store = Ferrite::new(1 << 30);
+    let mut store = Ferrite::new(budget_bytes(workload.size));
     let keys = &workload.keys[..workload.size];
     keys.iter().for_each(|key| store.set(key, &VALUE));
     let payload = keys.len() * (KEY_BYTES + VALUE.len());
@@ -214,7 +218,8 @@ fn row(case: &str, metric: &str, peer_name: &str, pairs: &[(f64, f64)]) -> Strin
     let least = ratios().fold(f64::INFINITY, f64::min);
     let most = ratios().fold(0.0, f64::max);
     println!(
-        "{case:<32} {metric:<14} {ferrite:>9.1} {peer:>9.1}  {peer_name:<10} {ratio:>6.2}  {least:.2}-{most:.2}"
+        "{case:<32} {metric:<14} {ferrite:>9.1} {peer:>9.1}  {peer_name:<10} {ratio:>6.2}  \
+         {least:.2}-{most:.2}"
     );
     let unit = metric.rsplit('_').next().unwrap_or_default();
     format!(
