@@ -275,7 +275,8 @@ impl Cache {
     }
 
     fn fail(&mut self, error: Error) -> i32 {
-        self.fail_with(&error.parts().map(str::as_bytes))
+        // Of what fails here only SET has its name in the line.
+        self.fail_with(&error.parts("set").map(str::as_bytes))
     }
 
     fn fail_closed(&mut self) -> i32 {

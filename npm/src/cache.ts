@@ -83,6 +83,8 @@ export class FerriteCache {
   }
 
   /** Sets several keys: all of them, or, if that fails, none. Takes an object or pairs. */
+  mset(pairs: Iterable<readonly [Key, Value]>): "OK";
+  mset(pairs: Readonly<Record<string, Value>>): "OK";
   mset(pairs: Readonly<Record<string, Value>> | Iterable<readonly [Key, Value]>): "OK" {
     const entries = Symbol.iterator in pairs
       ? [...pairs as Iterable<readonly [Key, Value]>] : Object.entries(pairs);
@@ -362,10 +364,10 @@ function readSetOptions(options: SetOptions): { bits: number; expiry: number } {
   for (const [name, value] of readOptions(options, setOptions)) {
     if (name === "ex" || name === "px" || name === "exat" || name === "pxat") {
       expireOnce(name.endsWith("at") ? mode.at : mode.in);
-      expiry = Number(value) * (name.startsWith("e") ? 1000 : 1);
-      if (typeof value === "string" || !Number.isSafeInteger(Number(value))) {
+      if (typeof value !== "number" || !Number.isSafeInteger(value)) {
         throw new FerriteError("ERR value is not an integer or out of range");
       }
+      expiry = name.startsWith("e") ? 1000 * value : value;
     } else if (typeof value !== "boolean") {
       throw syntaxError();
     } else if (value) {

@@ -14,7 +14,9 @@ export interface InitFerrite {
   (module: FerriteModule | undefined, options?: FerriteOptions): Promise<FerriteCache>;
 }
 
-const defaults = { maxMemory: "32mb", evictionPolicy: "allkeys-lru" } as const;
+const defaults: Required<FerriteOptions> = {
+  maxMemory: "32mb", evictionPolicy: "allkeys-lru", clock: { now: () => Date.now() },
+};
 const known = ["maxMemory", "evictionPolicy", "clock"];
 
 /** `initFerrite`, given how this runtime comes by its module. */
@@ -41,27 +43,32 @@ function makeCache(module: FerriteModule, options: FerriteOptions = {}): Ferrite
       throw new FerriteError(`ERR unknown option "${name}": there are ${known.join(", ")}`);
     }
   }
-  const { clock = { now: () => Date.now() } } = options;
+  const { clock, maxMemory: budget, evictionPolicy: policy } = { ...defaults, ...given(options) };
   if (typeof clock?.now !== "function") {
     throw new FerriteError("ERR clock: it must have a function now()");
   }
   const instance = new Instance(module);
-  const maxMemory = readMemory(instance, options.maxMemory ?? defaults.maxMemory);
-  const evictionPolicy = String(options.evictionPolicy ?? defaults.evictionPolicy);
+  const maxMemory = readMemory(instance, budget);
+  const evictionPolicy = String(policy);
   const complaint = instance.configure(maxMemory, evictionPolicy);
   if (complaint !== undefined) {
     const [name, value] = complaint.includes("lru")
-      ? ["evictionPolicy", evictionPolicy] : ["maxMemory", options.maxMemory];
-    throw refusal(name as string, value, complaint);
+      ? ["evictionPolicy", policy] as const : ["maxMemory", budget] as const;
+    throw refusal(name, value, complaint);
   }
   return new FerriteCache({ module, maxMemory, evictionPolicy, clock }, instance);
 }
 
-function readMemory(instance: Instance, given: string | number): number {
-  const read = instance.parseMemory(String(given));
+/** Without what is undefined, which counts as not given. */
+function given(options: FerriteOptions): FerriteOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+function readMemory(instance: Instance, text: string | number): number {
+  const read = instance.parseMemory(String(text));
   if (typeof read === "number") return read;
   const form = "bytes as a number, or digits and one of b, k, kb, m, mb, g, gb, such as \"64mb\"";
-  throw refusal("maxMemory", given, `${read}: ${form}`);
+  throw refusal("maxMemory", text, `${read}: ${form}`);
 }
 
 function refusal(name: string, value: unknown, complaint: string): FerriteError {

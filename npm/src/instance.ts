@@ -12,7 +12,6 @@ interface Exports {
   memory: WebAssembly.Memory;
   cache_new(): number;
   cache_scratch_pointer(cache: number): number;
-  cache_scratch_len(cache: number): number;
   cache_passed_len_max(cache: number): number;
   cache_arguments_max(cache: number): number;
   cache_parse_memory(cache: number, length: number): number;
@@ -122,18 +121,20 @@ export class Instance {
   refresh(): void {
     if (this.bytes.length === 0) {
       this.bytes = viewOf(this.exports.memory.buffer);
-      this.words = new Uint32Array(this.bytes.buffer, this.start - headerBytes, this.words.length);
+      this.lookAtWords();
     }
   }
 
   private locate(): void {
     const { exports, cache } = this;
-    const pointer = exports.cache_scratch_pointer(cache);
-    this.start = pointer + headerBytes;
+    this.start = exports.cache_scratch_pointer(cache) + headerBytes;
     this.end = this.start + exports.cache_passed_len_max(cache);
-    // The allocator aligns to 8 bytes.
-    const words = exports.cache_scratch_len(cache) >> 2;
-    this.words = new Uint32Array(this.bytes.buffer, pointer, words);
+    this.lookAtWords();
+  }
+
+  private lookAtWords(): void {
+    // The allocator aligns to 8 bytes. Behind the header there may be a list, which ends by itself.
+    this.words = new Uint32Array(this.bytes.buffer, this.start - headerBytes);
   }
 
   /** Writes a key behind the header. Its length. */

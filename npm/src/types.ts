@@ -13,24 +13,24 @@ export type MaybeKey = Key | null | undefined;
 /** When a value expires: one of these, or never. Seconds and milliseconds are whole numbers. */
 export type SetExpiry =
   /** In so many seconds. */
-  | { ex: number; px?: never; exat?: never; pxat?: never; keepTtl?: never }
+  | { ex: number; px?: never; exat?: never; pxat?: never; keepTtl?: false }
   /** In so many milliseconds. */
-  | { ex?: never; px: number; exat?: never; pxat?: never; keepTtl?: never }
+  | { ex?: never; px: number; exat?: never; pxat?: never; keepTtl?: false }
   /** At this Unix time in seconds. */
-  | { ex?: never; px?: never; exat: number; pxat?: never; keepTtl?: never }
+  | { ex?: never; px?: never; exat: number; pxat?: never; keepTtl?: false }
   /** At this Unix time in milliseconds. */
-  | { ex?: never; px?: never; exat?: never; pxat: number; keepTtl?: never }
+  | { ex?: never; px?: never; exat?: never; pxat: number; keepTtl?: false }
   /** When the value that was there would have. */
   | { ex?: never; px?: never; exat?: never; pxat?: never; keepTtl: true }
-  | { ex?: never; px?: never; exat?: never; pxat?: never; keepTtl?: never };
+  | { ex?: never; px?: never; exat?: never; pxat?: never; keepTtl?: false };
 
 /** Whether to set at all. */
 export type SetCondition =
   /** Only if the key is not there. */
-  | { nx: true; xx?: never }
+  | { nx: boolean; xx?: false }
   /** Only if it is. */
-  | { nx?: never; xx: true }
-  | { nx?: never; xx?: never };
+  | { nx?: false; xx: boolean }
+  | { nx?: false; xx?: false };
 
 /** The options of SET. With `get` it returns the value that was there before. */
 export type SetOptions = SetExpiry & SetCondition & { get?: boolean };

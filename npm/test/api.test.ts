@@ -1,0 +1,410 @@
+// The typed methods: what goes in comes back exactly, and what is wrong is refused in Redis's words.
+
+import initFerrite, * as ferrite from "@ferrite/edge";
+import { FerriteError, type FerriteCache, type FerriteOptions } from "@ferrite/edge";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+
+const encoder = new TextEncoder();
+let now = 0;
+let cache: FerriteCache;
+
+beforeEach(async () => {
+  now = 1_700_000_000_000;
+  cache = await initFerrite({ clock: { now: () => now } });
+});
+
+/** Plain JavaScript, which no compiler checks. */
+const plain = (value: unknown) => value as never;
+
+function refused(action: () => unknown, message: string | RegExp, code = "ERR") {
+  let error: unknown;
+  try {
+    action();
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toBeInstanceOf(FerriteError);
+  const { name, message: given, code: givenCode } = error as FerriteError;
+  expect(given).toMatch(message);
+  if (typeof message === "string") expect(given).toBe(message);
+  expect([name, givenCode]).toEqual(["FerriteError", code]);
+}
+
+/** Lengths around everything that changes course: the loop, a record, a page, the scratch area. */
+const lengths = [
+  0, 1, 11, 12, 13, 39, 40, 41, 42, 127, 128, 255, 256, 257, 1000, 4000, 4060, 4084, 4096, 5000,
+  8168, 21_000, 42_000, 43_700, 65_536, 126_000, 126_970, 130_000, 131_072, 262_144, 300_000,
+  1_000_000,
+];
+
+const alphabets: Record<string, string> = {
+  ascii: "ab\0\n\x7f", latin: "\u00e9\u00ff\u0080", greek: "\u03b1z\u03c9", cjk: "\u4f60\u597d",
+  emoji: "\u{1f980}x", mark: "\ufeff\ufffd",
+};
+
+function textOf(alphabet: string, length: number): string {
+  const text = alphabet.repeat(length / alphabet.length + 1).slice(0, length);
+  // Never end on half a pair.
+  return /[\ud800-\udbff]$/.test(text) ? `${text.slice(0, -1)}y` : text;
+}
+
+describe("strings", () => {
+  it.each(Object.entries(alphabets))("%s of every length come back as they were", (_, alphabet) => {
+    for (const length of lengths) {
+      const text = textOf(alphabet, length);
+      expect(cache.set("k", text)).toBe("OK");
+      expect(cache.get("k") === text, `get ${length}`).toBe(true);
+      const bytes = encoder.encode(text);
+      expect(cache.strlen("k")).toBe(bytes.length);
+      const copy = cache.getBytes("k")!;
+      expect(copy.length === bytes.length && copy.every((byte, at) => byte === bytes[at]),
+        `getBytes ${length}`).toBe(true);
+      expect(cache.call("GET", "k") === text, `call ${length}`).toBe(true);
+      expect(cache.set("k", "", { get: true }) === text, `set get ${length}`).toBe(true);
+      expect(cache.mget("k", "k")).toEqual(["", ""]);
+    }
+  });
+
+  it("may be keys of every alphabet", () => {
+    for (const alphabet of Object.values(alphabets)) {
+      for (const length of [0, 1, 39, 40, 41, 100, 1000, 2600]) {
+        const key = textOf(alphabet, length);
+        cache.set(key, `${length}`);
+        expect(cache.get(key)).toBe(`${length}`);
+        expect(cache.get(encoder.encode(key))).toBe(`${length}`);
+        expect(cache.keys()).toEqual([key]);
+        expect(cache.del(key)).toBe(1);
+      }
+    }
+  });
+
+  it("with half a surrogate pair are refused, and nothing changes", () => {
+    cache.set("k", "before");
+    for (const half of ["\ud83d", "\udd80", "a\ud83d", "\udd80\ud83d"]) {
+      for (const text of [half, half + "x".repeat(100), half + "x".repeat(200_000),
+        "x".repeat(200_000) + half]) {
+        refused(() => cache.set("k", text), /half a surrogate pair/);
+        refused(() => cache.get(text), /half a surrogate pair|too much for one call/);
+        refused(() => cache.append("k", text), /half a surrogate pair|too much for one call/);
+      }
+    }
+    expect(cache.get("k")).toBe("before");
+  });
+
+  it("that are not UTF-8 are replaced as text and exact as bytes", () => {
+    const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    for (const copies of [1, 30, 1000]) {
+      const value = Uint8Array.from({ length: 256 * copies }, (_, at) => bytes[at % 256]!);
+      cache.set("k", value);
+      expect(cache.getBytes("k")).toEqual(value);
+      expect(cache.callBytes("get", "k")).toEqual(value);
+      expect(cache.get("k")).toBe(new TextDecoder("utf-8", { ignoreBOM: true }).decode(value));
+    }
+  });
+});
+
+describe("values", () => {
+  it("may be numbers, bytes and buffers", () => {
+    const bytes = encoder.encode("__bytes__");
+    cache.mset([["number", 1.5], ["big", 2n ** 63n], ["view", bytes.subarray(2, 7)]]);
+    cache.set("buffer", bytes.buffer);
+    cache.set("zero", 0);
+    expect(cache.mget("number", "big", "view", "buffer", "zero"))
+      .toEqual(["1.5", "9223372036854775808", "bytes", "__bytes__", "0"]);
+  });
+
+  it("are copies: neither side sees what the other does to them later", () => {
+    const bytes = encoder.encode("before");
+    cache.set("k", bytes);
+    bytes.fill(33);
+    const copy = cache.getBytes("k")!;
+    copy.fill(34);
+    expect(cache.get("k")).toBe("before");
+    expect(copy.buffer.byteLength).toBe(copy.length);
+  });
+
+  it.each([null, undefined, true, {}, [], () => 1, Symbol("x")])("cannot be %s", (value) => {
+    cache.set("k", "before");
+    refused(() => cache.set("k", plain(value)), /^ERR .*a value may also be a number: not /);
+    refused(() => cache.append("k", plain(value)), /^ERR .*a value may also be a number: not /);
+    expect(cache.get("k")).toBe("before");
+    expect(cache.stats().instance_resets).toBe(0);
+  });
+
+  it("may be of any size that the engine stores, and none above it", () => {
+    const large = "x".repeat(8 << 20);
+    expect(cache.set("large", large)).toBe("OK");
+    expect(cache.get("large") === large).toBe(true);
+    expect(cache.set("large", "y", { get: true }) === large).toBe(true);
+    refused(() => cache.set("large", `${large}x`),
+      "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    expect(cache.get("large")).toBe("y");
+  });
+
+  it("that fit no call name the limit", () => {
+    refused(() => cache.append("k", "x".repeat(300_000)), /^ERR too much for one call: .* 126968 /);
+    refused(() => cache.del(...Array.from({ length: 20_000 }, (_, at) => `${at}`)), /16384/);
+    refused(() => cache.get("k".repeat(200_000)), /^ERR too much for one call/);
+    expect(cache.get("k".repeat(9000))).toBe(null);
+    refused(() => cache.set("k".repeat(9000), ""),
+      "ERR key exceeds maximum allowed size (8000 bytes)");
+  });
+});
+
+describe("keys that are not there", () => {
+  it("are null to a read, not an accident", () => {
+    cache.set("null", "a trap");
+    cache.set("undefined", "a trap");
+    for (const key of [null, undefined]) {
+      expect(cache.get(key)).toBe(null);
+      expect(cache.getBytes(key)).toBe(null);
+      expect([cache.exists(key), cache.strlen(key), cache.ttl(key), cache.pttl(key)])
+        .toEqual([0, 0, -2, -2]);
+      expect(cache.type(key)).toBe("none");
+      expect(cache.mget(key, "null", key)).toEqual([null, "a trap", null]);
+      expect(cache.mget([key])).toEqual([null]);
+      refused(() => cache.set(plain(key), "x"), /^ERR a key is text or bytes, not /);
+      refused(() => cache.incr(plain(key)), /^ERR a key is text or bytes/);
+      refused(() => cache.del(plain(key)), /^ERR a key is text or bytes/);
+    }
+    refused(() => cache.get(plain({})), "ERR a key is text or bytes, not object");
+    refused(() => cache.get(plain(Symbol("x"))), "ERR a key is text or bytes, not symbol");
+  });
+});
+
+describe("SET", () => {
+  it("has Redis's options", () => {
+    expect(cache.set("k", "1", { xx: true })).toBe(null);
+    expect(cache.set("k", "1", { nx: true, ex: 10 })).toBe("OK");
+    expect(cache.set("k", "2", { nx: true })).toBe(null);
+    expect([cache.get("k"), cache.pttl("k")]).toEqual(["1", 10_000]);
+    expect(cache.set("k", "2", { keepTtl: true, get: true })).toBe("1");
+    expect([cache.get("k"), cache.pttl("k")]).toEqual(["2", 10_000]);
+    expect(cache.set("k", "3", { px: 77 })).toBe("OK");
+    expect(cache.pttl("k")).toBe(77);
+    expect(cache.set("k", "4", { exat: 1_700_000_020 })).toBe("OK");
+    expect(cache.ttl("k")).toBe(20);
+    expect(cache.set("k", "5", { pxat: now + 5, nx: false, xx: true })).toBe("OK");
+    expect(cache.pttl("k")).toBe(5);
+    expect(cache.set("k", "6", plain({ keepttl: true, ex: undefined }))).toBe("OK");
+    expect(cache.pttl("k")).toBe(5);
+    expect(cache.set("new", "1", { get: true })).toBe(null);
+    expect(cache.set("new", "2", { get: true, nx: true })).toBe("1");
+    expect(cache.get("new")).toBe("1");
+    now += 6;
+    expect(cache.get("k")).toBe(null);
+  });
+
+  it.each([
+    { ex: 1, px: 1 }, { ex: 1, keepTtl: true }, { exat: 1, pxat: 1 }, { px: 1, exat: 1 },
+    { nx: true, xx: true }, { ttl: 5 }, { EX: 5 }, { nx: 1 }, { get: "yes" }, { keepTtl: 1 },
+  ])("refuses %j", (options) => {
+    refused(() => cache.set("k", "v", plain(options)), "ERR syntax error");
+    expect(cache.get("k")).toBe(null);
+  });
+
+  it.each([1.5, NaN, Infinity, 2 ** 60, "10", null, true, 1n])("refuses to expire in %s", (ex) => {
+    refused(() => cache.set("k", "v", plain({ ex })),
+      "ERR value is not an integer or out of range");
+    expect(cache.get("k")).toBe(null);
+  });
+
+  it.each([{ ex: 0 }, { px: -1 }, { exat: 0 }, { pxat: -5 }, { px: 2 ** 53 - 1 }])(
+    "treats %j as Redis does", (options) => {
+      const size = [..."small", "x".repeat(200_000)];
+      for (const value of size) {
+        const [[name, number]] = Object.entries(options) as [[string, number]];
+        const line = (set: () => unknown) => {
+          try {
+            return set();
+          } catch (error) {
+            return (error as FerriteError).message;
+          }
+        };
+        const asRow = line(() => cache.call("SET", "k", "v", name, number));
+        expect(line(() => cache.set("k", value, plain(options)))).toBe(asRow);
+        expect([`ERR invalid expire time in 'set' command`, "OK"]).toContain(asRow);
+      }
+    });
+});
+
+describe("every other method", () => {
+  it("counts", () => {
+    expect([cache.incr("n"), cache.incrby("n", 41), cache.decr("n"), cache.decrby("n", 40)])
+      .toEqual([1, 42, 41, 1]);
+    expect(cache.incrby("n", 2n ** 62n)).toBe(2 ** 62);
+    expect(cache.call("incrby", "n", 1)).toBe(2n ** 62n + 2n);
+    cache.set("n", `${2 ** 53 - 2}`);
+    expect([cache.call("incr", "n"), cache.call("incr", "n")]).toEqual([2 ** 53 - 1, 2n ** 53n]);
+    cache.set("n", `-${2 ** 53 - 1}`);
+    expect([cache.call("incrby", "n", 0), cache.call("decr", "n")])
+      .toEqual([-(2 ** 53 - 1), -(2n ** 53n)]);
+    refused(() => cache.incrby("n", 1.5), "ERR value is not an integer or out of range");
+    cache.set("n", "9223372036854775807");
+    refused(() => cache.incr("n"), "ERR increment or decrement would overflow");
+  });
+
+  it("expires", () => {
+    cache.mset({ a: 1, b: 2 });
+    expect([cache.expire("a", 10), cache.expire("none", 10)]).toEqual([1, 0]);
+    expect([cache.expire("a", 20, "NX"), cache.expire("a", 20, "XX", "gt")]).toEqual([0, 1]);
+    expect([cache.ttl("a"), cache.pttl("a"), cache.ttl("b"), cache.ttl("none")])
+      .toEqual([20, 20_000, -1, -2]);
+    expect([cache.pexpire("a", 5), cache.pttl("a")]).toEqual([1, 5]);
+    expect([cache.expireat("a", 1_700_000_001), cache.pttl("a")]).toEqual([1, 1000]);
+    expect([cache.pexpireat("a", now + 7), cache.pttl("a")]).toEqual([1, 7]);
+    expect([cache.persist("a"), cache.persist("a"), cache.ttl("a")]).toEqual([1, 0, -1]);
+    refused(() => cache.expire("a", 1.5), "ERR value is not an integer or out of range");
+    refused(() => cache.expire("a", 1, "NX", "GT"),
+      "ERR NX and XX, GT or LT options at the same time are not compatible");
+  });
+
+  it("does what its name says", () => {
+    expect([cache.ping(), cache.ping("hi \u00e9")]).toEqual(["PONG", "hi \u00e9"]);
+    expect(cache.mset(new Map([["a", "1"], ["b", "2"]]))).toBe("OK");
+    expect([cache.append("a", "x"), cache.append("c", "3"), cache.strlen("a")]).toEqual([2, 1, 2]);
+    expect(cache.mget(["a", "none", "c"])).toEqual(["1x", null, "3"]);
+    expect([cache.exists("a", "a", "none"), cache.exists(["a", "b"])]).toEqual([2, 2]);
+    expect([cache.type("a"), cache.type("none"), cache.dbsize()]).toEqual(["string", "none", 3]);
+    expect([cache.keys("[ab]").sort(), cache.keys().sort()]).toEqual([["a", "b"], ["a", "b", "c"]]);
+    expect([cache.del("a", "none"), cache.del(["b", "c"])]).toEqual([1, 2]);
+    cache.set("a", "");
+    expect([cache.flushdb("ASYNC"), cache.dbsize()]).toEqual(["OK", 0]);
+    refused(() => cache.del(), "ERR wrong number of arguments for 'del' command");
+    refused(() => cache.mset({}), "ERR wrong number of arguments for 'mset' command");
+    refused(() => cache.call("nosuch", "a"),
+      "ERR unknown command 'nosuch', with args beginning with: 'a' ");
+  });
+
+  it("scans every key, by itself and as an iterator", () => {
+    const keys = Array.from({ length: 1000 }, (_, at) => `key:${at}`);
+    cache.mset(keys.map((key) => [key, ""]));
+    const [next, some] = cache.scan(0, { count: 20, match: "key:*", type: "string" });
+    expect(next).not.toBe("0");
+    expect(some.length).toBeGreaterThanOrEqual(20);
+    expect(new Set(cache.scanIterator({ count: 7 }))).toEqual(new Set(keys));
+    expect([...cache.scanIterator({ match: "key:99?" })].length).toBe(10);
+    refused(() => cache.scan("x"), "ERR invalid cursor");
+    refused(() => cache.scan("0", plain({ limit: 5 })), "ERR syntax error");
+  });
+
+  it("gives whole replies that are larger than the scratch area", () => {
+    const keys = Array.from({ length: 12_000 }, (_, at) => `${at}:${"\u00e9".repeat(at % 50)}`);
+    for (const key of keys) cache.set(key, key);
+    expect(cache.keys().sort()).toEqual([...keys].sort());
+    const some = keys.slice(0, 2000);
+    expect(cache.mget(some)).toEqual(some);
+  });
+});
+
+describe("time", () => {
+  it("is Date's unless a clock is given", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: 1_800_000_000_000 });
+    try {
+      const timed = await initFerrite();
+      timed.set("k", "v", { px: 50 });
+      vi.setSystemTime(1_800_000_000_050);
+      expect(timed.get("k")).toBe("v");
+      vi.setSystemTime(1_800_000_000_051);
+      expect(timed.get("k")).toBe(null);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("lets expired keys go as others are written, and at a tick", () => {
+    for (let at = 0; at < 5000; at++) cache.set(`short:${at}`, "x", { ex: 1 });
+    now += 2000;
+    expect(cache.dbsize()).toBe(5000);
+    for (let at = 0; at < 5000; at++) cache.set("other", "y");
+    expect(cache.dbsize()).toBe(1);
+    for (let at = 0; at < 1000; at++) cache.set(`short:${at}`, "x", { ex: 1 });
+    now += 2000;
+    let dropped = 0;
+    for (let round = 0; round < 10; round++) dropped += cache.tick(100);
+    expect(dropped).toBeGreaterThan(900);
+    expect(cache.stats().expired_keys).toBeGreaterThanOrEqual(5900);
+  });
+});
+
+describe("options", () => {
+  it("have defaults", async () => {
+    expect((await ferrite.initFerrite()).stats().maxmemory).toBe(32 << 20);
+    expect(initFerrite).toBe(ferrite.initFerrite);
+    for (const maxMemory of ["64mb", "64MB", 64 << 20, `${64 << 20}`]) {
+      expect((await initFerrite({ maxMemory })).stats().maxmemory).toBe(64 << 20);
+    }
+    expect((await initFerrite(undefined, { maxMemory: "1mb" })).stats().maxmemory).toBe(1 << 20);
+  });
+
+  it("choose who leaves", async () => {
+    const full = await initFerrite({ maxMemory: "1mb", evictionPolicy: "noeviction" });
+    const fill = () => {
+      for (let at = 0; at < 5000; at++) full.set(`${at}`, "x".repeat(1000));
+    };
+    refused(fill, "OOM command not allowed when used memory > 'maxmemory'.", "OOM");
+    expect(full.stats().evicted_keys).toBe(0);
+    expect(full.get("0")).toBe("x".repeat(1000));
+    const lru = await initFerrite({ maxMemory: "1mb" });
+    for (let at = 0; at < 5000; at++) lru.set(`${at}`, "x".repeat(1000));
+    expect(lru.stats().evicted_keys).toBeGreaterThan(4000);
+    expect(lru.get("4999")).toBe("x".repeat(1000));
+  });
+
+  it.each<[unknown, RegExp]>([
+    [{ maxMemmory: "1mb" }, /^ERR unknown option "maxMemmory": there are maxMemory, evictionPolicy/],
+    [{ maxMemory: "64 mb" }, /^ERR maxMemory "64 mb": argument must be a memory value: .*"64mb"/],
+    [{ maxMemory: "x".repeat(10_000) }, /^ERR maxMemory ".*: argument must be a memory value/],
+    [{ maxMemory: -1 }, /^ERR maxMemory -1: argument must be a memory value/],
+    [{ maxMemory: 1.5e6 + 0.5 }, /^ERR maxMemory 1500000.5: argument must be a memory value/],
+    [{ maxMemory: null }, /^ERR maxMemory null: argument must be a memory value/],
+    [{ maxMemory: "100kb" }, /^ERR maxMemory "100kb": argument must be between 1048576 and 2147/],
+    [{ maxMemory: "3gb" }, /^ERR maxMemory "3gb": argument must be between 1048576 and 2147/],
+    [{ evictionPolicy: "lru" }, /^ERR evictionPolicy "lru": .*one of the following: .*allkeys-lru/],
+    [{ evictionPolicy: 5 }, /^ERR evictionPolicy 5: .*one of the following/],
+    [{ clock: {} }, /^ERR clock: it must have a function now/],
+    [{ clock: null }, /^ERR clock: it must have a function now/],
+    ["64mb", /^ERR the options must be an object/],
+    [null, /^ERR the options must be an object/],
+  ])("%j are refused by name", async (options, message) => {
+    await expect(initFerrite(options as FerriteOptions)).rejects.toThrow(message);
+    await expect(initFerrite(options as FerriteOptions)).rejects.toBeInstanceOf(FerriteError);
+  });
+
+  it("come second after a module, and after nothing else", async () => {
+    await expect(initFerrite(plain({}), {})).rejects.toThrow("must be a WebAssembly.Module");
+  });
+});
+
+describe("stats and commands", () => {
+  it("are all there, and move", () => {
+    cache.set("a", "1", { ex: 10 });
+    cache.get("a");
+    cache.get("none");
+    const stats = cache.stats();
+    expect(stats).toMatchObject({
+      keys: 1, expires: 1, keyspace_hits: 1, keyspace_misses: 1, expired_keys: 0, evicted_keys: 0,
+      instance_resets: 0, maxmemory: 32 << 20,
+    });
+    expect(Object.keys(stats).sort()).toEqual([
+      "compacted_bytes", "evicted_keys", "expired_keys", "expires", "instance_resets",
+      "keys", "keyspace_hits", "keyspace_misses", "linear_memory", "maxmemory", "used_memory",
+      "used_memory_dataset",
+    ]);
+    expect(stats.used_memory).toBeLessThanOrEqual(stats.maxmemory);
+  });
+
+  /** Methods that are no command, each for its reason. */
+  const beyond = [
+    "getBytes", "call", "callBytes", "scanIterator", // other forms of commands
+    "tick", "stats", "commands", // about the cache itself
+  ];
+  const inner = ["constructor", "ask", "begin", "decode", "find", "lost", "number", "open", "run"];
+
+  it("have a method for each command, and a command for each method", () => {
+    const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(cache));
+    const commands = cache.commands();
+    expect(commands.length).toBeGreaterThanOrEqual(24);
+    expect([...methods].sort()).toEqual([...commands, ...beyond, ...inner].sort());
+  });
+});

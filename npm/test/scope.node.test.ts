@@ -1,0 +1,50 @@
+// A real Worker that calls initFerrite at its global scope, in workerd and without a test runner
+// inside: there time is 0, random numbers throw, and bytes do not compile.
+
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { readFileSync } from "node:fs";
+import { afterAll, expect, it } from "vitest";
+
+const dist = new URL("../dist/", import.meta.url);
+const files = ["workerd", "exports", "error", "init", "cache", "instance", "text"];
+
+const worker = `
+  import { initFerrite } from "./workerd.js";
+  let drew;
+  try { drew = String(crypto.getRandomValues(new Uint8Array(1))); } catch { drew = "refused"; }
+  const atStart = { time: Date.now(), drew };
+  const cache = await initFerrite({ maxMemory: "4mb" });
+  export default {
+    fetch() {
+      const visits = cache.incr("visits");
+      cache.set("k", "v", { px: 60_000 });
+      return Response.json({ ...atStart, visits, value: cache.get("k"), pttl: cache.pttl("k") });
+    },
+  };
+`;
+
+const miniflare = new Miniflare(convertV4MiniflareOptions({
+  compatibilityDate: "2026-08-04",
+  cf: false,
+  modules: [
+    { type: "ESModule", path: "worker.js", contents: worker },
+    ...files.map((name) => ({
+      type: "ESModule" as const, path: `${name}.js`,
+      contents: readFileSync(new URL(`${name}.js`, dist), "utf8"),
+    })),
+    {
+      type: "CompiledWasm", path: "ferrite.wasm",
+      contents: readFileSync(new URL("ferrite.wasm", dist)),
+    },
+  ],
+}));
+afterAll(() => miniflare.dispose());
+
+it("works, and keeps its cache from request to request", async () => {
+  for (const visits of [1, 2]) {
+    const response = await miniflare.dispatchFetch("http://localhost/");
+    expect(await response.json()).toEqual({
+      time: 0, drew: "refused", visits, value: "v", pttl: 60_000,
+    });
+  }
+});
