@@ -20,8 +20,9 @@ use alloc::vec::Vec;
 
 use ferrite_engine::{
     Condition, EDGE, Error, Expiry, Keyspace, Millis, Options, Policy, Reply, SetOptions, ShowOld,
-    Source, Value, all, execute, parse_memory,
+    Source, Value, all, execute,
 };
+use spin::{Mutex, MutexGuard};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::host::Streamed;
@@ -60,43 +61,121 @@ const WITH_OLD: u32 = 1 << 4;
 const STREAMED: u32 = 1 << 5;
 
 /// A cache and its scratch area.
-#[wasm_bindgen]
-pub struct Cache {
+struct Cache {
     keys: Option<Keyspace>,
     options: Options,
     scratch: Vec<u8>,
 }
 
-#[wasm_bindgen]
-impl Cache {
-    /// A cache that knows neither its budget nor its seed yet.
-    #[wasm_bindgen(constructor)]
-    #[allow(clippy::new_without_default, reason = "JavaScript knows no Default")]
-    pub fn new() -> Cache {
-        Cache { keys: None, options: Options::default(), scratch: vec![0; TEXT_BYTES] }
-    }
+/// An instance has one cache: its memory is that cache's alone.
+static CACHE: Mutex<Cache> = Mutex::new(Cache {
+    keys: None,
+    options: Options { max_memory_bytes: 0, policy: Policy::NoEviction, seed: 0, host_bytes: 0 },
+    scratch: Vec::new(),
+});
 
-    /// Where the scratch area is.
-    pub fn scratch_pointer(&mut self) -> usize {
+/// The cache. It is taken already only where JavaScript, called in the middle of a call, calls
+/// back, which it must not; and after a trap, when the instance is lost anyway.
+fn cache() -> MutexGuard<'static, Cache> {
+    let Some(cache) = CACHE.try_lock() else { panic!() };
+    cache
+}
+
+/// Where the scratch area is.
+#[wasm_bindgen]
+pub fn scratch_pointer() -> usize {
+    cache().scratch_pointer()
+}
+
+/// Reads a memory size from the scratch area; negative for an error.
+#[wasm_bindgen]
+pub fn parse_memory(text_len: usize) -> f64 {
+    cache().parse_memory(text_len)
+}
+
+/// Sets the budget, and the policy whose name is in the scratch area, which moves. Zero, or
+/// an error.
+#[wasm_bindgen]
+pub fn configure(max_memory_bytes: f64, policy_len: usize) -> i32 {
+    cache().configure(max_memory_bytes, policy_len)
+}
+
+/// Makes the keyspace. Zero, or an error.
+#[wasm_bindgen]
+pub fn open(seed_low: u32, seed_high: u32) -> i32 {
+    cache().open(seed_low, seed_high)
+}
+
+/// GET: the length of the value, whose place the header tells; or `MISSING`. With the flag
+/// `RUNS` the header tells how many runs the value has, and behind it stand their places and
+/// lengths. All of it holds until the next call.
+#[wasm_bindgen]
+pub fn get(now: f64, key_len: usize) -> i32 {
+    cache().get(now, key_len)
+}
+
+/// SET: key and value stand behind the header, unless the mode says that the value comes
+/// piece by piece. One if it was set, else zero; with GET the length of the reply, which
+/// stands behind what was passed in; or an error.
+#[wasm_bindgen]
+pub fn set(now: f64, key_len: usize, value_len: usize, mode: u32, expiry: f64) -> i32 {
+    cache().set(now, key_len, value_len, mode, expiry)
+}
+
+/// Any command: its name and arguments stand behind the header, each with its length before
+/// it, `passed_len` bytes in all. The length of the reply behind them, of which parts may
+/// have been handed over before.
+#[wasm_bindgen]
+pub fn call(now: f64, count: usize, passed_len: usize) -> i32 {
+    cache().call(now, count, passed_len)
+}
+
+/// Looks for expired keys in the next buckets of the index. How many it dropped.
+#[wasm_bindgen]
+pub fn tick(now: f64, buckets_max: usize) -> usize {
+    cache().tick(now, buckets_max)
+}
+
+/// The figures of the cache: an array of names, each with its number. The reply's length.
+#[wasm_bindgen]
+pub fn stats() -> i32 {
+    cache().stats()
+}
+
+/// The names of all commands. The reply's length.
+#[wasm_bindgen]
+pub fn commands() -> i32 {
+    cache().commands()
+}
+
+/// How many bytes the arguments of one call may take, and how many of them there may be.
+#[wasm_bindgen]
+pub fn passed_len_max() -> usize {
+    cache().passed_len_max()
+}
+
+/// See `passed_len_max`.
+#[wasm_bindgen]
+pub fn arguments_max() -> usize {
+    cache().arguments_max()
+}
+
+impl Cache {
+    fn scratch_pointer(&mut self) -> usize {
+        if self.scratch.is_empty() {
+            self.scratch = vec![0; TEXT_BYTES];
+        }
         self.scratch.as_mut_ptr().expose_provenance()
     }
 
-    /// How long the scratch area is.
-    pub fn scratch_len(&self) -> usize {
-        self.scratch.len()
-    }
-
-    /// Reads a memory size from the scratch area; negative for an error.
-    pub fn parse_memory(&mut self, text_len: usize) -> f64 {
-        match parse_memory(self.input(text_len)) {
+    fn parse_memory(&mut self, text_len: usize) -> f64 {
+        match ferrite_engine::parse_memory(self.input(text_len)) {
             Ok(bytes) => bytes as f64,
             Err(error) => self.fail(error).into(),
         }
     }
 
-    /// Sets the budget, and the policy whose name is in the scratch area, which moves. Zero, or
-    /// an error.
-    pub fn configure(&mut self, max_memory_bytes: f64, policy_len: usize) -> i32 {
+    fn configure(&mut self, max_memory_bytes: f64, policy_len: usize) -> i32 {
         let policy = match Policy::parse(self.input(policy_len)) {
             Ok(policy) => policy,
             Err(error) => return self.fail(error),
@@ -115,8 +194,7 @@ impl Cache {
         0
     }
 
-    /// Makes the keyspace. Zero, or an error.
-    pub fn open(&mut self, seed_low: u32, seed_high: u32) -> i32 {
+    fn open(&mut self, seed_low: u32, seed_high: u32) -> i32 {
         self.options.seed = u64::from(seed_high) << 32 | u64::from(seed_low);
         match Keyspace::new(&self.options) {
             Ok(keys) => {
@@ -127,10 +205,7 @@ impl Cache {
         }
     }
 
-    /// GET: the length of the value, whose place the header tells; or `MISSING`. With the flag
-    /// `RUNS` the header tells how many runs the value has, and behind it stand their places and
-    /// lengths. All of it holds until the next call.
-    pub fn get(&mut self, now: f64, key_len: usize) -> i32 {
+    fn get(&mut self, now: f64, key_len: usize) -> i32 {
         let (header, rest) = self.scratch.split_at_mut(HEADER_BYTES);
         let Some(keys) = &mut self.keys else {
             return self.fail_closed();
@@ -156,17 +231,7 @@ impl Cache {
         value.len() as i32
     }
 
-    /// SET: key and value stand behind the header, unless the mode says that the value comes
-    /// piece by piece. One if it was set, else zero; with GET the length of the reply, which
-    /// stands behind what was passed in; or an error.
-    pub fn set(
-        &mut self,
-        now: f64,
-        key_len: usize,
-        value_len: usize,
-        mode: u32,
-        expiry: f64,
-    ) -> i32 {
+    fn set(&mut self, now: f64, key_len: usize, value_len: usize, mode: u32, expiry: f64) -> i32 {
         let Some(keys) = &mut self.keys else {
             return self.fail_closed();
         };
@@ -196,10 +261,7 @@ impl Cache {
         }
     }
 
-    /// Any command: its name and arguments stand behind the header, each with its length before
-    /// it, `passed_len` bytes in all. The length of the reply behind them, of which parts may
-    /// have been handed over before.
-    pub fn call(&mut self, now: f64, count: usize, passed_len: usize) -> i32 {
+    fn call(&mut self, now: f64, count: usize, passed_len: usize) -> i32 {
         let Some(keys) = &mut self.keys else {
             return self.fail_closed();
         };
@@ -228,13 +290,11 @@ impl Cache {
         sink.used()
     }
 
-    /// Looks for expired keys in the next buckets of the index. How many it dropped.
-    pub fn tick(&mut self, now: f64, buckets_max: usize) -> usize {
+    fn tick(&mut self, now: f64, buckets_max: usize) -> usize {
         self.keys.as_mut().map_or(0, |keys| keys.tick(now as Millis, buckets_max))
     }
 
-    /// The figures of the cache: an array of names, each with its number. The reply's length.
-    pub fn stats(&mut self) -> i32 {
+    fn stats(&mut self) -> i32 {
         let Some(keys) = &self.keys else {
             return self.fail_closed();
         };
@@ -249,8 +309,7 @@ impl Cache {
         sink.used()
     }
 
-    /// The names of all commands. The reply's length.
-    pub fn commands(&mut self) -> i32 {
+    fn commands(&mut self) -> i32 {
         let names = || all().filter(|spec| spec.flags & EDGE != 0).map(|spec| spec.name);
         let mut sink = Sink::new(self.scratch.get_mut(HEADER_BYTES..).unwrap_or_default());
         sink.array(names().count());
@@ -258,13 +317,11 @@ impl Cache {
         sink.used()
     }
 
-    /// How many bytes the arguments of one call may take, and how many of them there may be.
-    pub fn passed_len_max(&self) -> usize {
+    fn passed_len_max(&self) -> usize {
         self.scratch.len().saturating_sub(HEADER_BYTES + REPLY_BYTES_MIN)
     }
 
-    /// See `passed_len_max`.
-    pub fn arguments_max(&self) -> usize {
+    fn arguments_max(&self) -> usize {
         ARGUMENTS_MAX
     }
 }

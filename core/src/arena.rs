@@ -15,6 +15,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::bytes;
+
 /// Bytes of a segment. An index page has the same size, so either can take the other's place in
 /// the allocator and nothing fragments.
 pub(crate) const SEGMENT_BYTES: usize = 16 * 1024;
@@ -45,23 +47,25 @@ const THRIFTY_EXCESS_DIVISOR: usize = 4;
 
 const CLASS_COUNT: usize = 93;
 
-/// Cell sizes: steps of 4 bytes to 128, then sizes that divide a segment with at most a sixteenth
-/// lost to rounding up to 1 KiB, then every whole fraction of a segment.
-const CLASS_SIZES: [u16; CLASS_COUNT] = class_sizes();
+/// Cell sizes in bytes, and how many cells of each a segment has: steps of 4 bytes to 128, then
+/// sizes that divide a segment with at most a sixteenth lost to rounding up to 1 KiB, then every
+/// whole fraction of a segment.
+const CLASSES: [(u16, u16); CLASS_COUNT] = classes();
 
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks it")]
-const fn class_sizes() -> [u16; CLASS_COUNT] {
-    let mut sizes = [0; CLASS_COUNT];
+const fn classes() -> [(u16, u16); CLASS_COUNT] {
+    let mut classes = [(0, 0); CLASS_COUNT];
     let mut count = 0;
     let mut size = 12;
     while size <= 128 {
-        sizes[count] = size;
+        classes[count] = (size as u16, (SEGMENT_BYTES / size) as u16);
         count += 1;
         size += 4;
     }
     let mut cells = 124;
     while cells >= 1 {
-        sizes[count] = (SEGMENT_BYTES / cells / UNIT_BYTES * UNIT_BYTES) as u16;
+        let size = SEGMENT_BYTES / cells / UNIT_BYTES * UNIT_BYTES;
+        classes[count] = (size as u16, cells as u16);
         count += 1;
         cells -= if cells > 64 {
             4
@@ -72,7 +76,7 @@ const fn class_sizes() -> [u16; CLASS_COUNT] {
         };
     }
     assert!(count == CLASS_COUNT);
-    sizes
+    classes
 }
 
 /// The size class of a cell.
@@ -80,20 +84,31 @@ const fn class_sizes() -> [u16; CLASS_COUNT] {
 pub(crate) struct Class(u8);
 
 impl Class {
+    /// Every class, each with no cells wanted of it.
+    pub(crate) fn none_wanted() -> [(Class, usize); CLASS_COUNT] {
+        core::array::from_fn(|class| (Class(class as u8), 0))
+    }
+
     /// The smallest class whose cells hold `bytes`, if there is one.
     pub(crate) fn fitting(bytes: usize) -> Option<Class> {
-        let class = CLASS_SIZES.partition_point(|&size| usize::from(size) < bytes);
+        let class = CLASSES.partition_point(|&(size, _)| usize::from(size) < bytes);
         (class < CLASS_COUNT).then_some(Class(class as u8))
     }
 
     /// Bytes of one cell.
     pub(crate) fn bytes(self) -> usize {
-        CLASS_SIZES.get(usize::from(self.0)).map_or(SEGMENT_BYTES, |&size| size.into())
+        CLASSES.get(usize::from(self.0)).map_or(SEGMENT_BYTES, |&(size, _)| size.into())
     }
 
     /// Cells in one segment.
     fn cells_per_segment(self) -> usize {
-        SEGMENT_BYTES / self.bytes()
+        CLASSES.get(usize::from(self.0)).map_or(1, |&(_, cells)| cells.into())
+    }
+
+    /// Segments that so many cells fill.
+    fn segments_for(self, cells: usize) -> usize {
+        let per_segment = self.cells_per_segment();
+        (cells + per_segment - 1).checked_div(per_segment).unwrap_or_default()
     }
 }
 
@@ -148,8 +163,8 @@ pub(crate) struct Arena {
     segments: Vec<Segment>,
     unused_number: u32,
     classes: [ClassState; CLASS_COUNT],
-    /// One bit a class: its holes could take in all cells of one of its segments.
-    compactable: u128,
+    /// Classes whose holes could take in all cells of one of their segments.
+    compactable_classes: usize,
     segment_count: usize,
     live_bytes: usize,
     /// Cells go to holes of the next larger classes before a new segment is taken.
@@ -166,7 +181,7 @@ impl Arena {
             segments,
             unused_number: NO_SEGMENT,
             classes: [ClassState::EMPTY; CLASS_COUNT],
-            compactable: 0,
+            compactable_classes: 0,
             segment_count: 0,
             live_bytes: 0,
             is_thrifty: false,
@@ -190,21 +205,25 @@ impl Arena {
 
     /// Segments an empty arena would need for all of `cells`.
     pub(crate) fn segments_for(cells: &[(Class, usize)]) -> usize {
-        cells.iter().map(|&(class, count)| count.div_ceil(class.cells_per_segment())).sum()
+        cells.iter().map(|&(class, count)| class.segments_for(count)).sum()
     }
 
     /// Segments the arena must still get before it can hand out all of `cells`, in which a class
     /// may stand several times.
     fn segments_missing(&self, cells: &[(Class, usize)]) -> usize {
         let mut missing = 0;
-        for (position, &(class, _)) in cells.iter().enumerate() {
-            let same = |&&(other, _): &&(Class, usize)| other == class;
-            if cells.iter().take(position).any(|cell| same(&cell)) {
+        for (position, &(class, count)) in cells.iter().enumerate() {
+            if count == 0 {
                 continue;
             }
-            let wanted: usize = cells.iter().filter(same).map(|&(_, count)| count).sum();
             let free = self.class(class).map_or(0, |state| state.free_cells as usize);
-            missing += wanted.saturating_sub(free).div_ceil(class.cells_per_segment());
+            let before: usize = cells
+                .iter()
+                .take(position)
+                .map(|&(other, count)| if other == class { count } else { 0 })
+                .sum();
+            let missing_for = |wanted: usize| class.segments_for(wanted.saturating_sub(free));
+            missing += missing_for(before + count) - missing_for(before);
         }
         missing
     }
@@ -304,10 +323,12 @@ impl Arena {
         let source = from.unit() * UNIT_BYTES;
         let target = to.unit() * UNIT_BYTES;
         if from.segment() == to.segment() {
+            // Two cells of one segment never overlap.
             if let Some(segment) = self.segments.get_mut(from.segment() as usize)
-                && source.max(target) + bytes <= SEGMENT_BYTES
+                && let Ok([source, target]) =
+                    segment.bytes.get_disjoint_mut([source..source + bytes, target..target + bytes])
             {
-                segment.bytes.copy_within(source..source + bytes, target);
+                bytes::copy(target, source);
             }
             return;
         }
@@ -316,7 +337,7 @@ impl Arena {
             && let Some(source) = a.bytes.get(source..source + bytes)
             && let Some(target) = b.bytes.get_mut(target..target + bytes)
         {
-            target.copy_from_slice(source);
+            bytes::copy(target, source);
         }
     }
 
@@ -324,16 +345,17 @@ impl Arena {
     /// in it, and names its start. The caller moves each of its cells (`next_cell`) and frees it,
     /// which gives the segment up. `None` when no class has holes for a segment's worth of cells.
     pub(crate) fn detach_emptiest(&mut self) -> Option<Addr> {
+        if self.compactable_classes == 0 {
+            return None;
+        }
         let mut best = None;
-        let mut classes = self.compactable;
-        while classes != 0 {
-            let class = classes.trailing_zeros() as u8;
-            classes &= classes - 1;
-            let Some(state) = self.class(Class(class)) else { continue };
-            let filled = state.lists.iter().position(|&first| first != NO_SEGMENT);
-            if let Some(list) = filled
+        for (state, &(_, cells)) in self.classes.iter().zip(&CLASSES) {
+            if state.free_cells < cells.into() {
+                continue;
+            }
+            let filled = state.lists.iter().enumerate().find(|&(_, &first)| first != NO_SEGMENT);
+            if let Some((list, &number)) = filled
                 && best.is_none_or(|(least, _)| list < least)
-                && let Some(&number) = state.lists.get(list)
             {
                 best = Some((list, number));
             }
@@ -347,12 +369,12 @@ impl Arena {
         Some(Addr::new(number, 0))
     }
 
-    /// The first live cell of a segment at or after `from`.
+    /// The first live cell of a segment at or after `from`, which is the start of a cell.
     pub(crate) fn next_cell(&self, from: Addr) -> Option<(Addr, Class)> {
         let segment = self.segments.get(from.segment() as usize)?;
         let size = segment.class.bytes();
         let begun = usize::from(segment.begun_cells) * size;
-        let mut start = (from.unit() * UNIT_BYTES).next_multiple_of(size);
+        let mut start = from.unit() * UNIT_BYTES;
         while start < begun {
             if segment.bytes.get(start) != Some(&0) {
                 return Some((Addr::new(from.segment(), start / UNIT_BYTES), segment.class));
@@ -367,7 +389,7 @@ impl Arena {
         self.classes = [ClassState::EMPTY; CLASS_COUNT];
         self.segments.truncate(1);
         self.unused_number = NO_SEGMENT;
-        self.compactable = 0;
+        self.compactable_classes = 0;
         self.segment_count = 0;
         self.live_bytes = 0;
     }
@@ -428,13 +450,10 @@ impl Arena {
 
     fn count_free(&mut self, class: Class, change: i32) {
         let Some(state) = self.classes.get_mut(usize::from(class.0)) else { return };
+        let per_segment = class.cells_per_segment() as u32;
+        self.compactable_classes -= usize::from(state.free_cells >= per_segment);
         state.free_cells = state.free_cells.wrapping_add_signed(change);
-        let bit = 1u128 << class.0;
-        if state.free_cells as usize >= class.cells_per_segment() {
-            self.compactable |= bit;
-        } else {
-            self.compactable &= !bit;
-        }
+        self.compactable_classes += usize::from(state.free_cells >= per_segment);
     }
 
     fn add_segment(&mut self, class: Class) -> Option<u32> {
@@ -550,7 +569,7 @@ impl Segment {
     /// The list this segment belongs in: by eighths of its cells in use, none when full.
     fn fitting_list(&self) -> u8 {
         let cells = self.class.cells_per_segment();
-        (usize::from(self.live_cells) * FULLNESS_LISTS / cells) as u8
+        (usize::from(self.live_cells) * FULLNESS_LISTS).checked_div(cells).unwrap_or_default() as u8
     }
 
     fn take_cell(&mut self) -> Option<usize> {
@@ -571,7 +590,7 @@ impl Segment {
     fn return_cell(&mut self, unit: usize) {
         let next = self.hole.to_le_bytes();
         if let Some(cell) = self.bytes.get_mut(unit * UNIT_BYTES..unit * UNIT_BYTES + 3) {
-            cell.copy_from_slice(&[0, next[0], next[1]]);
+            bytes::copy(cell, &[0, next[0], next[1]]);
             self.hole = unit as u16;
             self.live_cells -= 1;
         }

@@ -8,7 +8,7 @@
 use core::slice;
 
 use crate::error::{Error, Result};
-use crate::keyspace::{Cx, Millis};
+use crate::keyspace::Cx;
 use crate::num::parse_integer;
 use crate::reply::Reply;
 use crate::{expire, keys, string};
@@ -123,7 +123,14 @@ pub fn all() -> impl Iterator<Item = &'static Spec> {
 
 /// The command of this name, in upper or lower case.
 pub fn find(name: &[u8]) -> Option<&'static Spec> {
-    all().find(|spec| name.eq_ignore_ascii_case(spec.name.as_bytes()))
+    for family in FAMILIES {
+        for spec in family {
+            if name.eq_ignore_ascii_case(spec.name.as_bytes()) {
+                return Some(spec);
+            }
+        }
+    }
+    None
 }
 
 /// Runs a command: its name, then its arguments. Errors go to the reply, in Redis's words.
@@ -136,10 +143,10 @@ pub fn execute(cx: &mut Cx<'_>, arguments: &[&[u8]], reply: &mut dyn Reply) {
     let result = if spec.arity.allows(arguments.len()) {
         (spec.run)(cx, &mut Args { rest: rest.iter() }, reply)
     } else {
-        Err(Error::WrongArity(spec.name))
+        Err(Error::WrongArity)
     };
     if let Err(error) = result {
-        reply.error(&error.parts().map(str::as_bytes));
+        reply.error(&error.parts(spec.name).map(str::as_bytes));
     }
 }
 
@@ -217,11 +224,6 @@ impl<'a> Iterator for Args<'a> {
 }
 
 impl ExactSizeIterator for Args<'_> {}
-
-/// Seconds in milliseconds, if 64 bits hold them.
-pub(crate) fn seconds(count: i64) -> Option<Millis> {
-    count.checked_mul(1000)
-}
 
 /// Text that only documentation needs: the edge build leaves it out.
 pub(crate) const fn docs(text: &'static str) -> &'static str {

@@ -6,10 +6,11 @@
 //! Not here: memory pressure (evict.rs), and any clock: the time is part of [`Cx`].
 
 use crate::arena::Class;
-use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, seconds};
+use crate::bytes;
+use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
-use crate::num::{Digits, parse_integer};
+use crate::num::{Digits, millis, parse_integer};
 use crate::record::Head;
 use crate::reply::Reply;
 
@@ -167,10 +168,7 @@ impl Keyspace {
     fn rewrite_head(&mut self, found: &Found, head: &Head) {
         let cell = self.arena.cell_mut(found.addr);
         let (from, to) = (found.head.key_start(), head.key_start());
-        let end = found.head.record_bytes();
-        if end <= cell.len() && head.record_bytes() <= cell.len() {
-            cell.copy_within(from..end, to);
-        }
+        bytes::shift(cell, from, to, head.record_bytes() - to);
         head.write(cell);
         self.set_volatile(found, head.deadline.is_some());
     }
@@ -187,7 +185,7 @@ const EXPIRE_ROW: Spec = Spec {
     syntax: docs("key seconds [NX | XX | GT | LT]"),
     summary: docs("Lets a key expire so many seconds from now."),
     run: |cx, args, reply| {
-        expire_generic(cx, args, reply, "expire", |now, value| seconds(value)?.checked_add(now))
+        expire_generic(cx, args, reply, |now, value| millis(value)?.checked_add(now))
     },
 };
 
@@ -198,9 +196,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         since: docs("1.2.0"),
         syntax: docs("key unix-time-seconds [NX | XX | GT | LT]"),
         summary: docs("Lets a key expire at a time in seconds."),
-        run: |cx, args, reply| {
-            expire_generic(cx, args, reply, "expireat", |_, value| seconds(value))
-        },
+        run: |cx, args, reply| expire_generic(cx, args, reply, |_, value| millis(value)),
         ..EXPIRE_ROW
     },
     Spec {
@@ -219,9 +215,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         since: docs("2.6.0"),
         syntax: docs("key milliseconds [NX | XX | GT | LT]"),
         summary: docs("Lets a key expire so many milliseconds from now."),
-        run: |cx, args, reply| {
-            expire_generic(cx, args, reply, "pexpire", |now, value| value.checked_add(now))
-        },
+        run: |cx, args, reply| expire_generic(cx, args, reply, |now, value| value.checked_add(now)),
         ..EXPIRE_ROW
     },
     Spec {
@@ -229,7 +223,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         since: docs("2.6.0"),
         syntax: docs("key unix-time-milliseconds [NX | XX | GT | LT]"),
         summary: docs("Lets a key expire at a time in milliseconds."),
-        run: |cx, args, reply| expire_generic(cx, args, reply, "pexpireat", |_, value| Some(value)),
+        run: |cx, args, reply| expire_generic(cx, args, reply, |_, value| Some(value)),
         ..EXPIRE_ROW
     },
     Spec {
@@ -263,7 +257,6 @@ fn expire_generic(
     cx: &mut Cx<'_>,
     args: &mut Args<'_>,
     reply: &mut dyn Reply,
-    command: &'static str,
     deadline: fn(now: Millis, value: i64) -> Option<Millis>,
 ) -> Result<()> {
     let (key, value) = (args.bytes()?, args.bytes()?);
@@ -285,7 +278,7 @@ fn expire_generic(
     }
     options.validate()?;
     let value = parse_integer(value).ok_or(Error::NotAnInteger)?;
-    let deadline = deadline(cx.now, value).ok_or(Error::InvalidExpire(command))?;
+    let deadline = deadline(cx.now, value).ok_or(Error::InvalidExpire)?;
     reply.integer(cx.expire_at(key, deadline, &options)?.into());
     Ok(())
 }

@@ -334,9 +334,16 @@ impl Index {
     pub(crate) fn scan_step(&self, cursor: u64) -> (u32, u64) {
         let (low, split) = self.masks;
         let is_split = (cursor as usize & low) < split;
-        let mask = if is_split { low << 1 | 1 } else { low } as u64;
-        let next = (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits();
-        ((cursor & mask) as u32, next)
+        let mask = if is_split { low << 1 | 1 } else { low } as u32;
+        let bucket = cursor as u32 & mask;
+        // Adds one at the highest bit of the mask, and carries downwards.
+        let mut next = bucket;
+        let mut bit = (mask >> 1) + 1 & mask;
+        while next & bit != 0 {
+            next &= !bit;
+            bit >>= 1;
+        }
+        (bucket, (next | bit).into())
     }
 
     /// Drops every entry, and all pages but the first.
@@ -561,7 +568,7 @@ fn tag_of(hash: u64) -> u8 {
 
 /// The mask for buckets not yet split in this round, and how many are split already.
 fn masks(bucket_count: usize) -> (usize, usize) {
-    let round = 1 << bucket_count.ilog2();
+    let round = 1 << bucket_count.max(1).ilog2();
     (round - 1, bucket_count - round)
 }
 

@@ -7,7 +7,7 @@ use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, do
 use crate::error::{Error, Result};
 use crate::glob;
 use crate::keyspace::Cx;
-use crate::num::{Digits, parse_integer};
+use crate::num::{Digits, parse_digits, parse_integer};
 use crate::record::Head;
 use crate::reply::Reply;
 
@@ -166,12 +166,20 @@ fn dbsize(cx: &mut Cx<'_>, _: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
 }
 
 fn del(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    reply.integer(args.filter(|key| cx.del(key)).count() as i64);
+    let mut count = 0;
+    for key in args {
+        count += i64::from(cx.del(key));
+    }
+    reply.integer(count);
     Ok(())
 }
 
 fn exists(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    reply.integer(args.filter(|key| cx.exists(key)).count() as i64);
+    let mut count = 0;
+    for key in args {
+        count += i64::from(cx.exists(key));
+    }
+    reply.integer(count);
     Ok(())
 }
 
@@ -203,7 +211,7 @@ fn ping(_: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
     match (args.next(), args.next()) {
         (None, _) => reply.simple("PONG"),
         (Some(message), None) => reply.bulk(message.into()),
-        _ => return Err(Error::WrongArity("ping")),
+        _ => return Err(Error::WrongArity),
     }
     Ok(())
 }
@@ -277,14 +285,7 @@ fn parse_cursor(text: &[u8]) -> Result<u64> {
     if digits.is_empty() && !text.is_empty() {
         return Err(Error::InvalidCursor);
     }
-    let mut number = 0u64;
-    for &digit in digits {
-        let value = if digit.is_ascii_digit() { digit - b'0' } else { u8::MAX };
-        number = Some(value)
-            .filter(|&value| value < 10)
-            .and_then(|value| number.checked_mul(10)?.checked_add(value.into()))
-            .ok_or(Error::InvalidCursor)?;
-    }
+    let number = parse_digits(digits).ok_or(Error::InvalidCursor)?;
     Ok(if is_negative { number.wrapping_neg() } else { number })
 }
 

@@ -278,6 +278,7 @@ pub(crate) fn hash_record(hasher: &SipHasher13, cell: &[u8]) -> u64 {
 
 impl<'a> Cx<'a> {
     /// The same moment, with `effects` listening.
+    #[cfg(feature = "effects")]
     pub fn with_effects(self, effects: &'a mut dyn Effects) -> Cx<'a> {
         Cx { effects: Some(effects), ..self }
     }
@@ -292,9 +293,19 @@ impl<'a> Cx<'a> {
         self.keys
     }
 
-    /// Tells the effects sink, if there is one.
+    /// Who listens to effects, with the keyspace to read from. Nobody does without the feature
+    /// `effects`, and then none are made.
+    #[inline]
+    pub(crate) fn listener(&mut self) -> Option<(&Keyspace, &mut dyn Effects)> {
+        match &mut self.effects {
+            Some(effects) if cfg!(feature = "effects") => Some((self.keys, &mut **effects)),
+            _ => None,
+        }
+    }
+
+    /// Tells the listener, if there is one.
     pub(crate) fn emit(&mut self, arguments: &[Value<'_>]) {
-        if let Some(effects) = self.effects.as_deref_mut() {
+        if let Some((_, effects)) = self.listener() {
             effects.effect(arguments);
         }
     }
@@ -332,8 +343,8 @@ impl<'a> Cx<'a> {
 
     /// Drops a key and says so.
     pub(crate) fn remove(&mut self, found: &Found) {
-        if let Some(effects) = self.effects.as_deref_mut() {
-            let key = found.head.key(self.keys.arena.cell(found.addr));
+        if let Some((keys, effects)) = self.listener() {
+            let key = found.head.key(keys.arena.cell(found.addr));
             effects.effect(&["DEL".into(), key.into()]);
         }
         self.keys.drop_found(found);

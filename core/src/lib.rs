@@ -22,6 +22,7 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `docs` | yes | the documentation fields of the command table |
+//! | `effects` | yes | somebody may listen to [`Effects`] |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@
 extern crate alloc;
 
 mod arena;
+mod bytes;
 mod command;
 mod effects;
 mod error;

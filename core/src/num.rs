@@ -17,10 +17,33 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
         if !digit.is_ascii_digit() {
             return None;
         }
-        // Counted below zero, where there is room for one more.
-        number = number.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))?;
+        // Counted below zero, where there is room for one more. (A checked multiplication is a
+        // wide one, which costs wasm a function of its own.)
+        let digit = i64::from(digit - b'0');
+        if number < (i64::MIN + digit) / 10 {
+            return None;
+        }
+        number = number * 10 - digit;
     }
     if is_negative { Some(number) } else { number.checked_neg() }
+}
+
+/// A count of seconds in milliseconds, if 64 bits hold it.
+pub(crate) fn millis(seconds: i64) -> Option<i64> {
+    (i64::MIN / 1000..=i64::MAX / 1000).contains(&seconds).then(|| seconds * 1000)
+}
+
+/// Reads a number of digits and nothing else.
+pub(crate) fn parse_digits(digits: &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    for &digit in digits {
+        let digit = u64::from(digit.wrapping_sub(b'0'));
+        if digit > 9 || number > (u64::MAX - digit) / 10 {
+            return None;
+        }
+        number = number * 10 + digit;
+    }
+    Some(number)
 }
 
 /// An integer's digits, without an allocation.

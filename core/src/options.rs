@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::limits::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN};
+use crate::num::parse_digits;
 
 /// The options of a keyspace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,13 +114,9 @@ pub fn parse_memory(text: &[u8]) -> Result<u64> {
     ];
     let factor = UNITS.iter().find(|(name, _)| unit.eq_ignore_ascii_case(name));
     let &(_, factor) = factor.ok_or(Error::InvalidMemory)?;
-    if number.is_empty() {
-        return Err(Error::InvalidMemory);
-    }
-    number
-        .iter()
-        .try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
-        .and_then(|number| number.checked_mul(factor))
+    parse_digits(number)
+        .filter(|&count| !number.is_empty() && count <= u64::MAX / factor)
+        .map(|count| count * factor)
         .ok_or(Error::InvalidMemory)
 }
 

@@ -8,6 +8,7 @@
 //! Not here: where cells are (arena.rs) and what the bytes of a value mean.
 
 use crate::arena::{Addr, PAGE_BYTES};
+use crate::bytes;
 use crate::keyspace::Millis;
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
@@ -155,31 +156,17 @@ impl Head {
 
     /// Writes the head of a record, up to its key.
     pub(crate) fn write(&self, cell: &mut [u8]) {
-        let mut bytes = [0; 1 + 6 + DEADLINE_BYTES];
-        bytes[0] = self.flags;
-        let mut length = 1;
-        let mut put = |part: &[u8]| {
-            if let Some(target) = bytes.get_mut(length..length + part.len()) {
-                target.copy_from_slice(part);
-                length += part.len();
-            }
+        let [a, b] = self.key_len.to_le_bytes();
+        let [c, d, e, f] = self.value_len.to_le_bytes();
+        let lengths = match self.flags & (PAGED | WIDE) {
+            0 => [self.flags, a, c, 0, 0, 0, 0],
+            _ => [self.flags, a, b, c, d, e, f],
         };
-        match self.flags & (PAGED | WIDE) {
-            0 => put(&[self.key_len as u8, self.value_len as u8]),
-            WIDE => {
-                put(&self.key_len.to_le_bytes());
-                put(&(self.value_len as u16).to_le_bytes());
-            }
-            _ => {
-                put(&self.key_len.to_le_bytes());
-                put(&self.value_len.to_le_bytes());
-            }
-        }
+        let deadline_bytes = if self.deadline.is_some() { DEADLINE_BYTES } else { 0 };
+        let lengths_end = self.key_start() - deadline_bytes;
+        bytes::write_at(cell, 0, lengths.get(..lengths_end).unwrap_or_default());
         if let Some(deadline) = self.deadline {
-            put(&deadline.to_le_bytes());
-        }
-        if let (Some(target), Some(bytes)) = (cell.get_mut(..length), bytes.get(..length)) {
-            target.copy_from_slice(bytes);
+            bytes::write_at(cell, lengths_end, &deadline.to_le_bytes());
         }
     }
 
@@ -206,9 +193,7 @@ impl Head {
 
     /// Writes the key of a record with this head.
     pub(crate) fn write_key(&self, cell: &mut [u8], key: &[u8]) {
-        if let Some(target) = cell.get_mut(self.key_start()..self.value_start()) {
-            target.copy_from_slice(key);
-        }
+        bytes::write_at(cell, self.key_start(), key);
     }
 
     /// The address of a page, from a directory.
@@ -219,10 +204,7 @@ impl Head {
 
     /// Notes the address of a page in a directory.
     pub(crate) fn set_page_addr(directory: &mut [u8], position: usize, addr: Addr) {
-        let start = position * ADDR_BYTES;
-        if let Some(target) = directory.get_mut(start..start + ADDR_BYTES) {
-            target.copy_from_slice(&addr.0.to_le_bytes());
-        }
+        bytes::write_at(directory, position * ADDR_BYTES, &addr.0.to_le_bytes());
     }
 }
 
@@ -251,12 +233,8 @@ impl PageHead {
 
     pub(crate) fn write(self, cell: &mut [u8]) {
         let [a, b, c, _] = (self.position as u32).to_le_bytes();
-        if let Some(target) = cell.first_chunk_mut() {
-            *target = [PAGE, a, b, c];
-        }
-        if let Some(target) = cell.get_mut(4..PAGE_HEAD_BYTES) {
-            target.copy_from_slice(&self.owner_hash.to_le_bytes());
-        }
+        bytes::write_at(cell, 0, &[PAGE, a, b, c]);
+        bytes::write_at(cell, 4, &self.owner_hash.to_le_bytes());
     }
 
     /// The bytes of a value that a page holds.

@@ -5,11 +5,12 @@
 use alloc::vec::Vec;
 
 use crate::arena::{Class, PAGE_BYTES};
+use crate::bytes;
 use crate::command::{Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Millis};
 use crate::limits::VALUE_BYTES_MAX;
-use crate::num::{Digits, parse_integer};
+use crate::num::{Digits, millis, parse_integer};
 use crate::reply::Reply;
 use crate::value::{Joined, Source, Value};
 use crate::write::{cells_for, new_head};
@@ -87,7 +88,7 @@ impl Cx<'_> {
             Expiry::In(ttl_ms) => self.now.checked_add(ttl_ms).filter(|_| ttl_ms > 0),
         };
         if matches!(options.expiry, Expiry::At(_) | Expiry::In(_)) && deadline.is_none() {
-            return Err(Error::InvalidExpire("set"));
+            return Err(Error::InvalidExpire);
         }
         let is_wanted = match options.condition {
             Condition::Always => true,
@@ -107,15 +108,13 @@ impl Cx<'_> {
         }
         self.keys.put(key, hash, head, found, value)?;
         self.grow_index();
-        if self.effects.is_some() {
-            self.emit_set(key, hash, deadline);
-        }
+        self.emit_set(key, hash, deadline);
         Ok(true)
     }
 
     fn emit_set(&mut self, key: &[u8], hash: u64, deadline: Option<Millis>) {
-        let Cx { keys, effects, .. } = self;
-        let (Some(effects), Some(found)) = (effects, keys.locate(key, hash)) else { return };
+        let Some((keys, effects)) = self.listener() else { return };
+        let Some(found) = keys.locate(key, hash) else { return };
         let value = keys.value(&found);
         match deadline {
             None => effects.effect(&["SET".into(), key.into(), value]),
@@ -132,14 +131,13 @@ impl Cx<'_> {
         &mut self,
         pairs: impl Iterator<Item = (&'b [u8], &'b [u8])> + Clone,
     ) -> Result<()> {
-        let mut cells: Vec<(Class, usize)> = Vec::new();
+        let mut cells = Class::none_wanted();
         let mut count = 0;
         for (key, value) in pairs.clone() {
             count += 1;
             for (class, wanted) in cells_for(&new_head(key, value.len(), None)?)? {
-                match cells.iter_mut().find(|(other, _)| *other == class) {
-                    Some((_, sum)) => *sum += wanted,
-                    None => cells.push((class, wanted)),
+                if let Some((_, sum)) = cells.iter_mut().find(|(other, _)| *other == class) {
+                    *sum += wanted;
                 }
             }
         }
@@ -154,7 +152,7 @@ impl Cx<'_> {
         for _ in 0..count {
             self.grow_index();
         }
-        if self.effects.is_some() {
+        if self.listener().is_some() {
             let mut effect: Vec<Value<'_>> = Vec::with_capacity(1 + 2 * count);
             effect.push("MSET".into());
             effect.extend(pairs.flat_map(|(key, value)| [Value::from(key), value.into()]));
@@ -217,10 +215,10 @@ impl Cx<'_> {
     }
 }
 
-fn copy_into<'a>(buffer: &'a mut [u8], bytes: &[u8]) -> &'a [u8] {
-    match buffer.get_mut(..bytes.len()) {
+fn copy_into<'a>(buffer: &'a mut [u8], source: &[u8]) -> &'a [u8] {
+    match buffer.get_mut(..source.len()) {
         Some(target) => {
-            target.copy_from_slice(bytes);
+            bytes::copy(target, source);
             target
         }
         None => &[],
@@ -393,7 +391,7 @@ fn mget(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<(
 
 fn mset(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
     if !args.len().is_multiple_of(2) {
-        return Err(Error::WrongArity("mset"));
+        return Err(Error::WrongArity);
     }
     cx.mset(args.pairs())?;
     reply.simple("OK");
@@ -446,9 +444,9 @@ fn set_options(args: &mut Args<'_>) -> Result<(SetOptions, bool)> {
         Some((option, value)) => {
             let value = parse_integer(value).ok_or(Error::NotAnInteger)?;
             let is_in_seconds = option.first().is_some_and(|first| b"eE".contains(first));
-            let factor = if is_in_seconds { 1000 } else { 1 };
-            let millis = value.checked_mul(factor).ok_or(Error::InvalidExpire("set"))?;
-            if option.len() > 2 { Expiry::At(millis) } else { Expiry::In(millis) }
+            let value = if is_in_seconds { millis(value) } else { Some(value) };
+            let value = value.ok_or(Error::InvalidExpire)?;
+            if option.len() > 2 { Expiry::At(value) } else { Expiry::In(value) }
         }
     };
     Ok((SetOptions { condition, expiry }, wants_old))

@@ -4,6 +4,7 @@
 //! what is written comes from a [`Source`], which fills those runs one after the other.
 
 use crate::arena::Arena;
+use crate::bytes;
 use crate::record::{Head, PAGE_VALUE_BYTES, PageHead};
 
 /// A string to be read: one run of bytes, or several when it is stored in pages.
@@ -106,7 +107,7 @@ impl Source for &[u8] {
 
     fn fill(&mut self, target: &mut [u8]) {
         if let Some((next, rest)) = self.split_at_checked(target.len()) {
-            target.copy_from_slice(next);
+            bytes::copy(target, next);
             *self = rest;
         }
     }
@@ -121,8 +122,10 @@ impl Source for Joined<'_> {
     }
 
     fn fill(&mut self, target: &mut [u8]) {
-        let (first, second) = target.split_at_mut(self.0.len().min(target.len()));
-        self.0.fill(first);
-        self.1.fill(second);
+        let middle = self.0.len().min(target.len());
+        if let Some((first, second)) = target.split_at_mut_checked(middle) {
+            self.0.fill(first);
+            self.1.fill(second);
+        }
     }
 }
