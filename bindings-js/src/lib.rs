@@ -18,6 +18,9 @@ mod reply;
 use alloc::vec;
 use alloc::vec::Vec;
 
+#[cfg(target_arch = "wasm32")]
+use lol_alloc::{FreeListAllocator, LockedAllocator};
+
 use ferrite_engine::{
     Condition, EDGE, Error, Expiry, Keyspace, Millis, Options, Policy, Reply, SetOptions, ShowOld,
     Source, Value, all, execute,
@@ -34,7 +37,8 @@ use crate::reply::Sink;
 
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: LockedAllocator<FreeListAllocator> =
+    LockedAllocator::new(FreeListAllocator::new());
 
 #[cfg(target_arch = "wasm32")]
 #[panic_handler]

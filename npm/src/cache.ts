@@ -226,7 +226,7 @@ export class FerriteCache {
   tick(buckets: number = bucketsByDefault): number {
     const now = this.begin(false);
     try {
-      return this.instance.exports.cache_tick(this.instance.cache, now, buckets);
+      return this.instance.exports.tick(now, buckets);
     } catch (error) {
       throw this.lost(error);
     }
@@ -235,7 +235,7 @@ export class FerriteCache {
   /** What the cache tells about itself. */
   stats(): FerriteStats {
     this.open();
-    const pairs = this.ask((instance) => instance.exports.cache_stats(instance.cache));
+    const pairs = this.ask((instance) => instance.exports.stats());
     const stats: Record<string, number> = {};
     for (let at = 0; at < pairs.length; at += 2) {
       stats[pairs[at] as string] = Number(pairs[at + 1]);
@@ -247,7 +247,7 @@ export class FerriteCache {
 
   /** The names of the commands that `call` knows. */
   commands(): string[] {
-    return this.ask((instance) => instance.exports.cache_commands(instance.cache)) as string[];
+    return this.ask((instance) => instance.exports.commands()) as string[];
   }
 
   private ask(question: (instance: Instance) => number): Decoded<string>[] {
@@ -267,7 +267,7 @@ export class FerriteCache {
     const keyLength = instance.putKey(key);
     let length: number;
     try {
-      length = instance.exports.cache_get(instance.cache, now, keyLength);
+      length = instance.exports.get(now, keyLength);
     } catch (error) {
       throw this.lost(error);
     }
@@ -305,7 +305,7 @@ export class FerriteCache {
     const now = this.configuration.clock.now();
     if (mayWrite && ++this.writes % writesPerTick === 0) {
       try {
-        this.instance.exports.cache_tick(this.instance.cache, now, bucketsPerTick);
+        this.instance.exports.tick(now, bucketsPerTick);
       } catch (error) {
         throw this.lost(error);
       }

@@ -7,23 +7,22 @@ import { FerriteError } from "./error.js";
 import { encodeText, readAscii, readText, viewOf, writeText, type Bytes } from "./text.js";
 import type { FerriteModule, Key, Value } from "./types.js";
 
-/** The functions of bindings-js, each with the cache's address first. */
+/** The functions of bindings-js. */
 interface Exports {
   memory: WebAssembly.Memory;
-  cache_new(): number;
-  cache_scratch_pointer(cache: number): number;
-  cache_passed_len_max(cache: number): number;
-  cache_arguments_max(cache: number): number;
-  cache_parse_memory(cache: number, length: number): number;
-  cache_configure(cache: number, maxMemory: number, policyLength: number): number;
-  cache_open(cache: number, seedLow: number, seedHigh: number): number;
-  cache_get(cache: number, now: number, keyLength: number): number;
-  cache_set(cache: number, now: number, keyLength: number, valueLength: number, mode: number,
+  scratch_pointer(): number;
+  passed_len_max(): number;
+  arguments_max(): number;
+  parse_memory(length: number): number;
+  configure(maxMemory: number, policyLength: number): number;
+  open(seedLow: number, seedHigh: number): number;
+  get(now: number, keyLength: number): number;
+  set(now: number, keyLength: number, valueLength: number, mode: number,
     expiry: number): number;
-  cache_call(cache: number, now: number, count: number, length: number): number;
-  cache_tick(cache: number, now: number, buckets: number): number;
-  cache_stats(cache: number): number;
-  cache_commands(cache: number): number;
+  call(now: number, count: number, length: number): number;
+  tick(now: number, buckets: number): number;
+  stats(): number;
+  commands(): number;
 }
 
 /** What `get` and `set` return instead of a length. */
@@ -52,9 +51,8 @@ export type Decoded<Text> = Text | string | number | bigint | null | Decoded<Tex
 
 export class Instance {
   readonly exports: Exports;
-  /** The address of the Rust side's Cache. */
-  readonly cache: number;
-  bytes: Bytes;
+  /** All of its memory. */
+  bytes!: Bytes;
   /** Where what is passed in starts, and where it must end. */
   start = 0;
   private end = 0;
@@ -73,20 +71,12 @@ export class Instance {
       (imports[from] ??= {})[name] = this.host(name);
     }
     this.exports = new WebAssembly.Instance(real, imports).exports as unknown as Exports;
-    this.cache = this.exports.cache_new();
-    this.bytes = viewOf(this.exports.memory.buffer);
     this.locate();
   }
 
   private host(name: string): (pointer: number, length: number) => void {
     if (name.includes("ferrite_fill")) return (pointer, length) => this.fill(pointer, length);
     if (name.includes("ferrite_flush")) return (pointer, length) => this.flush(pointer, length);
-    if (name.includes("throw")) {
-      return (pointer, length) => {
-        this.refresh();
-        throw new Error(readText(this.bytes, pointer, pointer + length));
-      };
-    }
     // The table for JavaScript's objects, of which none ever cross.
     return () => {};
   }
@@ -95,44 +85,40 @@ export class Instance {
   parseMemory(text: string): number | string {
     const length = writeText(this.bytes, text, this.start, this.end);
     if (length < 0) return "ERR argument must be a memory value";
-    const bytes = this.exports.cache_parse_memory(this.cache, length);
+    const bytes = this.exports.parse_memory(length);
     return bytes < 0 ? this.complaint() : bytes;
   }
 
   /** Sets budget and policy; the engine's complaint if it has one. */
   configure(maxMemory: number, policy: string): string | undefined {
     const length = writeText(this.bytes, policy, this.start, this.end);
-    const result = this.exports.cache_configure(this.cache, maxMemory, Math.max(length, 0));
-    this.refresh();
-    if (result < 0) return this.complaint();
+    const result = this.exports.configure(maxMemory, Math.max(length, 0));
     this.locate();
-    return undefined;
+    return result < 0 ? this.complaint() : undefined;
   }
 
   /** Makes the keyspace. Randomness is for this moment: at global scope there is none. */
   open(): void {
     const [low, high] = crypto.getRandomValues(new Uint32Array(2));
-    const result = this.exports.cache_open(this.cache, low!, high!);
+    const result = this.exports.open(low!, high!);
     this.refresh();
     if (result < 0) throw new FerriteError(this.complaint());
   }
 
   /** Takes new views where memory has grown. */
   refresh(): void {
-    if (this.bytes.length === 0) {
-      this.bytes = viewOf(this.exports.memory.buffer);
-      this.lookAtWords();
-    }
+    if (this.bytes.length === 0) this.look();
   }
 
   private locate(): void {
-    const { exports, cache } = this;
-    this.start = exports.cache_scratch_pointer(cache) + headerBytes;
-    this.end = this.start + exports.cache_passed_len_max(cache);
-    this.lookAtWords();
+    const { exports } = this;
+    this.start = exports.scratch_pointer() + headerBytes;
+    this.end = this.start + exports.passed_len_max();
+    this.look();
   }
 
-  private lookAtWords(): void {
+  private look(): void {
+    this.bytes = viewOf(this.exports.memory.buffer);
     // The allocator aligns to 8 bytes. Behind the header there may be a list, which ends by itself.
     this.words = new Uint32Array(this.bytes.buffer, this.start - headerBytes);
   }
@@ -155,7 +141,7 @@ export class Instance {
 
   /** SET, with a key that `putKey` wrote. */
   set(now: number, keyLength: number, value: Value, bits: number, expiry: number): number {
-    const { exports, cache, bytes, end } = this;
+    const { exports, bytes, end } = this;
     const at = this.start + keyLength;
     let given = value;
     let length = -1;
@@ -172,12 +158,12 @@ export class Instance {
     }
     if (length >= 0) {
       this.replyAt = at + length;
-      return exports.cache_set(cache, now, keyLength, length, bits, expiry);
+      return exports.set(now, keyLength, length, bits, expiry);
     }
     this.source = given as Uint8Array;
     this.replyAt = at;
     length = this.source.length;
-    const result = exports.cache_set(cache, now, keyLength, length, bits | streamed, expiry);
+    const result = exports.set(now, keyLength, length, bits | streamed, expiry);
     this.source = undefined;
     return result;
   }
@@ -188,9 +174,9 @@ export class Instance {
   call(now: number, name: string, values: readonly Value[]): number {
     let at = this.putArgument(name, this.start);
     for (const value of values) at = this.putArgument(value, at);
-    if (values.length >= this.exports.cache_arguments_max(this.cache)) this.refuseLength();
+    if (values.length >= this.exports.arguments_max()) this.refuseLength();
     this.replyAt = at;
-    return this.exports.cache_call(this.cache, now, values.length + 1, at - this.start);
+    return this.exports.call(now, values.length + 1, at - this.start);
   }
 
   private putArgument(value: Value, at: number): number {
@@ -217,7 +203,7 @@ export class Instance {
   }
 
   private refuseLength(): never {
-    const arguments_ = this.exports.cache_arguments_max(this.cache);
+    const arguments_ = this.exports.arguments_max();
     throw new FerriteError(`ERR too much for one call: with this maxMemory its arguments may take `
       + `${this.end - this.start} bytes together and be ${arguments_} in number (set() takes a `
       + "value of any size the engine stores)");

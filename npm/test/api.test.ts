@@ -1,4 +1,4 @@
-// The typed methods: what goes in comes back exactly, and what is wrong is refused in Redis's words.
+// The typed methods: what goes in comes back exactly, what is wrong is refused in Redis's words.
 
 import initFerrite, * as ferrite from "@ferrite/edge";
 import { FerriteError, type FerriteCache, type FerriteOptions } from "@ferrite/edge";
@@ -352,7 +352,7 @@ describe("options", () => {
   });
 
   it.each<[unknown, RegExp]>([
-    [{ maxMemmory: "1mb" }, /^ERR unknown option "maxMemmory": there are maxMemory, evictionPolicy/],
+    [{ maxMemmory: "1mb" }, /^ERR unknown option "maxMemmory": there are maxMemory, /],
     [{ maxMemory: "64 mb" }, /^ERR maxMemory "64 mb": argument must be a memory value: .*"64mb"/],
     [{ maxMemory: "x".repeat(10_000) }, /^ERR maxMemory ".*: argument must be a memory value/],
     [{ maxMemory: -1 }, /^ERR maxMemory -1: argument must be a memory value/],
@@ -399,7 +399,9 @@ describe("stats and commands", () => {
     "getBytes", "call", "callBytes", "scanIterator", // other forms of commands
     "tick", "stats", "commands", // about the cache itself
   ];
-  const inner = ["constructor", "ask", "begin", "decode", "find", "lost", "number", "open", "run"];
+  const inner = [
+    "constructor", "ask", "begin", "decode", "find", "lost", "number", "open", "run",
+  ];
 
   it("have a method for each command, and a command for each method", () => {
     const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(cache));
