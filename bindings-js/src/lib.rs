@@ -1,8 +1,8 @@
 //! The engine's face for JavaScript: functions that take and return numbers, and one fixed area
 //! of linear memory, the scratch area, through which everything else goes.
 //!
-//! No call allocates (but one with more than 32 arguments), so the boundary costs what writing a
-//! key and reading a value cost. Errors are return values; a trap is a bug, after which the
+//! No call allocates but `call`, for the list of its arguments, so the boundary costs what writing
+//! a key and reading a value cost. Errors are return values; a trap is a bug, after which the
 //! instance is lost.
 //!
 //! Not here: strings, options, promises and every other thing JavaScript; that is the package's.
@@ -15,23 +15,20 @@ mod host;
 mod limits;
 mod reply;
 
-use alloc::vec;
 use alloc::vec::Vec;
 
+use ferrite_engine::{
+    Condition, Error, Expiry, Keyspace, Millis, Options, Policy, Reply, Result, SetOptions,
+    ShowOld, Source, Value, execute, parse_memory,
+};
 #[cfg(target_arch = "wasm32")]
 use lol_alloc::{FreeListAllocator, LockedAllocator};
-
-use ferrite_engine::{
-    Condition, EDGE, Error, Expiry, Keyspace, Millis, Options, Policy, Reply, SetOptions, ShowOld,
-    Source, Value, all, execute,
-};
 use spin::{Mutex, MutexGuard};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::host::Streamed;
 use crate::limits::{
-    ARGUMENTS_MAX, ARGUMENTS_ON_STACK, HEADER_BYTES, MEMORY_BYTES_MAX, REPLY_BYTES_MIN, TEXT_BYTES,
-    scratch_bytes,
+    ARGUMENTS_MAX, HEADER_BYTES, MEMORY_BYTES_MAX, PASSED_BYTES_MAX, SCRATCH_BYTES,
 };
 use crate::reply::Sink;
 
@@ -45,6 +42,9 @@ static ALLOCATOR: LockedAllocator<FreeListAllocator> =
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
 }
+
+/// What the budget may be where addresses have 32 bits: less than the engine's own limit.
+const MEMORY_OUT_OF_RANGE: &str = "ERR argument must be between 1048576 and 2147483648";
 
 /// There is no such key.
 const MISSING: i32 = -1;
@@ -68,14 +68,19 @@ const STREAMED: u32 = 1 << 5;
 struct Cache {
     keys: Option<Keyspace>,
     options: Options,
-    scratch: Vec<u8>,
+    scratch: [u8; SCRATCH_BYTES],
 }
 
 /// An instance has one cache: its memory is that cache's alone.
 static CACHE: Mutex<Cache> = Mutex::new(Cache {
     keys: None,
-    options: Options { max_memory_bytes: 0, policy: Policy::NoEviction, seed: 0, host_bytes: 0 },
-    scratch: Vec::new(),
+    options: Options {
+        max_memory_bytes: 0,
+        policy: Policy::NoEviction,
+        seed: 0,
+        host_bytes: SCRATCH_BYTES as u64,
+    },
+    scratch: [0; SCRATCH_BYTES],
 });
 
 /// The cache. It is taken already only where JavaScript, called in the middle of a call, calls
@@ -85,29 +90,39 @@ fn cache() -> MutexGuard<'static, Cache> {
     cache
 }
 
-/// Where the scratch area is.
+/// Where the scratch area is. Its header then says how many bytes a call may pass in, and how
+/// many arguments.
 #[wasm_bindgen]
 pub fn scratch_pointer() -> usize {
-    cache().scratch_pointer()
+    let scratch = &mut cache().scratch;
+    put_words(scratch, [PASSED_BYTES_MAX as u32, ARGUMENTS_MAX as u32]);
+    scratch.as_mut_ptr().expose_provenance()
 }
 
-/// Reads a memory size from the scratch area; negative for an error.
+/// Sets the budget and the policy, whose texts stand behind the header one after the other. Zero,
+/// or an error.
 #[wasm_bindgen]
-pub fn parse_memory(text_len: usize) -> f64 {
-    cache().parse_memory(text_len)
-}
-
-/// Sets the budget, and the policy whose name is in the scratch area, which moves. Zero, or
-/// an error.
-#[wasm_bindgen]
-pub fn configure(max_memory_bytes: f64, policy_len: usize) -> i32 {
-    cache().configure(max_memory_bytes, policy_len)
+pub fn configure(memory_len: usize, policy_len: usize) -> i32 {
+    let mut cache = cache();
+    match cache.configure(memory_len, policy_len) {
+        Ok(()) => 0,
+        Err(Error::MemoryOutOfRange) => cache.fail_with(&[MEMORY_OUT_OF_RANGE.as_bytes()]),
+        Err(error) => cache.fail(error),
+    }
 }
 
 /// Makes the keyspace. Zero, or an error.
 #[wasm_bindgen]
 pub fn open(seed_low: u32, seed_high: u32) -> i32 {
-    cache().open(seed_low, seed_high)
+    let mut cache = cache();
+    cache.options.seed = u64::from(seed_high) << 32 | u64::from(seed_low);
+    match Keyspace::new(&cache.options) {
+        Ok(keys) => {
+            cache.keys = Some(keys);
+            0
+        }
+        Err(error) => cache.fail(error),
+    }
 }
 
 /// GET: the length of the value, whose place the header tells; or `MISSING`. With the flag
@@ -146,67 +161,16 @@ pub fn stats() -> i32 {
     cache().stats()
 }
 
-/// The names of all commands. The reply's length.
-#[wasm_bindgen]
-pub fn commands() -> i32 {
-    cache().commands()
-}
-
-/// How many bytes the arguments of one call may take, and how many of them there may be.
-#[wasm_bindgen]
-pub fn passed_len_max() -> usize {
-    cache().passed_len_max()
-}
-
-/// See `passed_len_max`.
-#[wasm_bindgen]
-pub fn arguments_max() -> usize {
-    cache().arguments_max()
-}
-
 impl Cache {
-    fn scratch_pointer(&mut self) -> usize {
-        if self.scratch.is_empty() {
-            self.scratch = vec![0; TEXT_BYTES];
+    fn configure(&mut self, memory_len: usize, policy_len: usize) -> Result<()> {
+        let texts = self.scratch.get(HEADER_BYTES..).unwrap_or_default();
+        let (memory, rest) = texts.split_at_checked(memory_len).unwrap_or_default();
+        self.options.max_memory_bytes = parse_memory(memory)?;
+        self.options.policy = Policy::parse(rest.get(..policy_len).unwrap_or_default())?;
+        if self.options.max_memory_bytes > MEMORY_BYTES_MAX {
+            return Err(Error::MemoryOutOfRange);
         }
-        self.scratch.as_mut_ptr().expose_provenance()
-    }
-
-    fn parse_memory(&mut self, text_len: usize) -> f64 {
-        match ferrite_engine::parse_memory(self.input(text_len)) {
-            Ok(bytes) => bytes as f64,
-            Err(error) => self.fail(error).into(),
-        }
-    }
-
-    fn configure(&mut self, max_memory_bytes: f64, policy_len: usize) -> i32 {
-        let policy = match Policy::parse(self.input(policy_len)) {
-            Ok(policy) => policy,
-            Err(error) => return self.fail(error),
-        };
-        let max_memory_bytes = max_memory_bytes as u64;
-        let host_bytes = scratch_bytes(max_memory_bytes);
-        self.options = Options { max_memory_bytes, policy, seed: 0, host_bytes };
-        // Whether a keyspace can be made is the engine's to say.
-        if max_memory_bytes > MEMORY_BYTES_MAX || Keyspace::new(&self.options).is_err() {
-            let [start, limit] = ["ERR argument must be between 1048576 and ", "2147483648"];
-            return self.fail_with(&[start.as_bytes(), limit.as_bytes()]);
-        }
-        // The old one goes first, so that its place is free again for the engine.
-        self.scratch = Vec::new();
-        self.scratch = vec![0; host_bytes as usize];
-        0
-    }
-
-    fn open(&mut self, seed_low: u32, seed_high: u32) -> i32 {
-        self.options.seed = u64::from(seed_high) << 32 | u64::from(seed_low);
-        match Keyspace::new(&self.options) {
-            Ok(keys) => {
-                self.keys = Some(keys);
-                0
-            }
-            Err(error) => self.fail(error),
-        }
+        self.options.validate()
     }
 
     fn get(&mut self, now: f64, key_len: usize) -> i32 {
@@ -277,20 +241,14 @@ impl Cache {
         else {
             return 0;
         };
-        let mut few: [&[u8]; ARGUMENTS_ON_STACK] = [b""; ARGUMENTS_ON_STACK];
-        let mut many: Vec<&[u8]> = Vec::new();
-        let arguments = match few.get_mut(..count) {
-            Some(few) => few,
-            None => {
-                many.resize(count.min(ARGUMENTS_MAX), b"");
-                &mut many
-            }
-        };
-        for argument in arguments.iter_mut() {
-            *argument = take_argument(&mut passed);
+        let mut arguments: Vec<&[u8]> = Vec::new();
+        let count = count.min(ARGUMENTS_MAX);
+        if arguments.try_reserve_exact(count).is_err() {
+            return self.fail(Error::OutOfMemory);
         }
+        arguments.extend((0..count).map(|_| take_argument(&mut passed)));
         let mut sink = Sink::new(rest);
-        execute(&mut keys.at(now as Millis), arguments, &mut sink);
+        execute(&mut keys.at(now as Millis), &arguments, &mut sink);
         sink.used()
     }
 
@@ -311,28 +269,6 @@ impl Cache {
             sink.integer(number as i64);
         }
         sink.used()
-    }
-
-    fn commands(&mut self) -> i32 {
-        let names = || all().filter(|spec| spec.flags & EDGE != 0).map(|spec| spec.name);
-        let mut sink = Sink::new(self.scratch.get_mut(HEADER_BYTES..).unwrap_or_default());
-        sink.array(names().count());
-        names().for_each(|name| sink.simple(name));
-        sink.used()
-    }
-
-    fn passed_len_max(&self) -> usize {
-        self.scratch.len().saturating_sub(HEADER_BYTES + REPLY_BYTES_MIN)
-    }
-
-    fn arguments_max(&self) -> usize {
-        ARGUMENTS_MAX
-    }
-}
-
-impl Cache {
-    fn input(&self, len: usize) -> &[u8] {
-        self.scratch.get(HEADER_BYTES..HEADER_BYTES + len).unwrap_or_default()
     }
 
     fn fail(&mut self, error: Error) -> i32 {

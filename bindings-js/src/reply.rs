@@ -11,8 +11,6 @@
 //!
 //! Invariant: what does not fit is handed over when the buffer is full, so no reply is too long.
 
-use core::slice;
-
 use ferrite_engine::{Reply, Value};
 
 use crate::host::flush_reply;
@@ -37,12 +35,10 @@ impl<'a> Sink<'a> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let room = self.buffer.get_mut(self.used..).unwrap_or_default();
-            let (now, later) = rest.split_at(rest.len().min(room.len()));
-            if let Some(target) = room.get_mut(..now.len()) {
-                target.copy_from_slice(now);
-                self.used += now.len();
-            }
-            rest = later;
+            let len = rest.len().min(room.len());
+            room.iter_mut().zip(rest).for_each(|(target, &byte)| *target = byte);
+            self.used += len;
+            rest = rest.get(len..).unwrap_or_default();
             if !rest.is_empty() {
                 flush_reply(self.buffer.get(..self.used).unwrap_or_default());
                 self.used = 0;
@@ -84,9 +80,11 @@ impl Reply for Sink<'_> {
 
     fn error(&mut self, parts: &[&[u8]]) {
         self.head(b'-', parts.iter().map(|part| part.len()).sum());
-        for byte in parts.iter().flat_map(|part| part.iter()) {
-            // As on the wire an error is one line, whatever was quoted in it.
-            self.put(if b"\r\n".contains(byte) { b" " } else { slice::from_ref(byte) });
+        for part in parts {
+            for &byte in *part {
+                // As on the wire an error is one line, whatever was quoted in it.
+                self.put(&[if byte == b'\r' || byte == b'\n' { b' ' } else { byte }]);
+            }
         }
     }
 }

@@ -12,7 +12,6 @@
 //! Not here: what a cell means, who refers to it, and the budget (room.rs asks before it lets
 //! the arena grow).
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::bytes;
@@ -89,10 +88,11 @@ impl Class {
         core::array::from_fn(|class| (Class(class as u8), 0))
     }
 
-    /// The smallest class whose cells hold `bytes`, if there is one.
-    pub(crate) fn fitting(bytes: usize) -> Option<Class> {
+    /// The smallest class whose cells hold `bytes`, which is what a record or a page needs: the
+    /// limits see to it that it is no more than a segment.
+    pub(crate) fn fitting(bytes: usize) -> Class {
         let class = CLASSES.partition_point(|&(size, _)| usize::from(size) < bytes);
-        (class < CLASS_COUNT).then_some(Class(class as u8))
+        Class(class.min(CLASS_COUNT - 1) as u8)
     }
 
     /// Bytes of one cell.
@@ -134,7 +134,7 @@ impl Addr {
 
 struct Segment {
     /// Empty for an unused segment number.
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     class: Class,
     list: u8,
     live_cells: u16,
@@ -161,6 +161,7 @@ impl ClassState {
 pub(crate) struct Arena {
     /// Segment 0 is never used, so that address 0 can mean none.
     segments: Vec<Segment>,
+    segments_max: usize,
     unused_number: u32,
     classes: [ClassState; CLASS_COUNT],
     /// Classes whose holes could take in all cells of one of their segments.
@@ -172,20 +173,18 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// An empty arena whose segment table has room for `segments_max`, so that it rarely grows.
-    pub(crate) fn new(segments_max: usize) -> Option<Arena> {
-        let mut segments = Vec::new();
-        segments.try_reserve_exact(segments_max + 1).ok()?;
-        segments.push(Segment::empty());
-        Some(Arena {
-            segments,
+    /// An empty arena, whose table will have room for `segments_max` once it is used.
+    pub(crate) fn new(segments_max: usize) -> Arena {
+        Arena {
+            segments: Vec::new(),
+            segments_max,
             unused_number: NO_SEGMENT,
             classes: [ClassState::EMPTY; CLASS_COUNT],
             compactable_classes: 0,
             segment_count: 0,
             live_bytes: 0,
             is_thrifty: false,
-        })
+        }
     }
 
     /// Bytes held from the allocator.
@@ -194,8 +193,18 @@ impl Arena {
     }
 
     /// Bytes of that for the table of segments.
-    pub(crate) fn table_bytes(&self) -> usize {
+    fn table_bytes(&self) -> usize {
         self.segments.capacity() * size_of::<Segment>()
+    }
+
+    /// Bytes for the table of segments that are not held yet: the first segment brings it.
+    pub(crate) fn due_bytes(&self) -> usize {
+        ((self.segments_max + 1) * size_of::<Segment>()).saturating_sub(self.table_bytes())
+    }
+
+    /// Segments held from the allocator.
+    pub(crate) fn segment_count(&self) -> usize {
+        self.segment_count
     }
 
     /// Bytes of live cells, rounding included.
@@ -318,24 +327,14 @@ impl Arena {
         segment.bytes.get_mut(start..start + segment.class.bytes()).unwrap_or_default()
     }
 
-    /// Copies the start of one cell over the start of another, in a segment of its own or not.
+    /// Copies the start of one cell over the start of another, in another segment: it has another
+    /// class, or its own segment is being emptied.
     pub(crate) fn copy(&mut self, from: Addr, to: Addr, bytes: usize) {
-        let source = from.unit() * UNIT_BYTES;
-        let target = to.unit() * UNIT_BYTES;
-        if from.segment() == to.segment() {
-            // Two cells of one segment never overlap.
-            if let Some(segment) = self.segments.get_mut(from.segment() as usize)
-                && let Ok([source, target]) =
-                    segment.bytes.get_disjoint_mut([source..source + bytes, target..target + bytes])
-            {
-                bytes::copy(target, source);
-            }
-            return;
-        }
         let pair = [from.segment() as usize, to.segment() as usize];
-        if let Ok([a, b]) = self.segments.get_disjoint_mut(pair)
-            && let Some(source) = a.bytes.get(source..source + bytes)
-            && let Some(target) = b.bytes.get_mut(target..target + bytes)
+        if let Ok([source, target]) = self.segments.get_disjoint_mut(pair)
+            && let Some(source) = source.bytes.get(from.unit() * UNIT_BYTES..)
+            && let Some(target) = target.bytes.get_mut(to.unit() * UNIT_BYTES..)
+            && let Some(source) = source.get(..bytes)
         {
             bytes::copy(target, source);
         }
@@ -382,16 +381,6 @@ impl Arena {
             start += size;
         }
         None
-    }
-
-    /// Drops every cell.
-    pub(crate) fn clear(&mut self) {
-        self.classes = [ClassState::EMPTY; CLASS_COUNT];
-        self.segments.truncate(1);
-        self.unused_number = NO_SEGMENT;
-        self.compactable_classes = 0;
-        self.segment_count = 0;
-        self.live_bytes = 0;
     }
 
     /// Checks the invariants of the file header; the message names the broken one.
@@ -457,25 +446,26 @@ impl Arena {
     }
 
     fn add_segment(&mut self, class: Class) -> Option<u32> {
+        if self.segments.is_empty() {
+            self.segments.try_reserve_exact(self.segments_max + 1).ok()?;
+            self.segments.push(Segment::empty());
+        }
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(SEGMENT_BYTES).ok()?;
         bytes.resize(SEGMENT_BYTES, 0);
-        let segment = Segment { bytes: bytes.into_boxed_slice(), class, ..Segment::empty() };
+        let segment = Segment { bytes, class, ..Segment::empty() };
         let number = if self.unused_number != NO_SEGMENT {
-            let number = self.unused_number;
-            let slot = self.segments.get_mut(number as usize)?;
-            self.unused_number = slot.next;
-            *slot = segment;
-            number
+            self.unused_number
         } else {
-            let number = u32::try_from(self.segments.len()).ok()?;
-            if self.segments.len() >= 1 << 20 {
+            if self.segments.len() > self.segments_max {
                 return None;
             }
-            self.segments.try_reserve(1).ok()?;
-            self.segments.push(segment);
-            number
+            self.segments.push(Segment::empty());
+            self.segments.len() as u32 - 1
         };
+        let slot = self.segments.get_mut(number as usize)?;
+        self.unused_number = slot.next;
+        *slot = segment;
         self.segment_count += 1;
         self.count_free(class, class.cells_per_segment() as i32);
         self.relist(number);
@@ -551,7 +541,7 @@ impl Arena {
 impl Segment {
     fn empty() -> Segment {
         Segment {
-            bytes: Box::default(),
+            bytes: Vec::new(),
             class: Class(0),
             list: FULL,
             live_cells: 0,

@@ -16,15 +16,3 @@ pub(crate) fn write_at(target: &mut [u8], start: usize, source: &[u8]) {
         copy(target, source);
     }
 }
-
-/// Moves `len` bytes within `bytes`, which may overlap.
-pub(crate) fn shift(bytes: &mut [u8], from: usize, to: usize, len: usize) {
-    for step in 0..len {
-        // From the end when they move up, so that none is overwritten before it is read.
-        let offset = if to > from { len - 1 - step } else { step };
-        let byte = bytes.get(from + offset).copied();
-        if let (Some(byte), Some(target)) = (byte, bytes.get_mut(to + offset)) {
-            *target = byte;
-        }
-    }
-}

@@ -7,6 +7,7 @@
 
 use core::slice;
 
+use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::Cx;
 use crate::num::parse_integer;
@@ -155,29 +156,24 @@ const UNKNOWN_NAME_BYTES_MAX: usize = 128;
 const UNKNOWN_ARGUMENTS_BYTES_MAX: usize = 128;
 
 fn refuse_unknown(name: &[u8], arguments: &[&[u8]], reply: &mut dyn Reply) {
-    // Each argument adds at least its quotes and a space, so few are ever shown.
-    let mut parts: [&[u8]; 4 + 3 * (UNKNOWN_ARGUMENTS_BYTES_MAX / 3 + 1)] = [b""; _];
-    let mut targets = parts.iter_mut();
-    let mut put = |part| {
-        if let Some(target) = targets.next() {
-            *target = part;
-        }
-    };
-    put(b"ERR unknown command '");
-    put(printed(name, UNKNOWN_NAME_BYTES_MAX));
-    put(b"', with args beginning with: ");
-    let mut shown = 0;
+    // The last argument shown may exceed the limit by its quotes and a space.
+    let mut shown = [0; UNKNOWN_ARGUMENTS_BYTES_MAX + 3];
+    let mut len = 0;
     for argument in arguments {
-        if shown >= UNKNOWN_ARGUMENTS_BYTES_MAX {
+        if len >= UNKNOWN_ARGUMENTS_BYTES_MAX {
             break;
         }
-        let argument = printed(argument, UNKNOWN_ARGUMENTS_BYTES_MAX - shown);
-        put(b"'");
-        put(argument);
-        put(b"' ");
-        shown += argument.len() + 3;
+        for part in [b"'", printed(argument, UNKNOWN_ARGUMENTS_BYTES_MAX - len), b"' "] {
+            bytes::write_at(&mut shown, len, part);
+            len += part.len();
+        }
     }
-    reply.error(&parts);
+    reply.error(&[
+        b"ERR unknown command '",
+        printed(name, UNKNOWN_NAME_BYTES_MAX),
+        b"', with args beginning with: ",
+        shown.get(..len).unwrap_or(&shown),
+    ]);
 }
 
 /// What C's `printf` shows of a string: nothing from the first zero byte on.
@@ -224,6 +220,12 @@ impl<'a> Iterator for Args<'a> {
 }
 
 impl ExactSizeIterator for Args<'_> {}
+
+/// Which of these words an option is, in upper or lower case. The last stands for none.
+pub(crate) fn word(option: &[u8], words: &[&str]) -> usize {
+    let found = words.iter().position(|word| option.eq_ignore_ascii_case(word.as_bytes()));
+    found.unwrap_or(words.len())
+}
 
 /// Text that only documentation needs: the edge build leaves it out.
 pub(crate) const fn docs(text: &'static str) -> &'static str {

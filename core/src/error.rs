@@ -46,6 +46,7 @@ pub enum Error {
 
 impl Error {
     /// The line as the command of this name sends it, in the pieces it is put together from.
+    #[inline(never)]
     pub fn parts<'a>(&self, command: &'a str) -> [&'a str; 3] {
         let text = match self {
             Error::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",

@@ -5,13 +5,10 @@
 //!
 //! Not here: memory pressure (evict.rs), and any clock: the time is part of [`Cx`].
 
-use crate::arena::Class;
-use crate::bytes;
-use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs};
+use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::num::{Digits, millis, parse_integer};
-use crate::record::Head;
 use crate::reply::Reply;
 
 /// When EXPIRE gives a key its deadline.
@@ -76,7 +73,7 @@ impl Cx<'_> {
             self.keys.settle();
             return Ok(true);
         }
-        self.set_deadline(key, &found, Some(deadline))?;
+        self.set_deadline(key, found, Some(deadline))?;
         let at = Digits::new(deadline);
         self.emit(&["PEXPIREAT".into(), key.into(), at.as_bytes().into()]);
         Ok(true)
@@ -88,7 +85,7 @@ impl Cx<'_> {
         let Some(found) = found.filter(|found| found.head.deadline.is_some()) else {
             return Ok(false);
         };
-        self.set_deadline(key, &found, None)?;
+        self.set_deadline(key, found, None)?;
         self.emit(&["PERSIST".into(), key.into()]);
         Ok(true)
     }
@@ -144,16 +141,14 @@ impl Cx<'_> {
         self.keys.counters.expired_keys += 1;
     }
 
-    fn set_deadline(&mut self, key: &[u8], found: &Found, deadline: Option<Millis>) -> Result<()> {
+    fn set_deadline(&mut self, key: &[u8], found: Found, deadline: Option<Millis>) -> Result<()> {
         let head = found.head.with_deadline(deadline);
-        let mut found = *found;
-        if head.record_bytes() > self.keys.arena.cell(found.addr).len() {
-            let class = Class::fitting(head.record_bytes()).ok_or(Error::ValueTooLong)?;
-            self.pinning(found.addr, |cx| cx.make_room(&[(class, 1)], 0))?;
-            found = self.keys.locate(key, self.keys.hash(key)).ok_or(Error::OutOfMemory)?;
-            self.keys.move_record(&mut found, class)?;
+        if deadline.is_some() && found.head.deadline.is_some() {
+            head.write(self.keys.arena.cell_mut(found.addr));
+            return Ok(());
         }
-        self.keys.rewrite_head(&found, &head);
+        let hash = self.keys.hash(key);
+        self.extend(key, hash, Some(found), &[], deadline)?;
         Ok(())
     }
 }
@@ -162,15 +157,6 @@ impl Keyspace {
     /// [`Cx::tick`] with nobody listening to effects.
     pub fn tick(&mut self, now: Millis, buckets_max: usize) -> usize {
         self.at(now).tick(buckets_max)
-    }
-
-    /// Gives a record another deadline, or none. Its cell is large enough.
-    fn rewrite_head(&mut self, found: &Found, head: &Head) {
-        let cell = self.arena.cell_mut(found.addr);
-        let (from, to) = (found.head.key_start(), head.key_start());
-        bytes::shift(cell, from, to, head.record_bytes() - to);
-        head.write(cell);
-        self.set_volatile(found, head.deadline.is_some());
     }
 }
 
@@ -262,18 +248,15 @@ fn expire_generic(
     let (key, value) = (args.bytes()?, args.bytes()?);
     let mut options = ExpireOptions::default();
     for option in args {
-        let has = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        if has("nx") {
-            options.if_none = true;
-        } else if has("xx") {
-            options.if_some = true;
-        } else if has("gt") {
-            options.if_later = true;
-        } else if has("lt") {
-            options.if_earlier = true;
-        } else {
-            reply.error(&[b"ERR Unsupported option ", option]);
-            return Ok(());
+        match word(option, &["nx", "xx", "gt", "lt"]) {
+            0 => options.if_none = true,
+            1 => options.if_some = true,
+            2 => options.if_later = true,
+            3 => options.if_earlier = true,
+            _ => {
+                reply.error(&[b"ERR Unsupported option ", option]);
+                return Ok(());
+            }
         }
     }
     options.validate()?;

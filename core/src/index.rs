@@ -11,7 +11,6 @@
 //!
 //! Not here: keys. Callers say whether a record is the one they look for, and what its hash is.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::arena::{Addr, SEGMENT_BYTES};
@@ -95,7 +94,7 @@ pub(crate) struct Place {
     slot: u8,
 }
 
-type Page = Box<[Bucket]>;
+type Page = Vec<Bucket>;
 
 pub(crate) struct Index {
     pages: Vec<Page>,
@@ -108,18 +107,16 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// A table of one bucket. `None` when the allocator refuses.
-    pub(crate) fn new() -> Option<Index> {
-        let mut index = Index {
+    /// A table of one bucket, which gets its page with the first entry.
+    pub(crate) fn new() -> Index {
+        Index {
             pages: Vec::new(),
             overflow_pages: Vec::new(),
             overflow_count: 0,
             bucket_count: 1,
             masks: masks(1),
             entry_count: 0,
-        };
-        add_page(&mut index.pages)?;
-        Some(index)
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -185,6 +182,17 @@ impl Index {
         }
     }
 
+    /// Puts a record's new address in place of its old one.
+    pub(crate) fn replace_addr(&mut self, hash: u64, from: Addr, to: Addr) {
+        let mut position = 0;
+        while let Some((place, entry)) = self.nth(self.bucket_of(hash), position) {
+            position += 1;
+            if entry.addr == from {
+                self.set_addr(place, to);
+            }
+        }
+    }
+
     pub(crate) fn set_age(&mut self, place: Place, age: u8) {
         if let Some(bucket) = self.bucket_mut(place.bucket)
             && let Some(old) = bucket.ages.get_mut(usize::from(place.slot))
@@ -200,10 +208,21 @@ impl Index {
         }
     }
 
-    /// Pages to be added (`add_overflow_page`) before `count` insertions: each may hit a full
-    /// chain.
+    /// Pages to be added (`add_pages`) before `count` insertions: each may hit a full chain.
     pub(crate) fn pages_for(&self, count: usize) -> usize {
-        count.saturating_sub(self.overflow_spare()).div_ceil(BUCKETS_PER_PAGE)
+        let overflow = count.saturating_sub(self.overflow_spare()).div_ceil(BUCKETS_PER_PAGE);
+        overflow + usize::from(self.pages.is_empty())
+    }
+
+    /// Adds the pages that `count` insertions may need.
+    pub(crate) fn add_pages(&mut self, count: usize) -> Option<()> {
+        if self.pages.is_empty() {
+            add_page(&mut self.pages)?;
+        }
+        while self.overflow_spare() < count {
+            self.add_overflow_page()?;
+        }
+        Some(())
     }
 
     /// Adds an entry. False, and nothing done, when it would need a page that is not there.
@@ -220,7 +239,7 @@ impl Index {
         self.entry_count -= 1;
     }
 
-    pub(crate) fn add_overflow_page(&mut self) -> Option<()> {
+    fn add_overflow_page(&mut self) -> Option<()> {
         if self.overflow_capacity() + BUCKETS_PER_PAGE > OVERFLOW_BUCKETS_MAX {
             return None;
         }
@@ -338,24 +357,12 @@ impl Index {
         let bucket = cursor as u32 & mask;
         // Adds one at the highest bit of the mask, and carries downwards.
         let mut next = bucket;
-        let mut bit = (mask >> 1) + 1 & mask;
+        let mut bit = ((mask >> 1) + 1) & mask;
         while next & bit != 0 {
             next &= !bit;
             bit >>= 1;
         }
         (bucket, (next | bit).into())
-    }
-
-    /// Drops every entry, and all pages but the first.
-    pub(crate) fn clear(&mut self) {
-        self.pages.truncate(1);
-        if let Some(page) = self.pages.first_mut() {
-            page.fill(Bucket::EMPTY);
-        }
-        self.overflow_pages.clear();
-        self.overflow_count = 0;
-        self.set_bucket_count(1);
-        self.entry_count = 0;
     }
 
     /// Checks the invariants of the file header; the message names the broken one.
@@ -400,7 +407,7 @@ impl Index {
         self.masks = masks(count);
     }
 
-    fn bucket_of(&self, hash: u64) -> u32 {
+    pub(crate) fn bucket_of(&self, hash: u64) -> u32 {
         let (low, split) = self.masks;
         let coarse = hash as usize & low;
         (if coarse < split { hash as usize & (low << 1 | 1) } else { coarse }) as u32
@@ -577,6 +584,6 @@ fn add_page(pages: &mut Vec<Page>) -> Option<()> {
     let mut page = Vec::new();
     page.try_reserve_exact(BUCKETS_PER_PAGE).ok()?;
     page.resize(BUCKETS_PER_PAGE, Bucket::EMPTY);
-    pages.push(page.into_boxed_slice());
+    pages.push(page);
     Some(())
 }

@@ -3,7 +3,7 @@
 //! SCAN's guarantee: a key that is there from the first call to the last is returned, whatever
 //! is inserted, deleted, evicted or moved in between; it may be returned more than once.
 
-use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs};
+use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
 use crate::glob;
 use crate::keyspace::Cx;
@@ -184,10 +184,8 @@ fn exists(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result
 }
 
 fn flushdb(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let is_known = |option: &[u8]| {
-        option.eq_ignore_ascii_case(b"async") || option.eq_ignore_ascii_case(b"sync")
-    };
-    if args.len() > 1 || !args.all(is_known) {
+    let is_known = args.next().is_none_or(|option| word(option, &["async", "sync"]) < 2);
+    if !is_known || args.len() > 0 {
         return Err(Error::Syntax);
     }
     cx.flush();
@@ -259,16 +257,19 @@ fn scan_options<'a>(args: &mut Args<'a>) -> Result<(Filter<'a>, usize)> {
     let mut filter = Filter::default();
     let mut count = SCAN_COUNT_DEFAULT;
     while let Some(option) = args.next() {
-        let has = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        if has("count") {
-            let wanted = parse_integer(args.bytes()?).ok_or(Error::NotAnInteger)?;
-            count = usize::try_from(wanted).ok().filter(|&count| count > 0).ok_or(Error::Syntax)?;
-        } else if has("match") {
-            filter.pattern = Some(args.bytes()?);
-        } else if has("type") && filter.type_name.is_none() {
-            filter.type_name = Some(args.bytes()?);
-        } else {
-            return Err(Error::Syntax);
+        let word = word(option, &["count", "match", "type"]);
+        let value = args.bytes()?;
+        match word {
+            0 => {
+                let wanted = parse_integer(value).ok_or(Error::NotAnInteger)?;
+                if wanted < 1 {
+                    return Err(Error::Syntax);
+                }
+                count = usize::try_from(wanted).unwrap_or(usize::MAX);
+            }
+            1 => filter.pattern = Some(value),
+            2 if filter.type_name.is_none() => filter.type_name = Some(value),
+            _ => return Err(Error::Syntax),
         }
     }
     Ok((filter, count))

@@ -9,6 +9,8 @@
 //!
 //! Not here: clocks, threads, I/O, and any text of a protocol.
 
+use core::ops::Range;
+
 use siphasher::sip::SipHasher13;
 
 use crate::arena::{Addr, Arena, SEGMENT_BYTES};
@@ -75,8 +77,7 @@ impl Keyspace {
     /// An empty keyspace.
     ///
     /// # Errors
-    /// [`Error::MemoryOutOfRange`] for a budget the engine cannot work in, [`Error::OutOfMemory`]
-    /// when the allocator refuses even the empty tables.
+    /// [`Error::MemoryOutOfRange`] for a budget the engine cannot work in.
     pub fn new(options: &Options) -> Result<Keyspace> {
         options.validate()?;
         let max_memory_bytes =
@@ -85,8 +86,8 @@ impl Keyspace {
         let mut random = Random::new(options.seed);
         let hasher = SipHasher13::new_with_keys(random.next(), random.next());
         Ok(Keyspace {
-            arena: Arena::new(max_memory_bytes / SEGMENT_BYTES).ok_or(Error::OutOfMemory)?,
-            index: Index::new().ok_or(Error::OutOfMemory)?,
+            arena: Arena::new(max_memory_bytes / SEGMENT_BYTES),
+            index: Index::new(),
             policy: options.policy,
             random,
             counters: Stats::default(),
@@ -164,7 +165,7 @@ impl Keyspace {
         let mut cell_bytes = cell.len();
         let mut is_ascii = true;
         for position in 0..head.pages() {
-            let page = self.arena.cell(Head::page_addr(head.stored(cell), position));
+            let page = self.arena.cell(self.page(addr, head, position));
             let owner_hash = self.hash(head.key(cell));
             if PageHead::read(page) != Some(PageHead { position, owner_hash }) {
                 return Err("keyspace: a directory names a page that is not its own");
@@ -187,13 +188,14 @@ impl Keyspace {
 
     /// Segments or pages that the budget still allows to take from the allocator.
     pub(crate) fn segments_left(&self) -> usize {
-        self.max_memory_bytes.saturating_sub(self.used_bytes()) / SEGMENT_BYTES
+        let used = self.used_bytes() + self.arena.due_bytes();
+        self.max_memory_bytes.saturating_sub(used) / SEGMENT_BYTES
     }
 
     /// Whether `segments` would fit the budget if every key were gone.
     pub(crate) fn could_ever_hold(&self, segments: usize) -> bool {
-        let fixed = size_of::<Keyspace>() + self.host_bytes + self.index.held_bytes();
-        fixed + self.arena.table_bytes() + segments * SEGMENT_BYTES <= self.max_memory_bytes
+        let given_back = self.arena.segment_count();
+        segments <= self.segments_left() + given_back
     }
 
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
@@ -241,23 +243,26 @@ impl Keyspace {
     pub(crate) fn drop_found(&mut self, found: &Found) {
         self.index.remove(found.place);
         self.counters.expires -= u64::from(found.head.deadline.is_some());
-        self.free_pages(found, 0);
+        self.free_pages(found.addr, &found.head, 0..found.head.pages());
         self.arena.free(found.addr);
     }
 
-    /// Frees the pages of a value from position `from` on.
-    pub(crate) fn free_pages(&mut self, found: &Found, from: usize) {
-        for position in from..found.head.pages() {
-            let directory = found.head.stored(self.arena.cell(found.addr));
-            let page = Head::page_addr(directory, position);
-            self.arena.free(page);
+    /// The address of a page of a value.
+    pub(crate) fn page(&self, record: Addr, head: &Head, position: usize) -> Addr {
+        Head::page_addr(head.stored(self.arena.cell(record)), position)
+    }
+
+    /// Frees pages of a value.
+    pub(crate) fn free_pages(&mut self, record: Addr, head: &Head, positions: Range<usize>) {
+        for position in positions {
+            self.arena.free(self.page(record, head, position));
         }
     }
 
     /// Drops every key.
     pub(crate) fn clear(&mut self) {
-        self.arena.clear();
-        self.index.clear();
+        self.arena = Arena::new(self.max_memory_bytes / SEGMENT_BYTES);
+        self.index = Index::new();
         self.counters.expires = 0;
         self.eviction_hand = 0;
         self.expiry_hand = 0;

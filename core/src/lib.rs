@@ -63,4 +63,4 @@ pub use options::{Options, Policy, parse_memory};
 pub use reply::Reply;
 pub use stats::Stats;
 pub use string::{Condition, Expiry, SetOptions, ShowOld};
-pub use value::{Source, Value};
+pub use value::{Parts, Source, Value};

@@ -26,8 +26,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Checks the limits.
-    pub(crate) fn validate(&self) -> Result<()> {
+    /// Checks the limits, as [`Keyspace::new`](crate::Keyspace::new) does.
+    pub fn validate(&self) -> Result<()> {
         let usable = self.max_memory_bytes.saturating_sub(self.host_bytes);
         if usable < MEMORY_BYTES_MIN / 2
             || !(MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX).contains(&self.max_memory_bytes)

@@ -119,6 +119,11 @@ impl Head {
         if self.is_paged() { self.value_len().div_ceil(PAGE_VALUE_BYTES) } else { 0 }
     }
 
+    /// Pages of the value that are full.
+    pub(crate) fn full_pages(&self) -> usize {
+        if self.is_paged() { self.value_len() / PAGE_VALUE_BYTES } else { 0 }
+    }
+
     /// Bytes of the value on its page at `position`.
     pub(crate) fn page_len(&self, position: usize) -> usize {
         self.value_len().saturating_sub(position * PAGE_VALUE_BYTES).min(PAGE_VALUE_BYTES)

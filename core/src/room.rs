@@ -46,18 +46,7 @@ impl Cx<'_> {
         count: usize,
     ) -> Result<()> {
         self.make_room(cells, self.keys.index.pages_for(count))?;
-        for _ in 0..self.keys.index.pages_for(count) {
-            self.keys.index.add_overflow_page().ok_or(Error::OutOfMemory)?;
-        }
-        Ok(())
-    }
-
-    /// Does something while the record at `addr` cannot be evicted.
-    pub(crate) fn pinning<T>(&mut self, addr: Addr, action: impl FnOnce(&mut Self) -> T) -> T {
-        self.keys.pinned = addr;
-        let result = action(self);
-        self.keys.pinned = Addr::NONE;
-        result
+        self.keys.index.add_pages(count).ok_or(Error::OutOfMemory)
     }
 
     /// Grows the index by a bucket if it is too full for its size. When there is no memory for
@@ -99,34 +88,28 @@ impl Keyspace {
         if let Some(page) = PageHead::read(self.arena.cell(from)) {
             self.redirect_page(page, from, to);
         } else {
-            self.redirect_entry(from, to);
+            self.index.replace_addr(self.hash_of(from), from, to);
+            if self.pinned == from {
+                self.pinned = to;
+            }
         }
         self.arena.free(from);
         true
     }
 
-    /// Notes in the index that a record moved.
-    fn redirect_entry(&mut self, from: Addr, to: Addr) {
-        let hash = self.hash_of(from);
-        if let Some((place, ())) = self.index.find(hash, |addr| (addr == from).then_some(())) {
-            self.index.set_addr(place, to);
-        }
-        if self.pinned == from {
-            self.pinned = to;
-        }
-    }
-
     /// Notes in the directory of a page's owner that the page moved.
     fn redirect_page(&mut self, page: PageHead, from: Addr, to: Addr) {
-        let owner = self.index.find(page.owner_hash, |addr| {
-            let cell = self.arena.cell(addr);
-            let head = Head::read(cell).filter(Head::is_paged)?;
-            let is_owner = Head::page_addr(head.stored(cell), page.position) == from;
-            is_owner.then_some((addr, head))
-        });
-        let Some((_, (addr, head))) = owner else { return };
-        let directory = head.stored_mut(self.arena.cell_mut(addr));
-        Head::set_page_addr(directory, page.position, to);
+        let bucket = self.index.bucket_of(page.owner_hash);
+        let mut position = 0;
+        while let Some((_, entry)) = self.index.nth(bucket, position) {
+            position += 1;
+            let cell = self.arena.cell_mut(entry.addr);
+            let Some(head) = Head::read(cell).filter(Head::is_paged) else { continue };
+            let directory = head.stored_mut(cell);
+            if Head::page_addr(directory, page.position) == from {
+                Head::set_page_addr(directory, page.position, to);
+            }
+        }
     }
 
     /// Splits a bucket of the index. When a page is refused the bucket just stays full.

@@ -11,7 +11,8 @@ macro_rules! stats {
         impl Stats {
             /// Every figure with its name.
             pub fn fields(&self) -> impl ExactSizeIterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name),)+].into_iter()
+                const NAMES: &[&str] = &[$(stringify!($name),)+];
+                NAMES.iter().copied().zip([$(self.$name,)+])
             }
         }
     };

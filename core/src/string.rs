@@ -4,16 +4,16 @@
 
 use alloc::vec::Vec;
 
-use crate::arena::{Class, PAGE_BYTES};
-use crate::bytes;
-use crate::command::{Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs};
+use crate::arena::Class;
+use crate::command::{
+    Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word,
+};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Millis};
-use crate::limits::VALUE_BYTES_MAX;
 use crate::num::{Digits, millis, parse_integer};
 use crate::reply::Reply;
-use crate::value::{Joined, Source, Value};
-use crate::write::{cells_for, new_head};
+use crate::value::{Source, Value};
+use crate::write::Draft;
 
 /// How SET treats the key it finds, and when the value expires.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -101,12 +101,12 @@ impl Cx<'_> {
             }
             return Ok(false);
         }
-        let head = new_head(key, value.len(), deadline)?;
-        let found = self.prepare(key, hash, &head, found, old.is_some())?;
+        let mut draft = Draft::new(key, hash, value.len(), deadline, found)?;
+        self.prepare(&mut draft, old.is_some())?;
         if let Some(old) = old {
-            old(found.map(|found| self.keys.value(&found)));
+            old(draft.found.map(|found| self.keys.value(&found)));
         }
-        self.keys.put(key, hash, head, found, value)?;
+        self.keys.put(&draft, value)?;
         self.grow_index();
         self.emit_set(key, hash, deadline);
         Ok(true)
@@ -135,7 +135,7 @@ impl Cx<'_> {
         let mut count = 0;
         for (key, value) in pairs.clone() {
             count += 1;
-            for (class, wanted) in cells_for(&new_head(key, value.len(), None)?)? {
+            for (class, wanted) in Draft::new(key, 0, value.len(), None, None)?.cells() {
                 if let Some((_, sum)) = cells.iter_mut().find(|(other, _)| *other == class) {
                     *sum += wanted;
                 }
@@ -144,9 +144,9 @@ impl Cx<'_> {
         self.make_room_for_keys(&cells, count)?;
         for (key, mut value) in pairs.clone() {
             let hash = self.keys.hash(key);
-            let head = new_head(key, value.len(), None)?;
             let found = self.keys.locate(key, hash);
-            self.keys.put(key, hash, head, found, &mut value)?;
+            let draft = Draft::new(key, hash, value.len(), None, found)?;
+            self.keys.put(&draft, &mut value)?;
         }
         self.keys.index.drop_spare_overflow();
         for _ in 0..count {
@@ -165,24 +165,8 @@ impl Cx<'_> {
     pub fn append(&mut self, key: &[u8], suffix: &[u8]) -> Result<usize> {
         let hash = self.keys.hash(key);
         let found = self.lookup(key, hash);
-        let old_len = found.map_or(0, |found| found.head.value_len());
-        let len = old_len + suffix.len();
-        match found {
-            Some(found) if found.head.is_paged() => {
-                if len > VALUE_BYTES_MAX {
-                    return Err(Error::ValueTooLong);
-                }
-                self.append_to_pages(key, hash, &found, suffix)?;
-            }
-            _ => {
-                let mut buffer = [0; PAGE_BYTES];
-                let value = found.and_then(|found| self.keys.value(&found).as_slice());
-                let old = copy_into(&mut buffer, value.unwrap_or_default());
-                let deadline = found.and_then(|found| found.head.deadline);
-                let head = new_head(key, len, deadline)?;
-                self.replace(key, hash, head, found, &mut Joined(old, suffix))?;
-            }
-        }
+        let deadline = found.and_then(|found| found.head.deadline);
+        let len = self.extend(key, hash, found, suffix, deadline)?;
         self.emit(&["APPEND".into(), key.into(), suffix.into()]);
         Ok(len)
     }
@@ -202,8 +186,8 @@ impl Cx<'_> {
         let digits = Digits::new(sum);
         let deadline = found.and_then(|found| found.head.deadline);
         let mut text = digits.as_bytes();
-        let head = new_head(key, text.len(), deadline)?;
-        self.replace(key, hash, head, found, &mut text)?;
+        let draft = Draft::new(key, hash, text.len(), deadline, found)?;
+        self.replace(draft, &mut text)?;
         let change = Digits::new(change);
         self.emit(&["INCRBY".into(), key.into(), change.as_bytes().into()]);
         Ok(sum)
@@ -212,16 +196,6 @@ impl Cx<'_> {
     /// STRLEN: the length of a string, zero for a missing one.
     pub fn strlen(&mut self, key: &[u8]) -> Result<usize> {
         Ok(self.lookup_read(key).map_or(0, |found| found.head.value_len()))
-    }
-}
-
-fn copy_into<'a>(buffer: &'a mut [u8], source: &[u8]) -> &'a [u8] {
-    match buffer.get_mut(..source.len()) {
-        Some(target) => {
-            bytes::copy(target, source);
-            target
-        }
-        None => &[],
     }
 }
 
@@ -418,38 +392,35 @@ fn set(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
 /// Reads SET's options, and whether GET is among them. As in Redis numbers are looked at last, so
 /// that a misplaced word is always a syntax error; and an option may be repeated.
 fn set_options(args: &mut Args<'_>) -> Result<(SetOptions, bool)> {
+    const WORDS: [&str; 8] = ["nx", "xx", "get", "keepttl", "ex", "px", "exat", "pxat"];
     let mut condition = Condition::Always;
-    let mut expiry: Option<(&[u8], &[u8])> = None;
+    let mut expiry: Option<(usize, &[u8])> = None;
     let mut wants_old = false;
     while let Some(option) = args.next() {
-        let has = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        let is_expiry_free = expiry.is_none_or(|(other, _)| option.eq_ignore_ascii_case(other));
-        if has("nx") && condition != Condition::IfPresent {
-            condition = Condition::IfAbsent;
-        } else if has("xx") && condition != Condition::IfAbsent {
-            condition = Condition::IfPresent;
-        } else if has("get") {
-            wants_old = true;
-        } else if has("keepttl") && is_expiry_free {
-            expiry = Some((option, option));
-        } else if (has("ex") || has("px") || has("exat") || has("pxat")) && is_expiry_free {
-            expiry = Some((option, args.bytes()?));
-        } else {
-            return Err(Error::Syntax);
+        let word = word(option, &WORDS);
+        let is_expiry_free = expiry.is_none_or(|(other, _)| other == word);
+        match word {
+            0 if condition != Condition::IfPresent => condition = Condition::IfAbsent,
+            1 if condition != Condition::IfAbsent => condition = Condition::IfPresent,
+            2 => wants_old = true,
+            3 if is_expiry_free => expiry = Some((word, b"0")),
+            4..=7 if is_expiry_free => expiry = Some((word, args.bytes()?)),
+            _ => return Err(Error::Syntax),
         }
     }
-    let expiry = match expiry {
-        None => Expiry::Never,
-        Some((option, _)) if option.eq_ignore_ascii_case(b"keepttl") => Expiry::Keep,
-        Some((option, value)) => {
-            let value = parse_integer(value).ok_or(Error::NotAnInteger)?;
-            let is_in_seconds = option.first().is_some_and(|first| b"eE".contains(first));
-            let value = if is_in_seconds { millis(value) } else { Some(value) };
-            let value = value.ok_or(Error::InvalidExpire)?;
-            if option.len() > 2 { Expiry::At(value) } else { Expiry::In(value) }
-        }
-    };
-    Ok((SetOptions { condition, expiry }, wants_old))
+    let mut options = SetOptions { condition, expiry: Expiry::Never };
+    if let Some((word, value)) = expiry {
+        let value = parse_integer(value).ok_or(Error::NotAnInteger)?;
+        let is_in_seconds = word == 4 || word == 6;
+        let value = if is_in_seconds { millis(value) } else { Some(value) };
+        let value = value.ok_or(Error::InvalidExpire)?;
+        options.expiry = match word {
+            3 => Expiry::Keep,
+            4 | 5 => Expiry::In(value),
+            _ => Expiry::At(value),
+        };
+    }
+    Ok((options, wants_old))
 }
 
 fn strlen(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {

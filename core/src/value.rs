@@ -57,20 +57,39 @@ impl<'a> Value<'a> {
     }
 
     /// Its runs of bytes, in order.
-    pub fn parts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let Value { len, storage, .. } = *self;
-        let count = match storage {
-            Storage::Whole(_) => 1,
-            Storage::Pages { .. } => len.div_ceil(PAGE_VALUE_BYTES),
-        };
-        (0..count).map(move |position| match storage {
-            Storage::Whole(bytes) => bytes,
-            Storage::Pages { arena, directory } => {
-                let rest = len - position * PAGE_VALUE_BYTES;
-                let page = arena.cell(Head::page_addr(directory, position));
-                PageHead::value(page, rest.min(PAGE_VALUE_BYTES))
+    pub fn parts(&self) -> Parts<'a> {
+        Parts { value: *self, start: 0, is_done: false }
+    }
+}
+
+/// The runs of bytes of a [`Value`], in order.
+pub struct Parts<'a> {
+    value: Value<'a>,
+    start: usize,
+    is_done: bool,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.is_done {
+            return None;
+        }
+        let Value { len, storage, .. } = self.value;
+        match storage {
+            Storage::Whole(bytes) => {
+                self.is_done = true;
+                Some(bytes)
             }
-        })
+            Storage::Pages { arena, directory } => {
+                let page = Head::page_addr(directory, self.start / PAGE_VALUE_BYTES);
+                let part_len = (len - self.start).min(PAGE_VALUE_BYTES);
+                self.start += part_len;
+                self.is_done = self.start == len;
+                Some(PageHead::value(arena.cell(page), part_len))
+            }
+        }
     }
 }
 

@@ -1,81 +1,113 @@
 //! Writing records: over the one that is there, beside it, or in pages.
 //!
 //! A write happens in two steps: `prepare` makes room, which may evict, move, or fail; `put` then
-//! writes and leaves nothing half done. What is found before `prepare` must be found again after.
+//! writes and leaves nothing half done.
 //!
 //! Not here: what a command means (string.rs), and the budget (room.rs).
 
-use crate::arena::{Addr, Class, RECORD_CELL_KINDS};
+use crate::arena::{Addr, Class, PAGE_BYTES, RECORD_CELL_KINDS};
+use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::record::{Head, PAGE_VALUE_BYTES, PageHead};
-use crate::value::Source;
+use crate::value::{Joined, Source};
+
+/// A record that is going to be written.
+pub(crate) struct Draft<'a> {
+    key: &'a [u8],
+    hash: u64,
+    head: Head,
+    /// The record that is there under the key.
+    pub(crate) found: Option<Found>,
+    /// Pages at the front of its value that stay, and now belong to the new one.
+    kept_pages: usize,
+}
+
+impl<'a> Draft<'a> {
+    /// # Errors
+    /// [`Error::KeyTooLong`], [`Error::ValueTooLong`].
+    pub(crate) fn new(
+        key: &'a [u8],
+        hash: u64,
+        value_len: usize,
+        deadline: Option<Millis>,
+        found: Option<Found>,
+    ) -> Result<Draft<'a>> {
+        if key.len() > KEY_BYTES_MAX {
+            return Err(Error::KeyTooLong);
+        }
+        if value_len > VALUE_BYTES_MAX {
+            return Err(Error::ValueTooLong);
+        }
+        let head = Head::new(key.len(), value_len, deadline);
+        Ok(Draft { key, hash, head, found, kept_pages: 0 })
+    }
+
+    /// The cells it needs: its own, its full pages, its last page.
+    pub(crate) fn cells(&self) -> [(Class, usize); RECORD_CELL_KINDS] {
+        let full_pages = self.head.full_pages();
+        let last_page = self.head.pages() - full_pages;
+        [
+            (Class::fitting(self.head.record_bytes()), 1),
+            (page_class(PAGE_VALUE_BYTES), full_pages.saturating_sub(self.kept_pages)),
+            (page_class(self.head.page_len(full_pages)), last_page),
+        ]
+    }
+}
 
 impl Cx<'_> {
-    /// Writes a value that was made from the one there is, which must not be evicted for it.
-    pub(crate) fn replace(
-        &mut self,
-        key: &[u8],
-        hash: u64,
-        head: Head,
-        found: Option<Found>,
-        value: &mut dyn Source,
-    ) -> Result<()> {
-        let found = self.prepare(key, hash, &head, found, true)?;
-        self.keys.put(key, hash, head, found, value)?;
+    /// Makes room for a record. That may move the one it takes the place of, and evicts it rather
+    /// than others unless it is to be kept.
+    pub(crate) fn prepare(&mut self, draft: &mut Draft<'_>, keep: bool) -> Result<()> {
+        let Some(found) = draft.found else {
+            return self.make_room_for_keys(&draft.cells(), 1);
+        };
+        if self.keys.fits_in_place(&found, &draft.head) {
+            return Ok(());
+        }
+        self.keys.pinned = if keep { found.addr } else { Addr::NONE };
+        let room = self.make_room_for_keys(&draft.cells(), 1);
+        self.keys.pinned = Addr::NONE;
+        draft.found = self.keys.locate(draft.key, draft.hash);
+        room
+    }
+
+    /// Writes a value that was made from the one there is.
+    pub(crate) fn replace(&mut self, mut draft: Draft<'_>, value: &mut dyn Source) -> Result<()> {
+        self.prepare(&mut draft, true)?;
+        self.keys.put(&draft, value)?;
         self.grow_index();
         Ok(())
     }
 
-    /// Makes room for a record, and finds again what `found` was: the search for room may have
-    /// moved it, or evicted it unless it is to be kept.
-    pub(crate) fn prepare(
+    /// Gives a value more bytes at its end, and another deadline. Its full pages stay where they
+    /// are, so that only the rest is written again.
+    pub(crate) fn extend(
         &mut self,
         key: &[u8],
         hash: u64,
-        head: &Head,
         found: Option<Found>,
-        keep: bool,
-    ) -> Result<Option<Found>> {
-        if found.is_some_and(|found| self.keys.fits_in_place(&found, head)) {
-            return Ok(found);
-        }
-        let kept = found.filter(|_| keep).map_or(Addr::NONE, |found| found.addr);
-        let cells = cells_for(head)?;
-        self.pinning(kept, |cx| cx.make_room_for_keys(&cells, 1))?;
-        Ok(found.and_then(|_| self.keys.locate(key, hash)))
-    }
-
-    /// Adds to a paged value: only its last page and its directory are written anew.
-    pub(crate) fn append_to_pages(
-        &mut self,
-        key: &[u8],
-        hash: u64,
-        found: &Found,
         suffix: &[u8],
-    ) -> Result<()> {
-        let old = found.head;
-        let new = Head::new(key.len(), old.value_len() + suffix.len(), old.deadline)
-            .with_ascii(old.is_ascii() && suffix.is_ascii());
-        // The page that has room, or the first new one.
-        let first = old.value_len() / PAGE_VALUE_BYTES;
-        let cells = [
-            (record_class(&new)?, 1),
-            (page_class(PAGE_VALUE_BYTES)?, new.pages() - first),
-            (page_class(new.page_len(new.pages() - 1))?, 1),
-        ];
-        self.pinning(found.addr, |cx| cx.make_room(&cells, 0))?;
-        let mut found = self.keys.locate(key, hash).ok_or(Error::OutOfMemory)?;
-        if new.record_bytes() > self.keys.arena.cell(found.addr).len() {
-            self.keys.move_record(&mut found, record_class(&new)?)?;
+        deadline: Option<Millis>,
+    ) -> Result<usize> {
+        let mut buffer = [0; PAGE_BYTES];
+        let mut rest: &[u8] = &[];
+        let (mut old_len, mut kept_pages) = (0, 0);
+        if let Some(found) = &found {
+            old_len = found.head.value_len();
+            kept_pages = found.head.full_pages();
+            let value = self.keys.value(found);
+            if let Some(part) = value.parts().nth(kept_pages) {
+                bytes::copy(&mut buffer, part);
+                rest = buffer.get(..part.len()).unwrap_or_default();
+            }
         }
-        let mut rest = suffix;
-        for position in first..new.pages() {
-            self.keys.extend_page(&found, hash, position, &new, &mut rest)?;
-        }
-        new.write(self.keys.arena.cell_mut(found.addr));
-        Ok(())
+        let len = old_len + suffix.len();
+        let mut draft = Draft::new(key, hash, len, deadline, found)?;
+        draft.kept_pages = kept_pages;
+        self.replace(draft, &mut Joined(rest, suffix))?;
+        Ok(len)
     }
 }
 
@@ -91,35 +123,32 @@ impl Keyspace {
             && bytes >= cell_bytes - cell_bytes / 8
     }
 
-    /// Writes a record: over the one `found`, beside it and in its stead, or as a new key.
-    pub(crate) fn put(
-        &mut self,
-        key: &[u8],
-        hash: u64,
-        head: Head,
-        found: Option<Found>,
-        value: &mut dyn Source,
-    ) -> Result<()> {
-        let in_place = found.filter(|found| self.fits_in_place(found, &head));
+    /// Writes a record: over the one that was found, beside it and in its stead, or as a new key.
+    pub(crate) fn put(&mut self, draft: &Draft<'_>, value: &mut dyn Source) -> Result<()> {
+        let Draft { key, hash, head, found, kept_pages } = draft;
+        let in_place = found.filter(|found| self.fits_in_place(found, head));
         let addr = match &in_place {
             Some(found) => found.addr,
-            None => self.allocate_record(&head, hash)?,
+            None => self.allocate_record(draft)?,
         };
-        let head = head.with_ascii(self.fill(addr, &head, value));
+        let mut is_ascii = self.fill(addr, head, *kept_pages, value);
+        if let Some(found) = found {
+            is_ascii &= *kept_pages == 0 || found.head.is_ascii();
+        }
         let cell = self.arena.cell_mut(addr);
-        head.write(cell);
+        head.with_ascii(is_ascii).write(cell);
         head.write_key(cell, key);
         let is_volatile = head.deadline.is_some();
         let Some(found) = found else {
-            self.enter(hash, addr, is_volatile);
+            self.enter(*hash, addr, is_volatile);
             return Ok(());
         };
         if in_place.is_none() {
-            self.free_pages(&found, 0);
+            self.free_pages(found.addr, &found.head, *kept_pages..found.head.pages());
             self.arena.free(found.addr);
             self.index.set_addr(found.place, addr);
         }
-        self.set_volatile(&found, is_volatile);
+        self.set_volatile(found, is_volatile);
         self.note_use(found.place);
         Ok(())
     }
@@ -131,123 +160,57 @@ impl Keyspace {
         self.index.set_volatile(found.place, is_volatile);
     }
 
-    /// Allocates a record and its pages; nothing stays if one is refused.
-    fn allocate_record(&mut self, head: &Head, hash: u64) -> Result<Addr> {
-        let addr = self.arena.allocate(record_class(head)?).ok_or(Error::OutOfMemory)?;
+    /// Allocates a record and those of its pages that are not kept; nothing stays if the
+    /// allocator refuses one.
+    fn allocate_record(&mut self, draft: &Draft<'_>) -> Result<Addr> {
+        let head = &draft.head;
+        let [(class, _), (full, _), (last, _)] = draft.cells();
+        let addr = self.arena.allocate(class).ok_or(Error::OutOfMemory)?;
         head.write(self.arena.cell_mut(addr));
-        for position in 0..head.pages() {
-            let page = page_class(head.page_len(position))
-                .and_then(|class| self.arena.allocate(class).ok_or(Error::OutOfMemory));
-            match page {
-                Ok(page) => self.link_page(addr, head, position, hash, page),
-                Err(error) => {
-                    for position in 0..position {
-                        let directory = head.stored(self.arena.cell(addr));
-                        self.arena.free(Head::page_addr(directory, position));
-                    }
-                    self.arena.free(addr);
-                    return Err(error);
-                }
+        for position in draft.kept_pages..head.pages() {
+            let class = if position < head.full_pages() { full } else { last };
+            let Some(page) = self.arena.allocate(class) else {
+                self.free_pages(addr, head, draft.kept_pages..position);
+                self.arena.free(addr);
+                return Err(Error::OutOfMemory);
+            };
+            let page_head = PageHead { position, owner_hash: draft.hash };
+            page_head.write(self.arena.cell_mut(page));
+            self.set_page(addr, head, position, page);
+        }
+        if let Some(found) = &draft.found {
+            for position in 0..draft.kept_pages {
+                let page = self.page(found.addr, &found.head, position);
+                self.set_page(addr, head, position, page);
             }
         }
         Ok(addr)
     }
 
-    /// Writes the head of a page, and its address into the directory.
-    fn link_page(&mut self, record: Addr, head: &Head, position: usize, hash: u64, page: Addr) {
-        PageHead { position, owner_hash: hash }.write(self.arena.cell_mut(page));
+    fn set_page(&mut self, record: Addr, head: &Head, position: usize, page: Addr) {
         let directory = head.stored_mut(self.arena.cell_mut(record));
         Head::set_page_addr(directory, position, page);
     }
 
-    /// Fills the value of a record from its source. Whether it is ASCII.
-    fn fill(&mut self, addr: Addr, head: &Head, value: &mut dyn Source) -> bool {
+    /// Fills the value of a record from position `from` of its pages on. Whether that is ASCII.
+    fn fill(&mut self, addr: Addr, head: &Head, from: usize, value: &mut dyn Source) -> bool {
         if !head.is_paged() {
             let target = head.stored_mut(self.arena.cell_mut(addr));
             value.fill(target);
             return target.is_ascii();
         }
         let mut is_ascii = true;
-        for position in 0..head.pages() {
-            let page = Head::page_addr(head.stored(self.arena.cell(addr)), position);
-            let len = head.page_len(position);
-            let target = PageHead::value_mut(self.arena.cell_mut(page), len);
+        for position in from..head.pages() {
+            let page = self.page(addr, head, position);
+            let target = PageHead::value_mut(self.arena.cell_mut(page), head.page_len(position));
             value.fill(target);
             is_ascii &= target.is_ascii();
         }
         is_ascii
     }
-
-    /// Moves a record to a cell of another class. Room for it was made before.
-    pub(crate) fn move_record(&mut self, found: &mut Found, class: Class) -> Result<()> {
-        let to = self.arena.allocate(class).ok_or(Error::OutOfMemory)?;
-        let bytes = class.bytes().min(self.arena.cell(found.addr).len());
-        self.arena.copy(found.addr, to, bytes);
-        self.arena.free(found.addr);
-        self.index.set_addr(found.place, to);
-        found.addr = to;
-        Ok(())
-    }
-
-    /// Brings one page of a value that grows from `found` to `new` to its new length.
-    fn extend_page(
-        &mut self,
-        found: &Found,
-        hash: u64,
-        position: usize,
-        new: &Head,
-        rest: &mut &[u8],
-    ) -> Result<()> {
-        let (old_len, len) = (found.head.page_len(position), new.page_len(position));
-        let directory = found.head.stored(self.arena.cell(found.addr));
-        let mut page = Head::page_addr(directory, position);
-        if old_len == 0 {
-            page = Addr::NONE;
-        }
-        if PageHead::cell_bytes(len) > self.arena.cell(page).len() {
-            let to = self.arena.allocate(page_class(len)?).ok_or(Error::OutOfMemory)?;
-            if page != Addr::NONE {
-                self.arena.copy(page, to, PageHead::cell_bytes(old_len));
-                self.arena.free(page);
-            }
-            self.link_page(found.addr, new, position, hash, to);
-            page = to;
-        }
-        let value = PageHead::value_mut(self.arena.cell_mut(page), len);
-        if let Some(target) = value.get_mut(old_len..) {
-            rest.fill(target);
-        }
-        Ok(())
-    }
 }
 
-/// The head of a new string record.
-pub(crate) fn new_head(key: &[u8], value_len: usize, deadline: Option<Millis>) -> Result<Head> {
-    if key.len() > KEY_BYTES_MAX {
-        return Err(Error::KeyTooLong);
-    }
-    if value_len > VALUE_BYTES_MAX {
-        return Err(Error::ValueTooLong);
-    }
-    Ok(Head::new(key.len(), value_len, deadline))
-}
-
-/// The cells a record needs: its own, its full pages, its last page.
-pub(crate) fn cells_for(head: &Head) -> Result<[(Class, usize); RECORD_CELL_KINDS]> {
-    let record = record_class(head)?;
-    if !head.is_paged() {
-        return Ok([(record, 1), (record, 0), (record, 0)]);
-    }
-    let full_pages = head.value_len() / PAGE_VALUE_BYTES;
-    let last_page = head.pages() - full_pages;
-    let full = page_class(PAGE_VALUE_BYTES)?;
-    Ok([(record, 1), (full, full_pages), (page_class(head.page_len(full_pages))?, last_page)])
-}
-
-fn record_class(head: &Head) -> Result<Class> {
-    Class::fitting(head.record_bytes()).ok_or(Error::ValueTooLong)
-}
-
-fn page_class(value_bytes: usize) -> Result<Class> {
-    Class::fitting(PageHead::cell_bytes(value_bytes)).ok_or(Error::ValueTooLong)
+/// The class of a page with so many bytes of a value.
+fn page_class(value_bytes: usize) -> Class {
+    Class::fitting(PageHead::cell_bytes(value_bytes))
 }
