@@ -40,7 +40,15 @@ static ALLOCATOR: LockedAllocator<FreeListAllocator> =
 #[cfg(target_arch = "wasm32")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    core::arch::wasm32::unreachable()
+    trap()
+}
+
+/// Ends the instance: the package makes a new one.
+fn trap() -> ! {
+    #[cfg(target_arch = "wasm32")]
+    core::arch::wasm32::unreachable();
+    #[cfg(not(target_arch = "wasm32"))]
+    unreachable!("the cache is in use");
 }
 
 /// What the budget may be where addresses have 32 bits: less than the engine's own limit.
@@ -86,8 +94,10 @@ static CACHE: Mutex<Cache> = Mutex::new(Cache {
 /// The cache. It is taken already only where JavaScript, called in the middle of a call, calls
 /// back, which it must not; and after a trap, when the instance is lost anyway.
 fn cache() -> MutexGuard<'static, Cache> {
-    let Some(cache) = CACHE.try_lock() else { panic!() };
-    cache
+    match CACHE.try_lock() {
+        Some(cache) => cache,
+        None => trap(),
+    }
 }
 
 /// Where the scratch area is. Its header then says how many bytes a call may pass in, and how

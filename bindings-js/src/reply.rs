@@ -36,9 +36,13 @@ impl<'a> Sink<'a> {
         while !rest.is_empty() {
             let room = self.buffer.get_mut(self.used..).unwrap_or_default();
             let len = rest.len().min(room.len());
-            room.iter_mut().zip(rest).for_each(|(target, &byte)| *target = byte);
+            if let (Some(target), Some((now, later))) =
+                (room.get_mut(..len), rest.split_at_checked(len))
+            {
+                target.copy_from_slice(now);
+                rest = later;
+            }
             self.used += len;
-            rest = rest.get(len..).unwrap_or_default();
             if !rest.is_empty() {
                 flush_reply(self.buffer.get(..self.used).unwrap_or_default());
                 self.used = 0;

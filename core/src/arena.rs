@@ -38,33 +38,28 @@ const NO_HOLE: u16 = u16::MAX;
 const FULL: u8 = FULLNESS_LISTS as u8;
 const DETACHED: u8 = FULL + 1;
 
-/// Kinds of cells in a record: its head, its full pages, its last page.
-pub(crate) const RECORD_CELL_KINDS: usize = 3;
-
-/// A thrifty arena puts a cell into a hole that is larger by this fraction of it at most.
-const THRIFTY_EXCESS_DIVISOR: usize = 4;
+/// A cell may take a hole that is larger than its class by this fraction of it.
+const SUBSTITUTE_EXCESS_DIVISOR: usize = 4;
 
 const CLASS_COUNT: usize = 93;
 
-/// Cell sizes in bytes, and how many cells of each a segment has: steps of 4 bytes to 128, then
-/// sizes that divide a segment with at most a sixteenth lost to rounding up to 1 KiB, then every
-/// whole fraction of a segment.
-const CLASSES: [(u16, u16); CLASS_COUNT] = classes();
+/// Cell sizes in bytes: steps of 4 to 128, then sizes that divide a segment with at most a
+/// sixteenth lost to rounding up to 1 KiB, then every whole fraction of a segment.
+const CLASS_SIZES: [u16; CLASS_COUNT] = class_sizes();
 
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks it")]
-const fn classes() -> [(u16, u16); CLASS_COUNT] {
-    let mut classes = [(0, 0); CLASS_COUNT];
+const fn class_sizes() -> [u16; CLASS_COUNT] {
+    let mut sizes = [0; CLASS_COUNT];
     let mut count = 0;
     let mut size = 12;
     while size <= 128 {
-        classes[count] = (size as u16, (SEGMENT_BYTES / size) as u16);
+        sizes[count] = size;
         count += 1;
         size += 4;
     }
     let mut cells = 124;
     while cells >= 1 {
-        let size = SEGMENT_BYTES / cells / UNIT_BYTES * UNIT_BYTES;
-        classes[count] = (size as u16, cells as u16);
+        sizes[count] = (SEGMENT_BYTES / cells / UNIT_BYTES * UNIT_BYTES) as u16;
         count += 1;
         cells -= if cells > 64 {
             4
@@ -75,11 +70,11 @@ const fn classes() -> [(u16, u16); CLASS_COUNT] {
         };
     }
     assert!(count == CLASS_COUNT);
-    classes
+    sizes
 }
 
 /// The size class of a cell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Class(u8);
 
 impl Class {
@@ -91,18 +86,18 @@ impl Class {
     /// The smallest class whose cells hold `bytes`, which is what a record or a page needs: the
     /// limits see to it that it is no more than a segment.
     pub(crate) fn fitting(bytes: usize) -> Class {
-        let class = CLASSES.partition_point(|&(size, _)| usize::from(size) < bytes);
+        let class = CLASS_SIZES.partition_point(|&size| usize::from(size) < bytes);
         Class(class.min(CLASS_COUNT - 1) as u8)
     }
 
     /// Bytes of one cell.
     pub(crate) fn bytes(self) -> usize {
-        CLASSES.get(usize::from(self.0)).map_or(SEGMENT_BYTES, |&(size, _)| size.into())
+        CLASS_SIZES.get(usize::from(self.0)).map_or(SEGMENT_BYTES, |&size| size.into())
     }
 
     /// Cells in one segment.
     fn cells_per_segment(self) -> usize {
-        CLASSES.get(usize::from(self.0)).map_or(1, |&(_, cells)| cells.into())
+        SEGMENT_BYTES.checked_div(self.bytes()).unwrap_or(1)
     }
 
     /// Segments that so many cells fill.
@@ -168,8 +163,6 @@ pub(crate) struct Arena {
     compactable_classes: usize,
     segment_count: usize,
     live_bytes: usize,
-    /// Cells go to holes of the next larger classes before a new segment is taken.
-    is_thrifty: bool,
 }
 
 impl Arena {
@@ -183,7 +176,6 @@ impl Arena {
             compactable_classes: 0,
             segment_count: 0,
             live_bytes: 0,
-            is_thrifty: false,
         }
     }
 
@@ -219,75 +211,50 @@ impl Arena {
 
     /// Segments the arena must still get before it can hand out all of `cells`, in which a class
     /// may stand several times.
-    fn segments_missing(&self, cells: &[(Class, usize)]) -> usize {
+    pub(crate) fn segments_missing(&self, cells: &[(Class, usize)]) -> usize {
         let mut missing = 0;
         for (position, &(class, count)) in cells.iter().enumerate() {
-            if count == 0 {
-                continue;
+            let mut before = 0;
+            for &(other, count) in cells.iter().take(position) {
+                if other == class {
+                    before += count;
+                }
             }
-            let free = self.class(class).map_or(0, |state| state.free_cells as usize);
-            let before: usize = cells
-                .iter()
-                .take(position)
-                .map(|&(other, count)| if other == class { count } else { 0 })
-                .sum();
+            let free = self.free_cells(class);
             let missing_for = |wanted: usize| class.segments_for(wanted.saturating_sub(free));
             missing += missing_for(before + count) - missing_for(before);
         }
         missing
     }
 
-    /// Makes the arena thrifty or not, and says how many segments it must then still get for
-    /// `cells`. A thrifty one puts a single cell whose class has no hole into a hole of one of the
-    /// next larger classes: in a small budget with many sizes of value, a segment for each class
-    /// would be most of the memory.
-    pub(crate) fn segments_missing_if(&mut self, thrifty: bool, cells: &[(Class, usize)]) -> usize {
-        let missing = self.segments_missing(cells);
-        // What the cells of one record leave of each other's holes can be told; of more, not.
-        self.is_thrifty = thrifty && cells.len() <= RECORD_CELL_KINDS;
-        let mut spared = 0;
-        for &(class, count) in cells {
-            let larger = self.larger_with_room(class).filter(|_| {
-                self.is_thrifty && count == 1 && self.fullest_with_room(class).is_none()
-            });
-            let Some(larger) = larger else { continue };
-            spared += 1;
-            if cells.iter().any(|&(other, count)| other == larger && count > 0) {
-                self.is_thrifty = false;
-                return missing;
+    /// Gives single cells whose class has no hole the class of the next larger holes, if they are
+    /// not larger by more than a quarter. In a small budget with many sizes of value, a segment for
+    /// each class would be most of the memory. Whether anything changed.
+    pub(crate) fn substitute(&self, cells: &mut [(Class, usize)]) -> bool {
+        let mut has_changed = false;
+        for (class, count) in cells {
+            let bytes_max = class.bytes() + class.bytes() / SUBSTITUTE_EXCESS_DIVISOR;
+            let mut larger = *class;
+            while *count == 1 && self.free_cells(*class) == 0 {
+                larger.0 += 1;
+                if usize::from(larger.0) == CLASS_COUNT || larger.bytes() > bytes_max {
+                    break;
+                }
+                if self.free_cells(larger) > 0 {
+                    *class = larger;
+                    has_changed = true;
+                }
             }
         }
-        missing.saturating_sub(spared)
-    }
-
-    /// The class of the nearest larger holes. There must be two of them, since a record and its
-    /// last page may both come for one.
-    fn larger_with_room(&self, class: Class) -> Option<Class> {
-        let bytes_max = class.bytes() + class.bytes() / THRIFTY_EXCESS_DIVISOR;
-        let mut larger = class;
-        loop {
-            larger = Class(larger.0 + 1);
-            let state = self.class(larger)?;
-            if larger.bytes() > bytes_max {
-                return None;
-            }
-            if state.free_cells >= 2 {
-                return Some(larger);
-            }
-        }
+        has_changed
     }
 
     /// Hands out a cell, zeroed in its first byte. `None` only when a new segment was needed and
     /// the allocator or the address space had none left.
     pub(crate) fn allocate(&mut self, class: Class) -> Option<Addr> {
-        let (number, class) = if let Some(number) = self.fullest_with_room(class) {
-            (number, class)
-        } else if self.is_thrifty
-            && let Some(larger) = self.larger_with_room(class)
-        {
-            (self.fullest_with_room(larger)?, larger)
-        } else {
-            (self.add_segment(class)?, class)
+        let number = match self.fullest_with_room(class) {
+            Some(number) => number,
+            None => self.add_segment(class)?,
         };
         let segment = self.segments.get_mut(number as usize)?;
         let unit = segment.take_cell()?;
@@ -348,8 +315,8 @@ impl Arena {
             return None;
         }
         let mut best = None;
-        for (state, &(_, cells)) in self.classes.iter().zip(&CLASSES) {
-            if state.free_cells < cells.into() {
+        for (class, state) in self.classes.iter().enumerate() {
+            if (state.free_cells as usize) < Class(class as u8).cells_per_segment() {
                 continue;
             }
             let filled = state.lists.iter().enumerate().find(|&(_, &first)| first != NO_SEGMENT);
@@ -430,6 +397,10 @@ impl Arena {
 
     fn class(&self, class: Class) -> Option<&ClassState> {
         self.classes.get(usize::from(class.0))
+    }
+
+    fn free_cells(&self, class: Class) -> usize {
+        self.class(class).map_or(0, |state| state.free_cells as usize)
     }
 
     fn fullest_with_room(&self, class: Class) -> Option<u32> {

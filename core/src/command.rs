@@ -188,14 +188,19 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// The next argument, which must be there.
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8]> {
+    /// The next argument, where the arity says that there is one.
+    pub(crate) fn required(&mut self) -> &'a [u8] {
+        self.next().unwrap_or_default()
+    }
+
+    /// The value that an option needs.
+    pub(crate) fn value(&mut self) -> Result<&'a [u8]> {
         self.next().ok_or(Error::Syntax)
     }
 
     /// The next argument, which must be an integer.
     pub(crate) fn integer(&mut self) -> Result<i64> {
-        parse_integer(self.bytes()?).ok_or(Error::NotAnInteger)
+        parse_integer(self.required()).ok_or(Error::NotAnInteger)
     }
 
     /// The remaining arguments, two by two.

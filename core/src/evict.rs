@@ -13,7 +13,6 @@ use crate::index::{Entry, Place};
 use crate::keyspace::{Cx, Found, Keyspace};
 use crate::limits::EVICTION_SAMPLE_KEYS;
 use crate::options::Policy;
-use crate::random::Random;
 
 /// Ticks of the clock while as many keys are inserted as the cache holds.
 const TICKS_PER_TURNOVER: usize = 64;
@@ -100,7 +99,7 @@ impl Keyspace {
             }
             Policy::AllKeysLfu | Policy::VolatileLfu => (u8::MAX - entry.age).into(),
             Policy::AllKeysRandom | Policy::VolatileRandom => {
-                Random::new(salt ^ u64::from(entry.addr.0)).next()
+                salt.wrapping_mul(u64::from(entry.addr.0))
             }
             Policy::VolatileTtl => {
                 let deadline = self.head(entry.addr).and_then(|head| head.deadline);

@@ -245,7 +245,7 @@ fn expire_generic(
     reply: &mut dyn Reply,
     deadline: fn(now: Millis, value: i64) -> Option<Millis>,
 ) -> Result<()> {
-    let (key, value) = (args.bytes()?, args.bytes()?);
+    let (key, value) = (args.required(), args.required());
     let mut options = ExpireOptions::default();
     for option in args {
         match word(option, &["nx", "xx", "gt", "lt"]) {
@@ -267,7 +267,7 @@ fn expire_generic(
 }
 
 fn persist(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    reply.integer(cx.persist(args.bytes()?)?.into());
+    reply.integer(cx.persist(args.required())?.into());
     Ok(())
 }
 
@@ -277,7 +277,7 @@ fn ttl_generic(
     reply: &mut dyn Reply,
     unit: fn(Millis) -> i64,
 ) -> Result<()> {
-    reply.integer(match cx.ttl(args.bytes()?) {
+    reply.integer(match cx.ttl(args.required()) {
         Ttl::Missing => -2,
         Ttl::Forever => -1,
         Ttl::Left(left_ms) => unit(left_ms),

@@ -194,7 +194,7 @@ fn flushdb(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Resul
 }
 
 fn keys(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let filter = Filter { pattern: Some(args.bytes()?), type_name: None };
+    let filter = Filter { pattern: Some(args.required()), type_name: None };
     let buckets = cx.keys.index.bucket_count() as u32;
     // Once to count, since an array says its length first, and once to answer.
     let mut count = 0;
@@ -215,7 +215,7 @@ fn ping(_: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
 }
 
 fn scan(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let start = parse_cursor(args.bytes()?)?;
+    let start = parse_cursor(args.required())?;
     let (filter, count) = scan_options(args)?;
     // How far to go: the same steps are then taken once to count the keys, once to answer.
     let (mut cursor, mut steps, mut seen) = (start, 0, 0);
@@ -258,7 +258,7 @@ fn scan_options<'a>(args: &mut Args<'a>) -> Result<(Filter<'a>, usize)> {
     let mut count = SCAN_COUNT_DEFAULT;
     while let Some(option) = args.next() {
         let word = word(option, &["count", "match", "type"]);
-        let value = args.bytes()?;
+        let value = args.value()?;
         match word {
             0 => {
                 let wanted = parse_integer(value).ok_or(Error::NotAnInteger)?;
@@ -291,6 +291,6 @@ fn parse_cursor(text: &[u8]) -> Result<u64> {
 }
 
 fn type_(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    reply.simple(cx.type_name(args.bytes()?).unwrap_or("none"));
+    reply.simple(cx.type_name(args.required()).unwrap_or("none"));
     Ok(())
 }

@@ -115,8 +115,8 @@ pub fn parse_memory(text: &[u8]) -> Result<u64> {
     let factor = UNITS.iter().find(|(name, _)| unit.eq_ignore_ascii_case(name));
     let &(_, factor) = factor.ok_or(Error::InvalidMemory)?;
     parse_digits(number)
-        .filter(|&count| !number.is_empty() && count <= u64::MAX / factor)
-        .map(|count| count * factor)
+        .filter(|&count| !number.is_empty() && count <= u64::MAX.checked_div(factor).unwrap_or(0))
+        .map(|count| count.wrapping_mul(factor))
         .ok_or(Error::InvalidMemory)
 }
 

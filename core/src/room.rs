@@ -13,19 +13,26 @@ use crate::keyspace::{Cx, Keyspace, hash_record};
 use crate::record::{Head, PageHead};
 
 impl Cx<'_> {
-    /// Makes sure that all of `cells` and `index_pages` can be had within the budget.
+    /// Makes sure that all of `cells` and `index_pages` can be had within the budget. If the
+    /// caller can do with `substitutes`, the classes of single cells may change.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when they could not even be had in an empty cache (nothing is
     /// evicted then), or the policy lets nothing more go.
-    pub(crate) fn make_room(&mut self, cells: &[(Class, usize)], index_pages: usize) -> Result<()> {
+    fn make_room(
+        &mut self,
+        cells: &mut [(Class, usize)],
+        index_pages: usize,
+        substitutes: bool,
+    ) -> Result<()> {
         let mut is_checked = false;
         loop {
-            for thrifty in [false, true] {
-                let missing = self.keys.arena.segments_missing_if(thrifty, cells) + index_pages;
-                if missing == 0 || missing <= self.keys.segments_left() {
-                    return Ok(());
-                }
+            let missing = self.keys.arena.segments_missing(cells) + index_pages;
+            if missing == 0 || missing <= self.keys.segments_left() {
+                return Ok(());
+            }
+            if substitutes && self.keys.arena.substitute(cells) {
+                continue;
             }
             if !is_checked {
                 is_checked = true;
@@ -42,10 +49,11 @@ impl Cx<'_> {
     /// The same, for up to `count` new keys: their index entries may need pages as well.
     pub(crate) fn make_room_for_keys(
         &mut self,
-        cells: &[(Class, usize)],
+        cells: &mut [(Class, usize)],
         count: usize,
+        substitutes: bool,
     ) -> Result<()> {
-        self.make_room(cells, self.keys.index.pages_for(count))?;
+        self.make_room(cells, self.keys.index.pages_for(count), substitutes)?;
         self.keys.index.add_pages(count).ok_or(Error::OutOfMemory)
     }
 
@@ -56,7 +64,7 @@ impl Cx<'_> {
             return;
         }
         let pages = self.keys.index.growth_pages();
-        if pages > 0 && self.make_room(&[], pages).is_err() {
+        if pages > 0 && self.make_room(&mut [], pages, false).is_err() {
             return;
         }
         // Evictions may have shrunk the table to where growing needs a page it did not before.

@@ -135,13 +135,13 @@ impl Cx<'_> {
         let mut count = 0;
         for (key, value) in pairs.clone() {
             count += 1;
-            for (class, wanted) in Draft::new(key, 0, value.len(), None, None)?.cells() {
+            for (class, wanted) in Draft::new(key, 0, value.len(), None, None)?.cells {
                 if let Some((_, sum)) = cells.iter_mut().find(|(other, _)| *other == class) {
                     *sum += wanted;
                 }
             }
         }
-        self.make_room_for_keys(&cells, count)?;
+        self.make_room_for_keys(&mut cells, count, false)?;
         for (key, mut value) in pairs.clone() {
             let hash = self.keys.hash(key);
             let found = self.keys.locate(key, hash);
@@ -316,25 +316,25 @@ pub(crate) const COMMANDS: &[Spec] = &[
 ];
 
 fn append(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let len = cx.append(args.bytes()?, args.bytes()?)?;
+    let len = cx.append(args.required(), args.required())?;
     reply.integer(len as i64);
     Ok(())
 }
 
 fn decr(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    reply.integer(cx.incr_by(args.bytes()?, -1)?);
+    reply.integer(cx.incr_by(args.required(), -1)?);
     Ok(())
 }
 
 fn decrby(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let (key, decrement) = (args.bytes()?, args.integer()?);
+    let (key, decrement) = (args.required(), args.integer()?);
     let change = decrement.checked_neg().ok_or(Error::DecrementOverflow)?;
     reply.integer(cx.incr_by(key, change)?);
     Ok(())
 }
 
 fn get(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    match cx.get(args.bytes()?)? {
+    match cx.get(args.required())? {
         Some(value) => reply.bulk(value),
         None => reply.null(),
     }
@@ -342,12 +342,12 @@ fn get(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
 }
 
 fn incr(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    reply.integer(cx.incr_by(args.bytes()?, 1)?);
+    reply.integer(cx.incr_by(args.required(), 1)?);
     Ok(())
 }
 
 fn incrby(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let (key, change) = (args.bytes()?, args.integer()?);
+    let (key, change) = (args.required(), args.integer()?);
     reply.integer(cx.incr_by(key, change)?);
     Ok(())
 }
@@ -373,7 +373,7 @@ fn mset(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<(
 }
 
 fn set(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let (key, mut value) = (args.bytes()?, args.bytes()?);
+    let (key, mut value) = (args.required(), args.required());
     let (options, wants_old) = set_options(args)?;
     if wants_old {
         let mut answer = |old: Option<Value<'_>>| match old {
@@ -404,7 +404,7 @@ fn set_options(args: &mut Args<'_>) -> Result<(SetOptions, bool)> {
             1 if condition != Condition::IfAbsent => condition = Condition::IfPresent,
             2 => wants_old = true,
             3 if is_expiry_free => expiry = Some((word, b"0")),
-            4..=7 if is_expiry_free => expiry = Some((word, args.bytes()?)),
+            4..=7 if is_expiry_free => expiry = Some((word, args.value()?)),
             _ => return Err(Error::Syntax),
         }
     }
@@ -424,6 +424,6 @@ fn set_options(args: &mut Args<'_>) -> Result<(SetOptions, bool)> {
 }
 
 fn strlen(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    reply.integer(cx.strlen(args.bytes()?)? as i64);
+    reply.integer(cx.strlen(args.required())? as i64);
     Ok(())
 }

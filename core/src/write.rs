@@ -5,7 +5,7 @@
 //!
 //! Not here: what a command means (string.rs), and the budget (room.rs).
 
-use crate::arena::{Addr, Class, PAGE_BYTES, RECORD_CELL_KINDS};
+use crate::arena::{Addr, Class, PAGE_BYTES};
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
@@ -22,6 +22,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) found: Option<Found>,
     /// Pages at the front of its value that stay, and now belong to the new one.
     kept_pages: usize,
+    /// The cells it needs: its own, its full pages, its last page.
+    pub(crate) cells: [(Class, usize); 3],
 }
 
 impl<'a> Draft<'a> {
@@ -41,18 +43,21 @@ impl<'a> Draft<'a> {
             return Err(Error::ValueTooLong);
         }
         let head = Head::new(key.len(), value_len, deadline);
-        Ok(Draft { key, hash, head, found, kept_pages: 0 })
+        let mut draft = Draft { key, hash, head, found, kept_pages: 0, cells: Default::default() };
+        draft.keep_pages(0);
+        Ok(draft)
     }
 
-    /// The cells it needs: its own, its full pages, its last page.
-    pub(crate) fn cells(&self) -> [(Class, usize); RECORD_CELL_KINDS] {
+    /// Lets so many pages of the value that is there stay.
+    fn keep_pages(&mut self, count: usize) {
         let full_pages = self.head.full_pages();
         let last_page = self.head.pages() - full_pages;
-        [
+        self.kept_pages = count;
+        self.cells = [
             (Class::fitting(self.head.record_bytes()), 1),
-            (page_class(PAGE_VALUE_BYTES), full_pages.saturating_sub(self.kept_pages)),
+            (page_class(PAGE_VALUE_BYTES), full_pages.saturating_sub(count)),
             (page_class(self.head.page_len(full_pages)), last_page),
-        ]
+        ];
     }
 }
 
@@ -61,13 +66,13 @@ impl Cx<'_> {
     /// than others unless it is to be kept.
     pub(crate) fn prepare(&mut self, draft: &mut Draft<'_>, keep: bool) -> Result<()> {
         let Some(found) = draft.found else {
-            return self.make_room_for_keys(&draft.cells(), 1);
+            return self.make_room_for_keys(&mut draft.cells, 1, true);
         };
         if self.keys.fits_in_place(&found, &draft.head) {
             return Ok(());
         }
         self.keys.pinned = if keep { found.addr } else { Addr::NONE };
-        let room = self.make_room_for_keys(&draft.cells(), 1);
+        let room = self.make_room_for_keys(&mut draft.cells, 1, true);
         self.keys.pinned = Addr::NONE;
         draft.found = self.keys.locate(draft.key, draft.hash);
         room
@@ -105,7 +110,7 @@ impl Cx<'_> {
         }
         let len = old_len + suffix.len();
         let mut draft = Draft::new(key, hash, len, deadline, found)?;
-        draft.kept_pages = kept_pages;
+        draft.keep_pages(kept_pages);
         self.replace(draft, &mut Joined(rest, suffix))?;
         Ok(len)
     }
@@ -125,7 +130,7 @@ impl Keyspace {
 
     /// Writes a record: over the one that was found, beside it and in its stead, or as a new key.
     pub(crate) fn put(&mut self, draft: &Draft<'_>, value: &mut dyn Source) -> Result<()> {
-        let Draft { key, hash, head, found, kept_pages } = draft;
+        let Draft { key, hash, head, found, kept_pages, .. } = draft;
         let in_place = found.filter(|found| self.fits_in_place(found, head));
         let addr = match &in_place {
             Some(found) => found.addr,
@@ -164,7 +169,7 @@ impl Keyspace {
     /// allocator refuses one.
     fn allocate_record(&mut self, draft: &Draft<'_>) -> Result<Addr> {
         let head = &draft.head;
-        let [(class, _), (full, _), (last, _)] = draft.cells();
+        let [(class, _), (full, _), (last, _)] = draft.cells;
         let addr = self.arena.allocate(class).ok_or(Error::OutOfMemory)?;
         head.write(self.arena.cell_mut(addr));
         for position in draft.kept_pages..head.pages() {
