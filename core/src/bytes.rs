@@ -4,8 +4,9 @@
 /// Copies as much of `source` as `target` has room for.
 #[inline]
 pub(crate) fn copy(target: &mut [u8], source: &[u8]) {
-    for (target, source) in target.iter_mut().zip(source) {
-        *target = *source;
+    let len = target.len().min(source.len());
+    if let (Some(target), Some(source)) = (target.get_mut(..len), source.get(..len)) {
+        target.copy_from_slice(source);
     }
 }
 

@@ -102,8 +102,8 @@ impl Keyspace {
                 salt.wrapping_mul(u64::from(entry.addr.0))
             }
             Policy::VolatileTtl => {
-                let deadline = self.head(entry.addr).and_then(|head| head.deadline);
-                u64::MAX - deadline.map_or(u64::MAX, |at| at.max(0) as u64)
+                let deadline = self.head(entry.addr).map_or(0, |head| head.deadline);
+                u64::MAX - deadline.unsigned_abs()
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, do
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::num::{Digits, millis, parse_integer};
+use crate::record::NEVER;
 use crate::reply::Reply;
 
 /// When EXPIRE gives a key its deadline.
@@ -65,15 +66,16 @@ impl Cx<'_> {
     ) -> Result<bool> {
         options.validate()?;
         let Some(found) = self.lookup(key, self.keys.hash(key)) else { return Ok(false) };
-        if !options.allow(found.head.deadline, deadline) {
+        let old = Some(found.head.deadline).filter(|&old| old != NEVER);
+        if !options.allow(old, deadline) {
             return Ok(false);
         }
-        if deadline <= self.now {
+        if deadline <= self.now.max(NEVER) {
             self.remove(&found);
             self.keys.settle();
             return Ok(true);
         }
-        self.set_deadline(key, found, Some(deadline))?;
+        self.set_deadline(key, found, deadline)?;
         let at = Digits::new(deadline);
         self.emit(&["PEXPIREAT".into(), key.into(), at.as_bytes().into()]);
         Ok(true)
@@ -82,10 +84,10 @@ impl Cx<'_> {
     /// PERSIST: takes a key's deadline away. False if it had none.
     pub fn persist(&mut self, key: &[u8]) -> Result<bool> {
         let found = self.lookup(key, self.keys.hash(key));
-        let Some(found) = found.filter(|found| found.head.deadline.is_some()) else {
+        let Some(found) = found.filter(|found| found.head.is_volatile()) else {
             return Ok(false);
         };
-        self.set_deadline(key, found, None)?;
+        self.set_deadline(key, found, NEVER)?;
         self.emit(&["PERSIST".into(), key.into()]);
         Ok(true)
     }
@@ -94,8 +96,8 @@ impl Cx<'_> {
     pub fn ttl(&mut self, key: &[u8]) -> Ttl {
         match self.lookup_look(key).map(|found| found.head.deadline) {
             None => Ttl::Missing,
-            Some(None) => Ttl::Forever,
-            Some(Some(deadline)) => Ttl::Left(deadline.saturating_sub(self.now).max(0)),
+            Some(NEVER) => Ttl::Forever,
+            Some(deadline) => Ttl::Left(deadline.saturating_sub(self.now).max(0)),
         }
     }
 
@@ -132,8 +134,8 @@ impl Cx<'_> {
         dropped
     }
 
-    pub(crate) fn is_past(&self, deadline: Option<Millis>) -> bool {
-        deadline.is_some_and(|deadline| self.now > deadline)
+    pub(crate) fn is_past(&self, deadline: Millis) -> bool {
+        deadline != NEVER && self.now > deadline
     }
 
     pub(crate) fn expire(&mut self, found: &Found) {
@@ -141,9 +143,9 @@ impl Cx<'_> {
         self.keys.counters.expired_keys += 1;
     }
 
-    fn set_deadline(&mut self, key: &[u8], found: Found, deadline: Option<Millis>) -> Result<()> {
+    fn set_deadline(&mut self, key: &[u8], found: Found, deadline: Millis) -> Result<()> {
         let head = found.head.with_deadline(deadline);
-        if deadline.is_some() && found.head.deadline.is_some() {
+        if head.is_volatile() && found.head.is_volatile() {
             head.write(self.keys.arena.cell_mut(found.addr));
             return Ok(());
         }

@@ -141,7 +141,7 @@ impl Keyspace {
             let entries = (0..).map_while(|position| self.index.nth(bucket, position));
             for (_, entry) in entries {
                 let head = self.head(entry.addr).ok_or("keyspace: an entry without a record")?;
-                if entry.is_volatile != head.deadline.is_some() {
+                if entry.is_volatile != head.is_volatile() {
                     return Err("keyspace: the index and a record disagree on a deadline");
                 }
                 expires += u64::from(entry.is_volatile);
@@ -242,7 +242,7 @@ impl Keyspace {
     /// Takes a key out, record and pages. Places that were found before are no longer good.
     pub(crate) fn drop_found(&mut self, found: &Found) {
         self.index.remove(found.place);
-        self.counters.expires -= u64::from(found.head.deadline.is_some());
+        self.counters.expires -= u64::from(found.head.is_volatile());
         self.free_pages(found.addr, &found.head, 0..found.head.pages());
         self.arena.free(found.addr);
     }

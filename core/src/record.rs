@@ -7,6 +7,8 @@
 //!
 //! Not here: where cells are (arena.rs) and what the bytes of a value mean.
 
+use core::num::NonZeroU8;
+
 use crate::arena::{Addr, PAGE_BYTES};
 use crate::bytes;
 use crate::keyspace::Millis;
@@ -14,13 +16,16 @@ use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// What a cell holds: the low bits of its first byte. Zero is the arena's mark of a hole.
 const KIND_MASK: u8 = 0b0000_0111;
-const STRING: u8 = 1;
+const STRING: NonZeroU8 = NonZeroU8::MIN;
 const PAGE: u8 = 7;
 
 const WIDE: u8 = 1 << 3;
 const VOLATILE: u8 = 1 << 4;
 const ASCII: u8 = 1 << 5;
 const PAGED: u8 = 1 << 6;
+
+/// The deadline of a key that does not expire. No other is as early: they are all in the future.
+pub(crate) const NEVER: Millis = 0;
 
 const DEADLINE_BYTES: usize = 8;
 const ADDR_BYTES: usize = 4;
@@ -41,40 +46,41 @@ const _: () = {
 /// hands it around.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Head {
-    pub(crate) deadline: Option<Millis>,
+    /// When the key expires, or `NEVER`.
+    pub(crate) deadline: Millis,
     value_len: u32,
     key_len: u16,
     key_start: u8,
     /// The first byte of the record.
-    flags: u8,
+    flags: NonZeroU8,
 }
 
 impl Head {
     /// The head of a record with these lengths, which are within the limits. It is in pages if it
     /// would be too long for one cell; that depends on the lengths alone (the deadline always
     /// counts), so that a new deadline never moves the value.
-    pub(crate) fn new(key_len: usize, value_len: usize, deadline: Option<Millis>) -> Head {
+    pub(crate) fn new(key_len: usize, value_len: usize, deadline: Millis) -> Head {
         let record = 1 + 4 + DEADLINE_BYTES + key_len + value_len;
         let (flags, length_bytes) = if record > PAGE_BYTES && value_len > PAGE_VALUE_BYTES / 4 {
-            (STRING | PAGED, 6)
+            (PAGED, 6)
         } else if key_len > u8::MAX.into() || value_len > u8::MAX.into() {
-            (STRING | WIDE, 4)
+            (WIDE, 4)
         } else {
-            (STRING, 2)
+            (0, 2)
         };
         let (volatile, deadline_bytes) =
-            if deadline.is_some() { (VOLATILE, DEADLINE_BYTES) } else { (0, 0) };
+            if deadline == NEVER { (0, 0) } else { (VOLATILE, DEADLINE_BYTES) };
         Head {
             deadline,
             value_len: value_len as u32,
             key_len: key_len as u16,
             key_start: (1 + length_bytes + deadline_bytes) as u8,
-            flags: flags | volatile,
+            flags: STRING | flags | volatile,
         }
     }
 
-    /// The same record with another deadline, or none.
-    pub(crate) fn with_deadline(&self, deadline: Option<Millis>) -> Head {
+    /// The same record with another deadline, or `NEVER`.
+    pub(crate) fn with_deadline(&self, deadline: Millis) -> Head {
         let head = Head::new(self.key_len.into(), self.value_len(), deadline);
         head.with_ascii(self.is_ascii())
     }
@@ -82,7 +88,13 @@ impl Head {
     /// The same record whose value is ASCII, or not.
     pub(crate) fn with_ascii(self, is_ascii: bool) -> Head {
         let flag = if is_ascii { ASCII } else { 0 };
-        Head { flags: self.flags & !ASCII | flag, ..self }
+        let flags = NonZeroU8::new(self.flags.get() & !ASCII | flag).unwrap_or(STRING);
+        Head { flags, ..self }
+    }
+
+    /// Whether the key expires.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.deadline != NEVER
     }
 
     pub(crate) fn value_len(&self) -> usize {
@@ -91,12 +103,12 @@ impl Head {
 
     /// Whether no byte of the value is above 127.
     pub(crate) fn is_ascii(&self) -> bool {
-        self.flags & ASCII != 0
+        self.flags.get() & ASCII != 0
     }
 
     /// Whether the value is too long to stand in the record.
     pub(crate) fn is_paged(&self) -> bool {
-        self.flags & PAGED != 0
+        self.flags.get() & PAGED != 0
     }
 
     /// The name of the value's type, as TYPE says it.
@@ -141,7 +153,7 @@ impl Head {
     #[inline]
     pub(crate) fn read(cell: &[u8]) -> Option<Head> {
         let (&[flags, a, b, c, d, e, f], _) = cell.split_first_chunk()?;
-        if flags & KIND_MASK != STRING {
+        if flags & KIND_MASK != STRING.get() {
             return None;
         }
         let (key_len, value_len, length_bytes) = match flags & (PAGED | WIDE) {
@@ -150,28 +162,29 @@ impl Head {
             _ => (u16::from_le_bytes([a, b]), u32::from_le_bytes([c, d, e, f]), 6),
         };
         let mut key_start = 1 + length_bytes;
-        let mut deadline = None;
+        let mut deadline = NEVER;
         if flags & VOLATILE != 0 {
             let bytes = cell.get(usize::from(key_start)..).and_then(<[u8]>::first_chunk)?;
-            deadline = Some(Millis::from_le_bytes(*bytes));
+            deadline = Millis::from_le_bytes(*bytes);
             key_start += DEADLINE_BYTES as u8;
         }
-        Some(Head { deadline, value_len, key_len, key_start, flags })
+        Some(Head { deadline, value_len, key_len, key_start, flags: NonZeroU8::new(flags)? })
     }
 
     /// Writes the head of a record, up to its key.
     pub(crate) fn write(&self, cell: &mut [u8]) {
         let [a, b] = self.key_len.to_le_bytes();
         let [c, d, e, f] = self.value_len.to_le_bytes();
-        let lengths = match self.flags & (PAGED | WIDE) {
-            0 => [self.flags, a, c, 0, 0, 0, 0],
-            _ => [self.flags, a, b, c, d, e, f],
+        let flags = self.flags.get();
+        let lengths = match flags & (PAGED | WIDE) {
+            0 => [flags, a, c, 0, 0, 0, 0],
+            _ => [flags, a, b, c, d, e, f],
         };
-        let deadline_bytes = if self.deadline.is_some() { DEADLINE_BYTES } else { 0 };
+        let deadline_bytes = if self.is_volatile() { DEADLINE_BYTES } else { 0 };
         let lengths_end = self.key_start() - deadline_bytes;
         bytes::write_at(cell, 0, lengths.get(..lengths_end).unwrap_or_default());
-        if let Some(deadline) = self.deadline {
-            bytes::write_at(cell, lengths_end, &deadline.to_le_bytes());
+        if self.is_volatile() {
+            bytes::write_at(cell, lengths_end, &self.deadline.to_le_bytes());
         }
     }
 

@@ -9,8 +9,9 @@ use crate::command::{
     Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word,
 };
 use crate::error::{Error, Result};
-use crate::keyspace::{Cx, Millis};
+use crate::keyspace::{Cx, Found, Millis};
 use crate::num::{Digits, millis, parse_integer};
+use crate::record::NEVER;
 use crate::reply::Reply;
 use crate::value::{Source, Value};
 use crate::write::Draft;
@@ -82,14 +83,14 @@ impl Cx<'_> {
         let hash = self.keys.hash(key);
         let found = self.lookup(key, hash);
         let deadline = match options.expiry {
-            Expiry::Never => None,
-            Expiry::Keep => found.and_then(|found| found.head.deadline),
-            Expiry::At(at) => Some(at).filter(|&at| at > 0),
-            Expiry::In(ttl_ms) => self.now.checked_add(ttl_ms).filter(|_| ttl_ms > 0),
+            Expiry::Never => NEVER,
+            Expiry::Keep => deadline_of(&found),
+            Expiry::At(at) if at > 0 => at,
+            Expiry::In(ttl_ms) if ttl_ms > 0 => {
+                self.now.checked_add(ttl_ms).ok_or(Error::InvalidExpire)?
+            }
+            Expiry::At(_) | Expiry::In(_) => return Err(Error::InvalidExpire),
         };
-        if matches!(options.expiry, Expiry::At(_) | Expiry::In(_)) && deadline.is_none() {
-            return Err(Error::InvalidExpire);
-        }
         let is_wanted = match options.condition {
             Condition::Always => true,
             Condition::IfAbsent => found.is_none(),
@@ -112,13 +113,13 @@ impl Cx<'_> {
         Ok(true)
     }
 
-    fn emit_set(&mut self, key: &[u8], hash: u64, deadline: Option<Millis>) {
+    fn emit_set(&mut self, key: &[u8], hash: u64, deadline: Millis) {
         let Some((keys, effects)) = self.listener() else { return };
         let Some(found) = keys.locate(key, hash) else { return };
         let value = keys.value(&found);
         match deadline {
-            None => effects.effect(&["SET".into(), key.into(), value]),
-            Some(at) => {
+            NEVER => effects.effect(&["SET".into(), key.into(), value]),
+            at => {
                 let at = Digits::new(at);
                 let at = at.as_bytes().into();
                 effects.effect(&["SET".into(), key.into(), value, "PXAT".into(), at]);
@@ -135,7 +136,7 @@ impl Cx<'_> {
         let mut count = 0;
         for (key, value) in pairs.clone() {
             count += 1;
-            for (class, wanted) in Draft::new(key, 0, value.len(), None, None)?.cells {
+            for (class, wanted) in Draft::new(key, 0, value.len(), NEVER, None)?.cells {
                 if let Some((_, sum)) = cells.iter_mut().find(|(other, _)| *other == class) {
                     *sum += wanted;
                 }
@@ -145,7 +146,7 @@ impl Cx<'_> {
         for (key, mut value) in pairs.clone() {
             let hash = self.keys.hash(key);
             let found = self.keys.locate(key, hash);
-            let draft = Draft::new(key, hash, value.len(), None, found)?;
+            let draft = Draft::new(key, hash, value.len(), NEVER, found)?;
             self.keys.put(&draft, &mut value)?;
         }
         self.keys.index.drop_spare_overflow();
@@ -165,7 +166,7 @@ impl Cx<'_> {
     pub fn append(&mut self, key: &[u8], suffix: &[u8]) -> Result<usize> {
         let hash = self.keys.hash(key);
         let found = self.lookup(key, hash);
-        let deadline = found.and_then(|found| found.head.deadline);
+        let deadline = deadline_of(&found);
         let len = self.extend(key, hash, found, suffix, deadline)?;
         self.emit(&["APPEND".into(), key.into(), suffix.into()]);
         Ok(len)
@@ -184,7 +185,7 @@ impl Cx<'_> {
         };
         let sum = old.checked_add(change).ok_or(Error::Overflow)?;
         let digits = Digits::new(sum);
-        let deadline = found.and_then(|found| found.head.deadline);
+        let deadline = deadline_of(&found);
         let mut text = digits.as_bytes();
         let draft = Draft::new(key, hash, text.len(), deadline, found)?;
         self.replace(draft, &mut text)?;
@@ -197,6 +198,10 @@ impl Cx<'_> {
     pub fn strlen(&mut self, key: &[u8]) -> Result<usize> {
         Ok(self.lookup_read(key).map_or(0, |found| found.head.value_len()))
     }
+}
+
+fn deadline_of(found: &Option<Found>) -> Millis {
+    found.as_ref().map_or(NEVER, |found| found.head.deadline)
 }
 
 pub(crate) const COMMANDS: &[Spec] = &[

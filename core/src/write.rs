@@ -33,7 +33,7 @@ impl<'a> Draft<'a> {
         key: &'a [u8],
         hash: u64,
         value_len: usize,
-        deadline: Option<Millis>,
+        deadline: Millis,
         found: Option<Found>,
     ) -> Result<Draft<'a>> {
         if key.len() > KEY_BYTES_MAX {
@@ -94,7 +94,7 @@ impl Cx<'_> {
         hash: u64,
         found: Option<Found>,
         suffix: &[u8],
-        deadline: Option<Millis>,
+        deadline: Millis,
     ) -> Result<usize> {
         let mut buffer = [0; PAGE_BYTES];
         let mut rest: &[u8] = &[];
@@ -143,7 +143,7 @@ impl Keyspace {
         let cell = self.arena.cell_mut(addr);
         head.with_ascii(is_ascii).write(cell);
         head.write_key(cell, key);
-        let is_volatile = head.deadline.is_some();
+        let is_volatile = head.is_volatile();
         let Some(found) = found else {
             self.enter(*hash, addr, is_volatile);
             return Ok(());
@@ -160,7 +160,7 @@ impl Keyspace {
 
     /// Keeps the index's mark and the count of deadlines in step with a record.
     pub(crate) fn set_volatile(&mut self, found: &Found, is_volatile: bool) {
-        self.counters.expires -= u64::from(found.head.deadline.is_some());
+        self.counters.expires -= u64::from(found.head.is_volatile());
         self.counters.expires += u64::from(is_volatile);
         self.index.set_volatile(found.place, is_volatile);
     }
