@@ -157,6 +157,9 @@ pub(crate) struct Arena {
     /// Segment 0 is never used, so that address 0 can mean none.
     segments: Vec<Segment>,
     segments_max: usize,
+    /// Segment numbers handed out so far, and the first of those that came back: each unused
+    /// segment names the next.
+    begun_segments: u32,
     unused_number: u32,
     classes: [ClassState; CLASS_COUNT],
     /// Classes whose holes could take in all cells of one of their segments.
@@ -167,10 +170,12 @@ pub(crate) struct Arena {
 
 impl Arena {
     /// An empty arena, whose table will have room for `segments_max` once it is used.
+    #[inline(never)]
     pub(crate) fn new(segments_max: usize) -> Arena {
         Arena {
             segments: Vec::new(),
             segments_max,
+            begun_segments: 0,
             unused_number: NO_SEGMENT,
             classes: [ClassState::EMPTY; CLASS_COUNT],
             compactable_classes: 0,
@@ -419,24 +424,21 @@ impl Arena {
     fn add_segment(&mut self, class: Class) -> Option<u32> {
         if self.segments.is_empty() {
             self.segments.try_reserve_exact(self.segments_max + 1).ok()?;
-            self.segments.push(Segment::empty());
+            self.segments.resize_with(self.segments_max + 1, Segment::empty);
         }
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(SEGMENT_BYTES).ok()?;
         bytes.resize(SEGMENT_BYTES, 0);
-        let segment = Segment { bytes, class, ..Segment::empty() };
-        let number = if self.unused_number != NO_SEGMENT {
-            self.unused_number
-        } else {
-            if self.segments.len() > self.segments_max {
-                return None;
-            }
-            self.segments.push(Segment::empty());
-            self.segments.len() as u32 - 1
+        let number = match self.unused_number {
+            NO_SEGMENT => self.begun_segments + 1,
+            number => number,
         };
         let slot = self.segments.get_mut(number as usize)?;
+        if self.unused_number == NO_SEGMENT {
+            self.begun_segments = number;
+        }
         self.unused_number = slot.next;
-        *slot = segment;
+        *slot = Segment { bytes, class, ..Segment::empty() };
         self.segment_count += 1;
         self.count_free(class, class.cells_per_segment() as i32);
         self.relist(number);

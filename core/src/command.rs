@@ -198,11 +198,6 @@ impl<'a> Args<'a> {
         self.next().ok_or(Error::Syntax)
     }
 
-    /// The next argument, which must be an integer.
-    pub(crate) fn integer(&mut self) -> Result<i64> {
-        parse_integer(self.required()).ok_or(Error::NotAnInteger)
-    }
-
     /// The remaining arguments, two by two.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a> {
         self.rest.as_slice().chunks_exact(2).filter_map(|pair| match pair {

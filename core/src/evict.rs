@@ -72,7 +72,7 @@ impl Keyspace {
             };
             // One draw a bucket is enough: what differs between keys is their address.
             let salt = self.random.next();
-            self.index.visit(bucket, |place, entry| {
+            self.index.visit(bucket, &mut |place, entry| {
                 if is_candidate(&entry) {
                     seen += 1;
                     let score = self.score(&entry, salt);

@@ -12,7 +12,7 @@ use crate::num::{Digits, millis, parse_integer};
 use crate::record::NEVER;
 use crate::reply::Reply;
 
-/// When EXPIRE gives a key its deadline.
+/// When EXPIRE gives a key its deadline: if all conditions hold that are set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ExpireOptions {
     /// NX: only if it has none.
@@ -64,7 +64,6 @@ impl Cx<'_> {
         deadline: Millis,
         options: &ExpireOptions,
     ) -> Result<bool> {
-        options.validate()?;
         let Some(found) = self.lookup(key, self.keys.hash(key)) else { return Ok(false) };
         let old = Some(found.head.deadline).filter(|&old| old != NEVER);
         if !options.allow(old, deadline) {

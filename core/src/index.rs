@@ -328,8 +328,7 @@ impl Index {
     }
 
     /// Shows every entry of a bucket.
-    #[inline]
-    pub(crate) fn visit(&self, bucket: u32, mut show: impl FnMut(Place, Entry)) {
+    pub(crate) fn visit(&self, bucket: u32, show: &mut dyn FnMut(Place, Entry)) {
         let mut number = bucket;
         while let Some(bucket) = self.bucket(number) {
             let slots = bucket.cells.iter().zip(&bucket.ages).zip(&bucket.tags);

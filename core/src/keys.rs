@@ -51,7 +51,7 @@ impl Cx<'_> {
 
     /// Shows each key of a bucket that has not expired and passes the filter.
     fn visit_bucket(&self, bucket: u32, filter: &Filter<'_>, show: &mut dyn FnMut(&[u8])) {
-        self.keys.index.visit(bucket, |_, entry| {
+        self.keys.index.visit(bucket, &mut |_, entry| {
             let cell = self.keys.arena.cell(entry.addr);
             let Some(head) = Head::read(cell) else { return };
             let key = head.key(cell);
@@ -90,7 +90,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         since: docs("1.0.0"),
         syntax: docs("key [key ...]"),
         summary: docs("Drops keys, and returns how many were there."),
-        run: del,
+        run: |cx, args, reply| count_keys(args, reply, &mut |key| cx.del(key)),
     },
     Spec {
         name: "exists",
@@ -101,7 +101,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         since: docs("1.0.0"),
         syntax: docs("key [key ...]"),
         summary: docs("Returns how many of the keys are there."),
-        run: exists,
+        run: |cx, args, reply| count_keys(args, reply, &mut |key| cx.exists(key)),
     },
     Spec {
         name: "flushdb",
@@ -165,19 +165,15 @@ fn dbsize(cx: &mut Cx<'_>, _: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
     Ok(())
 }
 
-fn del(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
+/// DEL and EXISTS: how many of the keys it holds for.
+fn count_keys(
+    args: &mut Args<'_>,
+    reply: &mut dyn Reply,
+    holds: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<()> {
     let mut count = 0;
     for key in args {
-        count += i64::from(cx.del(key));
-    }
-    reply.integer(count);
-    Ok(())
-}
-
-fn exists(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let mut count = 0;
-    for key in args {
-        count += i64::from(cx.exists(key));
+        count += i64::from(holds(key));
     }
     reply.integer(count);
     Ok(())

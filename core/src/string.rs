@@ -225,7 +225,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         since: docs("1.0.0"),
         syntax: docs("key"),
         summary: docs("Subtracts one from an integer, which starts at zero."),
-        run: decr,
+        run: |cx, args, reply| add(cx, args, reply, -1),
     },
     Spec {
         name: "decrby",
@@ -236,7 +236,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         since: docs("1.0.0"),
         syntax: docs("key decrement"),
         summary: docs("Subtracts from an integer, which starts at zero."),
-        run: decrby,
+        run: |cx, args, reply| add(cx, args, reply, -1),
     },
     Spec {
         name: "get",
@@ -258,7 +258,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         since: docs("1.0.0"),
         syntax: docs("key"),
         summary: docs("Adds one to an integer, which starts at zero."),
-        run: incr,
+        run: |cx, args, reply| add(cx, args, reply, 1),
     },
     Spec {
         name: "incrby",
@@ -269,7 +269,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         since: docs("1.0.0"),
         syntax: docs("key increment"),
         summary: docs("Adds to an integer, which starts at zero."),
-        run: incrby,
+        run: |cx, args, reply| add(cx, args, reply, 1),
     },
     Spec {
         name: "mget",
@@ -326,15 +326,17 @@ fn append(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result
     Ok(())
 }
 
-fn decr(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    reply.integer(cx.incr_by(args.required(), -1)?);
-    Ok(())
-}
-
-fn decrby(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let (key, decrement) = (args.required(), args.integer()?);
-    let change = decrement.checked_neg().ok_or(Error::DecrementOverflow)?;
-    reply.integer(cx.incr_by(key, change)?);
+/// INCR, INCRBY, DECR and DECRBY: without an amount it is one.
+fn add(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply, sign: i64) -> Result<()> {
+    let key = args.required();
+    let amount = match args.next() {
+        Some(amount) => parse_integer(amount).ok_or(Error::NotAnInteger)?,
+        None => 1,
+    };
+    if sign < 0 && amount == i64::MIN {
+        return Err(Error::DecrementOverflow);
+    }
+    reply.integer(cx.incr_by(key, sign * amount)?);
     Ok(())
 }
 
@@ -343,17 +345,6 @@ fn get(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
         Some(value) => reply.bulk(value),
         None => reply.null(),
     }
-    Ok(())
-}
-
-fn incr(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    reply.integer(cx.incr_by(args.required(), 1)?);
-    Ok(())
-}
-
-fn incrby(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let (key, change) = (args.required(), args.integer()?);
-    reply.integer(cx.incr_by(key, change)?);
     Ok(())
 }
 
