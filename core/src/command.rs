@@ -10,7 +10,6 @@ use core::slice;
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::Cx;
-use crate::num::parse_integer;
 use crate::reply::Reply;
 use crate::{expire, keys, string};
 
