@@ -14,7 +14,8 @@ import type {
 /** What `initFerrite` has made of its options. */
 export interface Configuration {
   module: FerriteModule;
-  maxMemory: number;
+  /** As it was given: the engine reads it. */
+  maxMemory: string;
   evictionPolicy: string;
   clock: { now(): number };
 }
@@ -235,29 +236,21 @@ export class FerriteCache {
   /** What the cache tells about itself. */
   stats(): FerriteStats {
     this.open();
-    const pairs = this.ask((instance) => instance.exports.stats());
+    const { instance } = this;
+    let length: number;
+    try {
+      length = instance.exports.stats();
+    } catch (error) {
+      throw this.lost(error);
+    }
+    const pairs = instance.ownReply(length, asText) as Decoded<string>[];
     const stats: Record<string, number> = {};
     for (let at = 0; at < pairs.length; at += 2) {
       stats[pairs[at] as string] = Number(pairs[at + 1]);
     }
-    stats.linear_memory = this.instance.exports.memory.buffer.byteLength;
+    stats.linear_memory = instance.exports.memory.buffer.byteLength;
     stats.instance_resets = this.resets;
     return stats as unknown as FerriteStats;
-  }
-
-  /** The names of the commands that `call` knows. */
-  commands(): string[] {
-    return this.ask((instance) => instance.exports.commands()) as string[];
-  }
-
-  private ask(question: (instance: Instance) => number): Decoded<string>[] {
-    let length: number;
-    try {
-      length = question(this.instance);
-    } catch (error) {
-      throw this.lost(error);
-    }
-    return this.instance.ownReply(length, asText) as Decoded<string>[];
   }
 
   private find(key: MaybeKey): number {

@@ -17,6 +17,8 @@ export interface InitFerrite {
 const defaults: Required<FerriteOptions> = {
   maxMemory: "32mb", evictionPolicy: "allkeys-lru", clock: { now: () => Date.now() },
 };
+const memoryForm =
+  "bytes as a number, or digits and one of b, k, kb, m, mb, g, gb, such as \"64mb\"";
 const known = ["maxMemory", "evictionPolicy", "clock"];
 
 /** `initFerrite`, given how this runtime comes by its module. */
@@ -48,14 +50,13 @@ function makeCache(module: FerriteModule, options: FerriteOptions = {}): Ferrite
     throw new FerriteError("ERR clock: it must have a function now()");
   }
   const instance = new Instance(module);
-  const maxMemory = readMemory(instance, budget);
-  const evictionPolicy = String(policy);
+  const [maxMemory, evictionPolicy] = [String(budget), String(policy)];
   const complaint = instance.configure(maxMemory, evictionPolicy);
-  if (complaint !== undefined) {
-    const [name, value] = complaint.includes("lru")
-      ? ["evictionPolicy", policy] as const : ["maxMemory", budget] as const;
-    throw refusal(name, value, complaint);
+  if (complaint?.includes("lru")) throw refusal("evictionPolicy", policy, complaint);
+  if (complaint?.includes("memory value")) {
+    throw refusal("maxMemory", budget, `${complaint}: ${memoryForm}`);
   }
+  if (complaint !== undefined) throw refusal("maxMemory", budget, complaint);
   return new FerriteCache({ module, maxMemory, evictionPolicy, clock }, instance);
 }
 
@@ -64,13 +65,7 @@ function given(options: FerriteOptions): FerriteOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-function readMemory(instance: Instance, text: string | number): number {
-  const read = instance.parseMemory(String(text));
-  if (typeof read === "number") return read;
-  const form = "bytes as a number, or digits and one of b, k, kb, m, mb, g, gb, such as \"64mb\"";
-  throw refusal("maxMemory", text, `${read}: ${form}`);
-}
-
 function refusal(name: string, value: unknown, complaint: string): FerriteError {
-  return new FerriteError(`ERR ${name} ${JSON.stringify(value)}: ${complaint.replace("ERR ", "")}`);
+  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return new FerriteError(`ERR ${name} ${shown}: ${complaint.replace("ERR ", "")}`);
 }

@@ -11,10 +11,7 @@ import type { FerriteModule, Key, Value } from "./types.js";
 interface Exports {
   memory: WebAssembly.Memory;
   scratch_pointer(): number;
-  passed_len_max(): number;
-  arguments_max(): number;
-  parse_memory(length: number): number;
-  configure(maxMemory: number, policyLength: number): number;
+  configure(memoryLength: number, policyLength: number): number;
   open(seedLow: number, seedHigh: number): number;
   get(now: number, keyLength: number): number;
   set(now: number, keyLength: number, valueLength: number, mode: number,
@@ -22,7 +19,6 @@ interface Exports {
   call(now: number, count: number, length: number): number;
   tick(now: number, buckets: number): number;
   stats(): number;
-  commands(): number;
 }
 
 /** What `get` and `set` return instead of a length. */
@@ -56,6 +52,8 @@ export class Instance {
   /** Where what is passed in starts, and where it must end. */
   start = 0;
   private end = 0;
+  /** Most arguments of one call, its name included. */
+  private argumentsMax = 0;
   /** The scratch area as words, the first two of which are the header. */
   private words!: Uint32Array;
   /** What is left of a value that is delivered piece by piece. */
@@ -81,19 +79,14 @@ export class Instance {
     return () => {};
   }
 
-  /** Reads a memory size: its bytes, or the engine's complaint. */
-  parseMemory(text: string): number | string {
-    const length = writeText(this.bytes, text, this.start, this.end);
-    if (length < 0) return "ERR argument must be a memory value";
-    const bytes = this.exports.parse_memory(length);
-    return bytes < 0 ? this.complaint() : bytes;
-  }
-
-  /** Sets budget and policy; the engine's complaint if it has one. */
-  configure(maxMemory: number, policy: string): string | undefined {
-    const length = writeText(this.bytes, policy, this.start, this.end);
-    const result = this.exports.configure(maxMemory, Math.max(length, 0));
-    this.locate();
+  /** Sets budget and policy, as the engine reads them; its complaint if it has one. */
+  configure(memory: string, policy: string): string | undefined {
+    const { bytes, start, end } = this;
+    // What is too long to be written is no better than nothing: neither may be empty.
+    const memoryLength = Math.max(writeText(bytes, memory, start, end), 0);
+    const policyLength = Math.max(writeText(bytes, policy, start + memoryLength, end), 0);
+    const result = this.exports.configure(memoryLength, policyLength);
+    this.refresh();
     return result < 0 ? this.complaint() : undefined;
   }
 
@@ -111,15 +104,16 @@ export class Instance {
   }
 
   private locate(): void {
-    const { exports } = this;
-    this.start = exports.scratch_pointer() + headerBytes;
-    this.end = this.start + exports.passed_len_max();
+    this.start = this.exports.scratch_pointer() + headerBytes;
     this.look();
+    // The header says so only until the next call.
+    this.end = this.start + this.words[0]!;
+    this.argumentsMax = this.words[1]!;
   }
 
   private look(): void {
     this.bytes = viewOf(this.exports.memory.buffer);
-    // The allocator aligns to 8 bytes. Behind the header there may be a list, which ends by itself.
+    // This throws where the area does not stand on a word. Behind the header there may be a list, which ends by itself.
     this.words = new Uint32Array(this.bytes.buffer, this.start - headerBytes);
   }
 
@@ -174,7 +168,7 @@ export class Instance {
   call(now: number, name: string, values: readonly Value[]): number {
     let at = this.putArgument(name, this.start);
     for (const value of values) at = this.putArgument(value, at);
-    if (values.length >= this.exports.arguments_max()) this.refuseLength();
+    if (values.length >= this.argumentsMax) this.refuseLength();
     this.replyAt = at;
     return this.exports.call(now, values.length + 1, at - this.start);
   }
@@ -203,9 +197,8 @@ export class Instance {
   }
 
   private refuseLength(): never {
-    const arguments_ = this.exports.arguments_max();
-    throw new FerriteError(`ERR too much for one call: with this maxMemory its arguments may take `
-      + `${this.end - this.start} bytes together and be ${arguments_} in number (set() takes a `
+    throw new FerriteError(`ERR too much for one call: with its name it may have ${
+      this.argumentsMax} arguments, of ${this.end - this.start} bytes together (set() takes a `
       + "value of any size the engine stores)");
   }
 

@@ -1,0 +1,79 @@
+//! The commands of the edge build against the methods of the npm package, both ways: no row without
+//! a method, no method without a row or a reason.
+//! Not here: what the methods do (`npm/test/`). The package is read as text, so that it need not
+//! carry a list of commands for this test alone.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Methods that are no row: other forms of commands, and what is about the cache itself.
+const EXTRA_METHODS: &[&str] = &["getBytes", "call", "callBytes", "scanIterator", "tick", "stats"];
+
+#[test]
+fn rows_and_methods_know_each_other() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../npm/src/cache.ts");
+    let source = fs::read_to_string(&path).expect("the package's source");
+    let methods = public_methods(&source);
+    let mut expected: BTreeSet<&str> = ferrite_engine::all()
+        .filter(|spec| spec.flags & ferrite_engine::EDGE != 0)
+        .map(|spec| spec.name)
+        .collect();
+    for extra in EXTRA_METHODS {
+        assert!(expected.insert(extra), "{extra} is a row, and needs no reason");
+    }
+    let lacking: Vec<_> = expected.difference(&methods).collect();
+    assert!(lacking.is_empty(), "FerriteCache has no method for these: {lacking:?}");
+    let strange: Vec<_> = methods.difference(&expected).collect();
+    assert!(strange.is_empty(), "these methods are neither rows nor listed here: {strange:?}");
+}
+
+#[test]
+fn only_public_methods_are_found() {
+    let source = "\
+function before() {
+}
+export class FerriteCache {
+  private writes = count(1);
+  open = count(2);
+  constructor(private readonly a: A) {
+  }
+  /** A comment (with parentheses). */
+  // if (so)
+  one(key: Key): number {
+    return two(key);
+  }
+  one(
+    key: Key,
+  ): number {
+  }
+  *three<T>(): Generator<T> {
+  }
+  async four(): Promise<void> {
+  }
+  private five(): void {
+  }
+}
+class Other {
+  six() {
+  }
+}
+";
+    assert_eq!(public_methods(source), BTreeSet::from(["one", "three", "four"]));
+}
+
+/// The names of the class's methods that are not private: lines of the outermost level in the class
+/// that have nothing before the parameters but a name and what may stand before one.
+fn public_methods(source: &str) -> BTreeSet<&str> {
+    let class = source.lines().skip_while(|line| !line.starts_with("export class FerriteCache"));
+    let members = class.skip(1).take_while(|line| *line != "}").filter_map(|line| {
+        let member = line.strip_prefix("  ").filter(|member| !member.starts_with(' '))?;
+        let (head, _) = member.split_once(['(', '<'])?;
+        let mut words: Vec<_> = head.trim_start_matches('*').split(' ').collect();
+        let name = words.pop()?;
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric()) && !name.is_empty();
+        let is_public = words.iter().all(|word| ["public", "async", "override"].contains(word));
+        (is_name && is_public && name != "constructor").then_some(name)
+    });
+    members.collect()
+}
