@@ -113,7 +113,8 @@ export class Instance {
 
   private look(): void {
     this.bytes = viewOf(this.exports.memory.buffer);
-    // This throws where the area does not stand on a word. Behind the header there may be a list, which ends by itself.
+    // This throws where the area does not stand on a word. Behind the header there may be a list,
+    // which ends by itself.
     this.words = new Uint32Array(this.bytes.buffer, this.start - headerBytes);
   }
 

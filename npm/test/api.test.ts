@@ -142,7 +142,8 @@ describe("values", () => {
   });
 
   it("that fit no call name the limit", () => {
-    refused(() => cache.append("k", "x".repeat(300_000)), /^ERR too much for one call: .* of 61432 bytes /);
+    refused(() => cache.append("k", "x".repeat(300_000)),
+      /^ERR too much for one call: .* of 61432 bytes /);
     // With the name it is one argument more, and with the lengths four bytes more for each.
     const keys = Array.from({ length: 8192 }, () => "k");
     refused(() => cache.del(keys), /^ERR too much for one call: .* 8192 arguments/);

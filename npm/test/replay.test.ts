@@ -34,7 +34,7 @@ function ask(cache: FerriteCache, [name, ...values]: Uint8Array[]): Answer {
   }
 }
 
-/** A value too large for `call`: SET is asked by its method, which has no limit, APPEND in parts. */
+/** With a value too large for `call`: SET by its method, which has no limit, APPEND in parts. */
 function askLarge(
   cache: FerriteCache, command: string, [key, value, ...options]: Uint8Array[],
 ): string | number | null {
