@@ -76,8 +76,12 @@ const STREAMED: u32 = 1 << 5;
 struct Cache {
     keys: Option<Keyspace>,
     options: Options,
-    scratch: [u8; SCRATCH_BYTES],
+    scratch: Scratch,
 }
+
+/// The scratch area. JavaScript reads its header as words, so it must be aligned like one.
+#[repr(align(8))]
+struct Scratch([u8; SCRATCH_BYTES]);
 
 /// An instance has one cache: its memory is that cache's alone.
 static CACHE: Mutex<Cache> = Mutex::new(Cache {
@@ -88,7 +92,7 @@ static CACHE: Mutex<Cache> = Mutex::new(Cache {
         seed: 0,
         host_bytes: SCRATCH_BYTES as u64,
     },
-    scratch: [0; SCRATCH_BYTES],
+    scratch: Scratch([0; SCRATCH_BYTES]),
 });
 
 /// The cache. It is taken already only where JavaScript, called in the middle of a call, calls
@@ -104,7 +108,7 @@ fn cache() -> MutexGuard<'static, Cache> {
 /// many arguments.
 #[wasm_bindgen]
 pub fn scratch_pointer() -> usize {
-    let scratch = &mut cache().scratch;
+    let scratch = &mut cache().scratch.0;
     put_words(scratch, [PASSED_BYTES_MAX as u32, ARGUMENTS_MAX as u32]);
     scratch.as_mut_ptr().expose_provenance()
 }
@@ -173,7 +177,7 @@ pub fn stats() -> i32 {
 
 impl Cache {
     fn configure(&mut self, memory_len: usize, policy_len: usize) -> Result<()> {
-        let texts = self.scratch.get(HEADER_BYTES..).unwrap_or_default();
+        let texts = self.scratch.0.get(HEADER_BYTES..).unwrap_or_default();
         let (memory, rest) = texts.split_at_checked(memory_len).unwrap_or_default();
         self.options.max_memory_bytes = parse_memory(memory)?;
         self.options.policy = Policy::parse(rest.get(..policy_len).unwrap_or_default())?;
@@ -184,7 +188,7 @@ impl Cache {
     }
 
     fn get(&mut self, now: f64, key_len: usize) -> i32 {
-        let (header, rest) = self.scratch.split_at_mut(HEADER_BYTES);
+        let (header, rest) = self.scratch.0.split_at_mut(HEADER_BYTES);
         let Some(keys) = &mut self.keys else {
             return self.fail_closed();
         };
@@ -216,6 +220,7 @@ impl Cache {
         let passed_len = if mode & STREAMED == 0 { key_len + value_len } else { key_len };
         let Some((passed, rest)) = self
             .scratch
+            .0
             .get_mut(HEADER_BYTES..)
             .and_then(|passed| passed.split_at_mut_checked(passed_len))
         else {
@@ -245,6 +250,7 @@ impl Cache {
         };
         let Some((mut passed, rest)) = self
             .scratch
+            .0
             .get_mut(HEADER_BYTES..)
             .and_then(|passed| passed.split_at_mut_checked(passed_len))
             .map(|(passed, rest)| (&*passed, rest))
@@ -270,7 +276,7 @@ impl Cache {
         let Some(keys) = &self.keys else {
             return self.fail_closed();
         };
-        let mut sink = Sink::new(self.scratch.get_mut(HEADER_BYTES..).unwrap_or_default());
+        let mut sink = Sink::new(self.scratch.0.get_mut(HEADER_BYTES..).unwrap_or_default());
         let stats = keys.stats();
         let fields = stats.fields();
         sink.array(2 * fields.len());
@@ -291,7 +297,7 @@ impl Cache {
     }
 
     fn fail_with(&mut self, parts: &[&[u8]]) -> i32 {
-        Sink::new(self.scratch.get_mut(HEADER_BYTES..).unwrap_or_default()).error(parts);
+        Sink::new(self.scratch.0.get_mut(HEADER_BYTES..).unwrap_or_default()).error(parts);
         FAILED
     }
 }

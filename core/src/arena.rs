@@ -219,6 +219,9 @@ impl Arena {
     pub(crate) fn segments_missing(&self, cells: &[(Class, usize)]) -> usize {
         let mut missing = 0;
         for (position, &(class, count)) in cells.iter().enumerate() {
+            if count == 0 {
+                continue;
+            }
             let mut before = 0;
             for &(other, count) in cells.iter().take(position) {
                 if other == class {

@@ -50,14 +50,15 @@ impl<'a> Draft<'a> {
 
     /// Lets so many pages of the value that is there stay.
     fn keep_pages(&mut self, count: usize) {
-        let full_pages = self.head.full_pages();
-        let last_page = self.head.pages() - full_pages;
         self.kept_pages = count;
-        self.cells = [
-            (Class::fitting(self.head.record_bytes()), 1),
-            (page_class(PAGE_VALUE_BYTES), full_pages.saturating_sub(count)),
-            (page_class(self.head.page_len(full_pages)), last_page),
-        ];
+        self.cells = Default::default();
+        let [record, full, last] = &mut self.cells;
+        *record = (Class::fitting(self.head.record_bytes()), 1);
+        if self.head.is_paged() {
+            let full_pages = self.head.full_pages();
+            *full = (page_class(PAGE_VALUE_BYTES), full_pages.saturating_sub(count));
+            *last = (page_class(self.head.page_len(full_pages)), self.head.pages() - full_pages);
+        }
     }
 }
 
