@@ -58,7 +58,8 @@ impl Cx<'_> {
     }
 
     /// Grows the index by a bucket if it is too full for its size. When there is no memory for
-    /// that it stays as it is, only slower.
+    /// that it stays as it is, only slower. It comes after the effect of the write that filled the
+    /// index, since it may evict, and evict that very key.
     pub(crate) fn grow_index(&mut self) {
         if !self.keys.index.wants_growth() {
             return;

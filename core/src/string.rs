@@ -108,8 +108,8 @@ impl Cx<'_> {
             old(draft.found.map(|found| self.keys.value(&found)));
         }
         self.keys.put(&draft, value)?;
-        self.grow_index();
         self.emit_set(key, hash, deadline);
+        self.grow_index();
         Ok(true)
     }
 
@@ -149,15 +149,15 @@ impl Cx<'_> {
             let draft = Draft::new(key, hash, value.len(), NEVER, found)?;
             self.keys.put(&draft, &mut value)?;
         }
-        self.keys.index.drop_spare_overflow();
-        for _ in 0..count {
-            self.grow_index();
-        }
         if self.listener().is_some() {
             let mut effect: Vec<Value<'_>> = Vec::with_capacity(1 + 2 * count);
             effect.push("MSET".into());
             effect.extend(pairs.flat_map(|(key, value)| [Value::from(key), value.into()]));
             self.emit(&effect);
+        }
+        self.keys.index.drop_spare_overflow();
+        for _ in 0..count {
+            self.grow_index();
         }
         Ok(())
     }
@@ -169,6 +169,7 @@ impl Cx<'_> {
         let deadline = deadline_of(&found);
         let len = self.extend(key, hash, found, suffix, deadline)?;
         self.emit(&["APPEND".into(), key.into(), suffix.into()]);
+        self.grow_index();
         Ok(len)
     }
 
@@ -191,6 +192,7 @@ impl Cx<'_> {
         self.replace(draft, &mut text)?;
         let change = Digits::new(change);
         self.emit(&["INCRBY".into(), key.into(), change.as_bytes().into()]);
+        self.grow_index();
         Ok(sum)
     }
 

@@ -82,9 +82,7 @@ impl Cx<'_> {
     /// Writes a value that was made from the one there is.
     pub(crate) fn replace(&mut self, mut draft: Draft<'_>, value: &mut dyn Source) -> Result<()> {
         self.prepare(&mut draft, true)?;
-        self.keys.put(&draft, value)?;
-        self.grow_index();
-        Ok(())
+        self.keys.put(&draft, value)
     }
 
     /// Gives a value more bytes at its end, and another deadline. Its full pages stay where they
