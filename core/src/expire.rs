@@ -148,9 +148,7 @@ impl Cx<'_> {
             head.write(self.keys.arena.cell_mut(found.addr));
             return Ok(());
         }
-        let hash = self.keys.hash(key);
-        self.extend(key, hash, Some(found), &[], deadline)?;
-        Ok(())
+        self.rewrite(key, found, deadline)
     }
 }
 

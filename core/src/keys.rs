@@ -40,7 +40,7 @@ impl Cx<'_> {
 
     /// TYPE: the name of the type of a key's value.
     pub fn type_name(&mut self, key: &[u8]) -> Option<&'static str> {
-        self.lookup_look(key).map(|found| found.head.type_name())
+        self.lookup_look(key).map(|found| found.head.kind().name())
     }
 
     /// FLUSHDB: drops every key.
@@ -64,7 +64,7 @@ impl Cx<'_> {
 
 impl Filter<'_> {
     fn passes(&self, head: &Head, key: &[u8]) -> bool {
-        self.type_name.is_none_or(|name| name.eq_ignore_ascii_case(head.type_name().as_bytes()))
+        self.type_name.is_none_or(|name| name.eq_ignore_ascii_case(head.kind().name().as_bytes()))
             && self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, key))
     }
 }

@@ -4,12 +4,10 @@
 //! effects go. All operations on keys are methods of `Cx`, cut by family into their own files.
 //!
 //! Invariants (`validate` checks them): every live cell of the arena is either a record that the
-//! index finds by its key, or a page in the directory of exactly one such record; an entry of the
-//! index is volatile if and only if its record has a deadline.
+//! index finds by its key, or a page of exactly one object, or a node of its directory; an entry of
+//! the index is volatile if and only if its record has a deadline.
 //!
 //! Not here: clocks, threads, I/O, and any text of a protocol.
-
-use core::ops::Range;
 
 use siphasher::sip::SipHasher13;
 
@@ -17,9 +15,11 @@ use crate::arena::{Addr, Arena, SEGMENT_BYTES};
 use crate::effects::Effects;
 use crate::error::{Error, Result};
 use crate::index::{Index, Place};
+use crate::object::{ObjectId, Objects};
+use crate::limits::REAP_PAGES;
 use crate::options::{Options, Policy};
 use crate::random::Random;
-use crate::record::{Head, PageHead};
+use crate::record::{Head, Kind, PageHead};
 use crate::stats::Stats;
 use crate::value::Value;
 
@@ -42,6 +42,7 @@ pub type Millis = i64;
 pub struct Keyspace {
     pub(crate) arena: Arena,
     pub(crate) index: Index,
+    pub(crate) objects: Objects,
     pub(crate) policy: Policy,
     pub(crate) random: Random,
     pub(crate) counters: Stats,
@@ -88,6 +89,7 @@ impl Keyspace {
         Ok(Keyspace {
             arena: Arena::new(max_memory_bytes / SEGMENT_BYTES),
             index: Index::new(),
+            objects: Objects::new(),
             policy: options.policy,
             random,
             counters: Stats::default(),
@@ -148,6 +150,9 @@ impl Keyspace {
                 cell_bytes += self.validate_record(entry.addr, &head)?;
             }
         }
+        for id in self.objects.all_dying() {
+            cell_bytes += self.validate_object(id)?.0;
+        }
         if cell_bytes != self.arena.live_bytes() {
             return Err("keyspace: a cell belongs to nobody");
         }
@@ -162,28 +167,39 @@ impl Keyspace {
         if head.record_bytes() > cell.len() {
             return Err("keyspace: a record is longer than its cell");
         }
-        let mut cell_bytes = cell.len();
-        let mut is_ascii = true;
-        for position in 0..head.pages() {
-            let page = self.arena.cell(self.page(addr, head, position));
-            let owner_hash = self.hash(head.key(cell));
-            if PageHead::read(page) != Some(PageHead { position, owner_hash }) {
-                return Err("keyspace: a directory names a page that is not its own");
-            }
-            cell_bytes += page.len();
+        let Some(id) = head.object(cell) else { return Ok(cell.len()) };
+        let (bytes, kind) = self.validate_object(id)?;
+        if kind != head.kind() {
+            return Err("keyspace: a record and its object disagree on the type");
         }
-        for part in Value::stored(&self.arena, head, cell).parts() {
-            is_ascii &= part.is_ascii();
+        Ok(cell.len() + bytes)
+    }
+
+    /// Bytes of an object's cells, and its type.
+    fn validate_object(&self, id: ObjectId) -> Result<(usize, Kind), &'static str> {
+        let object = self.objects.get(id).ok_or("keyspace: a number of no object")?;
+        let kind = object.kind.ok_or("keyspace: an object that is not in use")?;
+        let mut bytes = 0;
+        let mut are_own = true;
+        let mut check = |level: u8, position: usize, addr: Addr| {
+            let cell = self.arena.cell(addr);
+            let page = PageHead { object: id, level, position: position as u32 };
+            are_own &= PageHead::read(cell) == Some(page);
+            bytes += cell.len();
+        };
+        object.nodes(&self.arena, &mut check);
+        for position in 0..object.pages as usize {
+            check(0, position, object.page(&self.arena, position));
         }
-        if is_ascii != head.is_ascii() {
-            return Err("keyspace: a value's ASCII flag is off");
+        if !are_own {
+            return Err("keyspace: a directory names a page that is not its own");
         }
-        Ok(cell_bytes)
+        Ok((bytes, kind))
     }
 
     /// Bytes held for everything.
     pub(crate) fn used_bytes(&self) -> usize {
-        size_of::<Keyspace>() + self.host_bytes + self.arena.held_bytes() + self.index.held_bytes()
+        size_of::<Keyspace>() + self.host_bytes + self.arena.held_bytes() + self.index.held_bytes() + self.objects.held_bytes()
     }
 
     /// Segments or pages that the budget still allows to take from the allocator.
@@ -228,7 +244,11 @@ impl Keyspace {
 
     /// The value of a key that is there.
     pub(crate) fn value(&self, found: &Found) -> Value<'_> {
-        Value::stored(&self.arena, &found.head, self.arena.cell(found.addr))
+        let cell = self.arena.cell(found.addr);
+        match found.head.object(cell).and_then(|id| self.objects.get(id)) {
+            Some(object) => Value::paged(&self.arena, object, found.head.is_ascii()),
+            None => Value::whole(found.head.stored(cell), found.head.is_ascii()),
+        }
     }
 
     /// Enters a new record into the index. Room for it was made before.
@@ -243,26 +263,43 @@ impl Keyspace {
     pub(crate) fn drop_found(&mut self, found: &Found) {
         self.index.remove(found.place);
         self.counters.expires -= u64::from(found.head.is_volatile());
-        self.free_pages(found.addr, &found.head, 0..found.head.pages());
+        if let Some(id) = self.object_of(found) {
+            self.release(id);
+        }
         self.arena.free(found.addr);
     }
 
-    /// The address of a page of a value.
-    pub(crate) fn page(&self, record: Addr, head: &Head, position: usize) -> Addr {
-        Head::page_addr(head.stored(self.arena.cell(record)), position)
+    /// The object of a large value.
+    pub(crate) fn object_of(&self, found: &Found) -> Option<ObjectId> {
+        found.head.object(self.arena.cell(found.addr))
     }
 
-    /// Frees pages of a value.
-    pub(crate) fn free_pages(&mut self, record: Addr, head: &Head, positions: Range<usize>) {
-        for position in positions {
-            self.arena.free(self.page(record, head, position));
+    /// Lets go of an object that nobody names any more: at once if it is small, else step by step.
+    pub(crate) fn release(&mut self, id: ObjectId) {
+        self.objects.bury(id);
+        self.reap();
+    }
+
+    /// Gives some pages back of what is to be taken apart. False if there is nothing.
+    pub(crate) fn reap(&mut self) -> bool {
+        let is_needed = self.objects.dying().is_some();
+        for _ in 0..REAP_PAGES {
+            let Some(object) = self.objects.dying().and_then(|id| self.objects.get_mut(id)) else {
+                break;
+            };
+            match object.pop(&mut self.arena) {
+                Some(page) => self.arena.free(page),
+                None => self.objects.remove_dying(),
+            }
         }
+        is_needed
     }
 
     /// Drops every key.
     pub(crate) fn clear(&mut self) {
         self.arena = Arena::new(self.max_memory_bytes / SEGMENT_BYTES);
         self.index = Index::new();
+        self.objects = Objects::new();
         self.counters.expires = 0;
         self.eviction_hand = 0;
         self.expiry_hand = 0;

@@ -42,6 +42,7 @@ mod keys;
 mod keyspace;
 pub mod limits;
 mod num;
+mod object;
 mod options;
 mod random;
 mod record;

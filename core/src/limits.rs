@@ -2,11 +2,14 @@
 //!
 //! Not here: what follows from a limit. The file that owns the structure checks it.
 
-/// Longest key, in bytes. A key and the directory of the largest value share one cell.
+/// Longest key, in bytes. A key and a short value share one cell.
 pub const KEY_BYTES_MAX: usize = 8_000;
 
-/// Longest string value, in bytes (8 MiB).
-pub const VALUE_BYTES_MAX: usize = 8 << 20;
+/// Longest string, in bytes (512 MiB, as in Redis).
+pub const VALUE_BYTES_MAX: usize = 512 << 20;
+
+/// Pages of a large value that are given back in one step when it is deleted.
+pub const REAP_PAGES: usize = 64;
 
 /// Smallest budget the engine can work in, in bytes (1 MiB): below it, one segment for each size
 /// of value in use would already be most of the memory.

@@ -1,46 +1,75 @@
-//! The bytes of a cell: the head of a record, and pages of large values.
+//! The bytes of a cell: the head of a record, and the head of a page of a large value.
 //!
 //! A record is `flags | key length | value length | deadline? | key | value`. Lengths take one
-//! byte each when both fit, else two; a paged value's length takes four, and in place of the
-//! value stands its directory, the addresses of its pages. A page is `flags | position | hash of
-//! the owner's key | bytes`: with its owner's hash at hand it can be moved without asking anyone.
+//! byte each when both fit, else two. The value of a small collection is its packed entries; in
+//! place of a large value stands the number of its object. A page is `flags | position | object |
+//! bytes`: with its object's number at hand it can be moved without asking anyone.
 //!
-//! Not here: where cells are (arena.rs) and what the bytes of a value mean.
+//! Not here: where cells are (arena.rs), what the bytes of a value mean, and how the pages of a
+//! large value are found (object.rs).
 
 use core::num::NonZeroU8;
 
-use crate::arena::{Addr, PAGE_BYTES};
+use crate::arena::PAGE_BYTES;
 use crate::bytes;
 use crate::keyspace::Millis;
-use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::object::ObjectId;
 
 /// What a cell holds: the low bits of its first byte. Zero is the arena's mark of a hole.
 const KIND_MASK: u8 = 0b0000_0111;
-const STRING: NonZeroU8 = NonZeroU8::MIN;
 const PAGE: u8 = 7;
+/// Where the first byte of a page says at which level of its directory it stands.
+const LEVEL_SHIFT: u8 = 3;
 
 const WIDE: u8 = 1 << 3;
 const VOLATILE: u8 = 1 << 4;
 const ASCII: u8 = 1 << 5;
-const PAGED: u8 = 1 << 6;
+const LARGE: u8 = 1 << 6;
 
 /// The deadline of a key that does not expire. No other is as early: they are all in the future.
 pub(crate) const NEVER: Millis = 0;
 
 const DEADLINE_BYTES: usize = 8;
-const ADDR_BYTES: usize = 4;
-const PAGE_HEAD_BYTES: usize = 12;
 
-/// Bytes of a value that one page holds.
+/// Bytes of a page before what it holds.
+pub(crate) const PAGE_HEAD_BYTES: usize = 8;
+
+/// Bytes of a string that one page holds.
 pub(crate) const PAGE_VALUE_BYTES: usize = PAGE_BYTES - PAGE_HEAD_BYTES;
 
-/// The largest record must fit one cell, and a page's position its three bytes.
-const _: () = {
-    let pages = VALUE_BYTES_MAX.div_ceil(PAGE_VALUE_BYTES);
-    let head = 1 + 2 + 4 + DEADLINE_BYTES;
-    assert!(head + KEY_BYTES_MAX + pages * ADDR_BYTES <= crate::arena::SEGMENT_BYTES);
-    assert!(pages < 1 << 24);
-};
+/// The type of a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    String = 1,
+    Hash,
+    List,
+    Set,
+    SortedSet,
+}
+
+impl Kind {
+    fn of(flags: u8) -> Option<Kind> {
+        match flags & KIND_MASK {
+            1 => Some(Kind::String),
+            2 => Some(Kind::Hash),
+            3 => Some(Kind::List),
+            4 => Some(Kind::Set),
+            5 => Some(Kind::SortedSet),
+            _ => None,
+        }
+    }
+
+    /// Its name, as TYPE says it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::Hash => "hash",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::SortedSet => "zset",
+        }
+    }
+}
 
 /// The head of a record: everything but the key and the value. It is small because the hot path
 /// hands it around.
@@ -48,48 +77,63 @@ const _: () = {
 pub(crate) struct Head {
     /// When the key expires, or `NEVER`.
     pub(crate) deadline: Millis,
-    value_len: u32,
     key_len: u16,
+    stored_len: u16,
     key_start: u8,
     /// The first byte of the record.
     flags: NonZeroU8,
 }
 
 impl Head {
-    /// The head of a record with these lengths, which are within the limits. It is in pages if it
-    /// would be too long for one cell; that depends on the lengths alone (the deadline always
-    /// counts), so that a new deadline never moves the value.
-    pub(crate) fn new(key_len: usize, value_len: usize, deadline: Millis) -> Head {
+    /// The head of a record with so many bytes after its key; both lengths are within the limits.
+    pub(crate) fn new(kind: Kind, key_len: usize, stored_len: usize, deadline: Millis) -> Head {
+        let flags = NonZeroU8::MIN.saturating_add(kind as u8 - 1);
+        Head { deadline, key_len: 0, stored_len: 0, key_start: 0, flags }
+            .resized(key_len, stored_len)
+            .with_deadline(deadline)
+    }
+
+    /// Whether a string of this length stands in pages: in the record it would not leave four of
+    /// them to a segment. That depends on the lengths alone (a deadline always counts), so that a
+    /// new deadline never moves the value.
+    pub(crate) fn is_large_string(key_len: usize, value_len: usize) -> bool {
         let record = 1 + 4 + DEADLINE_BYTES + key_len + value_len;
-        let (flags, length_bytes) = if record > PAGE_BYTES && value_len > PAGE_VALUE_BYTES / 4 {
-            (PAGED, 6)
-        } else if key_len > u8::MAX.into() || value_len > u8::MAX.into() {
-            (WIDE, 4)
-        } else {
-            (0, 2)
-        };
-        let (volatile, deadline_bytes) =
-            if deadline == NEVER { (0, 0) } else { (VOLATILE, DEADLINE_BYTES) };
-        Head {
-            deadline,
-            value_len: value_len as u32,
-            key_len: key_len as u16,
-            key_start: (1 + length_bytes + deadline_bytes) as u8,
-            flags: STRING | flags | volatile,
-        }
+        record > PAGE_BYTES && value_len > PAGE_VALUE_BYTES / 4
+    }
+
+    /// The same record with another key and another value.
+    pub(crate) fn resized(self, key_len: usize, stored_len: usize) -> Head {
+        let is_wide = key_len > u8::MAX.into() || stored_len > u8::MAX.into();
+        let head = Head { key_len: key_len as u16, stored_len: stored_len as u16, ..self };
+        head.flagged(WIDE, is_wide)
     }
 
     /// The same record with another deadline, or `NEVER`.
-    pub(crate) fn with_deadline(&self, deadline: Millis) -> Head {
-        let head = Head::new(self.key_len.into(), self.value_len(), deadline);
-        head.with_ascii(self.is_ascii())
+    pub(crate) fn with_deadline(self, deadline: Millis) -> Head {
+        Head { deadline, ..self }.flagged(VOLATILE, deadline != NEVER)
     }
 
-    /// The same record whose value is ASCII, or not.
+    /// The same record whose value is ASCII, or not known to be.
     pub(crate) fn with_ascii(self, is_ascii: bool) -> Head {
-        let flag = if is_ascii { ASCII } else { 0 };
-        let flags = NonZeroU8::new(self.flags.get() & !ASCII | flag).unwrap_or(STRING);
-        Head { flags, ..self }
+        self.flagged(ASCII, is_ascii)
+    }
+
+    /// The same record with its value in an object, or not.
+    pub(crate) fn with_large(self, is_large: bool) -> Head {
+        self.flagged(LARGE, is_large)
+    }
+
+    fn flagged(self, flag: u8, is_set: bool) -> Head {
+        let flags = self.flags.get() & !flag | if is_set { flag } else { 0 };
+        let length_bytes = if flags & WIDE == 0 { 2 } else { 4 };
+        let deadline_bytes = if flags & VOLATILE == 0 { 0 } else { DEADLINE_BYTES as u8 };
+        let flags = NonZeroU8::new(flags).unwrap_or(self.flags);
+        Head { flags, key_start: 1 + length_bytes + deadline_bytes, ..self }
+    }
+
+    /// The type of the value.
+    pub(crate) fn kind(&self) -> Kind {
+        Kind::of(self.flags.get()).unwrap_or(Kind::String)
     }
 
     /// Whether the key expires.
@@ -97,69 +141,46 @@ impl Head {
         self.deadline != NEVER
     }
 
-    pub(crate) fn value_len(&self) -> usize {
-        self.value_len as usize
-    }
-
-    /// Whether no byte of the value is above 127.
+    /// Whether no byte of a string is known to be above 127.
     pub(crate) fn is_ascii(&self) -> bool {
         self.flags.get() & ASCII != 0
     }
 
     /// Whether the value is too long to stand in the record.
-    pub(crate) fn is_paged(&self) -> bool {
-        self.flags.get() & PAGED != 0
-    }
-
-    /// The name of the value's type, as TYPE says it.
-    pub(crate) fn type_name(&self) -> &'static str {
-        "string"
-    }
-
-    /// Bytes of the record's own cell.
-    pub(crate) fn record_bytes(&self) -> usize {
-        self.value_start() + self.stored_bytes()
+    pub(crate) fn is_large(&self) -> bool {
+        self.flags.get() & LARGE != 0
     }
 
     /// Bytes of what stands after the key.
-    fn stored_bytes(&self) -> usize {
-        if self.is_paged() { self.pages() * ADDR_BYTES } else { self.value_len() }
+    pub(crate) fn stored_len(&self) -> usize {
+        self.stored_len.into()
     }
 
-    /// Pages of the value: none if it stands in the record.
-    pub(crate) fn pages(&self) -> usize {
-        if self.is_paged() { self.value_len().div_ceil(PAGE_VALUE_BYTES) } else { 0 }
+    /// Bytes of the record.
+    pub(crate) fn record_bytes(&self) -> usize {
+        self.stored_start() + self.stored_len()
     }
 
-    /// Pages of the value that are full.
-    pub(crate) fn full_pages(&self) -> usize {
-        if self.is_paged() { self.value_len() / PAGE_VALUE_BYTES } else { 0 }
-    }
-
-    /// Bytes of the value on its page at `position`.
-    pub(crate) fn page_len(&self, position: usize) -> usize {
-        self.value_len().saturating_sub(position * PAGE_VALUE_BYTES).min(PAGE_VALUE_BYTES)
-    }
-
-    pub(crate) fn key_start(&self) -> usize {
+    fn key_start(&self) -> usize {
         self.key_start.into()
     }
 
-    pub(crate) fn value_start(&self) -> usize {
+    /// Where what stands after the key begins.
+    pub(crate) fn stored_start(&self) -> usize {
         self.key_start() + usize::from(self.key_len)
     }
 
     /// Reads the head of a record. `None` for a page, a hole, or bytes that are no record.
     #[inline]
     pub(crate) fn read(cell: &[u8]) -> Option<Head> {
-        let (&[flags, a, b, c, d, e, f], _) = cell.split_first_chunk()?;
-        if flags & KIND_MASK != STRING.get() {
+        let (&[flags, a, b, c, d], _) = cell.split_first_chunk()?;
+        if !(1..=Kind::SortedSet as u8).contains(&(flags & KIND_MASK)) {
             return None;
         }
-        let (key_len, value_len, length_bytes) = match flags & (PAGED | WIDE) {
-            0 => (a.into(), b.into(), 2),
-            WIDE => (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]).into(), 4),
-            _ => (u16::from_le_bytes([a, b]), u32::from_le_bytes([c, d, e, f]), 6),
+        let (key_len, stored_len, length_bytes) = if flags & WIDE == 0 {
+            (a.into(), b.into(), 2)
+        } else {
+            (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]), 4)
         };
         let mut key_start = 1 + length_bytes;
         let mut deadline = NEVER;
@@ -168,18 +189,15 @@ impl Head {
             deadline = Millis::from_le_bytes(*bytes);
             key_start += DEADLINE_BYTES as u8;
         }
-        Some(Head { deadline, value_len, key_len, key_start, flags: NonZeroU8::new(flags)? })
+        Some(Head { deadline, key_len, stored_len, key_start, flags: NonZeroU8::new(flags)? })
     }
 
     /// Writes the head of a record, up to its key.
     pub(crate) fn write(&self, cell: &mut [u8]) {
-        let [a, b] = self.key_len.to_le_bytes();
-        let [c, d, e, f] = self.value_len.to_le_bytes();
         let flags = self.flags.get();
-        let lengths = match flags & (PAGED | WIDE) {
-            0 => [flags, a, c, 0, 0, 0, 0],
-            _ => [flags, a, b, c, d, e, f],
-        };
+        let [a, b] = self.key_len.to_le_bytes();
+        let [c, d] = self.stored_len.to_le_bytes();
+        let lengths = if flags & WIDE == 0 { [flags, a, c, 0, 0] } else { [flags, a, b, c, d] };
         let deadline_bytes = if self.is_volatile() { DEADLINE_BYTES } else { 0 };
         let lengths_end = self.key_start() - deadline_bytes;
         bytes::write_at(cell, 0, lengths.get(..lengths_end).unwrap_or_default());
@@ -196,72 +214,56 @@ impl Head {
 
     /// The key of a record with this head.
     pub(crate) fn key<'a>(&self, cell: &'a [u8]) -> &'a [u8] {
-        cell.get(self.key_start()..self.value_start()).unwrap_or_default()
+        cell.get(self.key_start()..self.stored_start()).unwrap_or_default()
     }
 
-    /// What stands after the key: the value, or the directory of its pages.
+    /// What stands after the key: the value, or the number of its object.
     pub(crate) fn stored<'a>(&self, cell: &'a [u8]) -> &'a [u8] {
-        cell.get(self.value_start()..self.record_bytes()).unwrap_or_default()
+        cell.get(self.stored_start()..self.record_bytes()).unwrap_or_default()
     }
 
     /// The same, to be written.
     pub(crate) fn stored_mut<'a>(&self, cell: &'a mut [u8]) -> &'a mut [u8] {
-        cell.get_mut(self.value_start()..self.record_bytes()).unwrap_or_default()
+        cell.get_mut(self.stored_start()..self.record_bytes()).unwrap_or_default()
+    }
+
+    /// The object of a large value.
+    pub(crate) fn object(&self, cell: &[u8]) -> Option<ObjectId> {
+        let number = self.stored(cell).first_chunk().filter(|_| self.is_large())?;
+        Some(ObjectId(u32::from_le_bytes(*number)))
     }
 
     /// Writes the key of a record with this head.
     pub(crate) fn write_key(&self, cell: &mut [u8], key: &[u8]) {
         bytes::write_at(cell, self.key_start(), key);
     }
-
-    /// The address of a page, from a directory.
-    pub(crate) fn page_addr(directory: &[u8], position: usize) -> Addr {
-        let bytes = directory.get(position * ADDR_BYTES..).and_then(<[u8]>::first_chunk);
-        bytes.map_or(Addr::NONE, |bytes| Addr(u32::from_le_bytes(*bytes)))
-    }
-
-    /// Notes the address of a page in a directory.
-    pub(crate) fn set_page_addr(directory: &mut [u8], position: usize, addr: Addr) {
-        bytes::write_at(directory, position * ADDR_BYTES, &addr.0.to_le_bytes());
-    }
 }
 
 /// The head of a page of a large value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct PageHead {
-    pub(crate) position: usize,
-    pub(crate) owner_hash: u64,
+    pub(crate) object: ObjectId,
+    /// How far above the value the page stands: zero holds a part of it, others hold addresses.
+    pub(crate) level: u8,
+    /// Which page of its level it is.
+    pub(crate) position: u32,
 }
 
 impl PageHead {
-    /// Bytes of the cell for a page with `value_bytes` of its value.
-    pub(crate) fn cell_bytes(value_bytes: usize) -> usize {
-        PAGE_HEAD_BYTES + value_bytes
-    }
-
     /// Reads the head of a page. `None` for anything else.
     pub(crate) fn read(cell: &[u8]) -> Option<PageHead> {
         let (&[flags, a, b, c], rest) = cell.split_first_chunk()?;
         if flags & KIND_MASK != PAGE {
             return None;
         }
-        let position = u32::from_le_bytes([a, b, c, 0]) as usize;
-        Some(PageHead { position, owner_hash: u64::from_le_bytes(*rest.first_chunk()?) })
+        let object = ObjectId(u32::from_le_bytes(*rest.first_chunk()?));
+        let position = u32::from_le_bytes([a, b, c, 0]);
+        Some(PageHead { object, level: flags >> LEVEL_SHIFT, position })
     }
 
     pub(crate) fn write(self, cell: &mut [u8]) {
-        let [a, b, c, _] = (self.position as u32).to_le_bytes();
-        bytes::write_at(cell, 0, &[PAGE, a, b, c]);
-        bytes::write_at(cell, 4, &self.owner_hash.to_le_bytes());
-    }
-
-    /// The bytes of a value that a page holds.
-    pub(crate) fn value(cell: &[u8], len: usize) -> &[u8] {
-        cell.get(PAGE_HEAD_BYTES..PAGE_HEAD_BYTES + len).unwrap_or_default()
-    }
-
-    /// The same, to be written.
-    pub(crate) fn value_mut(cell: &mut [u8], len: usize) -> &mut [u8] {
-        cell.get_mut(PAGE_HEAD_BYTES..PAGE_HEAD_BYTES + len).unwrap_or_default()
+        let [a, b, c, _] = self.position.to_le_bytes();
+        bytes::write_at(cell, 0, &[PAGE | self.level << LEVEL_SHIFT, a, b, c]);
+        bytes::write_at(cell, 4, &self.object.0.to_le_bytes());
     }
 }

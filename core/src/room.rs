@@ -10,11 +10,11 @@
 use crate::arena::{Addr, Arena, Class};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Keyspace, hash_record};
-use crate::record::{Head, PageHead};
+use crate::record::PageHead;
 
 impl Cx<'_> {
-    /// Makes sure that all of `cells` and `index_pages` can be had within the budget. If the
-    /// caller can do with `substitutes`, the classes of single cells may change.
+    /// Makes sure that all of `cells` and so many `pages` can be had within the budget. Of the
+    /// first few cells the caller can do with `substitutes`: their classes may change.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when they could not even be had in an empty cache (nothing is
@@ -22,39 +22,58 @@ impl Cx<'_> {
     fn make_room(
         &mut self,
         cells: &mut [(Class, usize)],
-        index_pages: usize,
-        substitutes: bool,
+        substitutes: usize,
+        pages: usize,
     ) -> Result<()> {
         let mut is_checked = false;
         loop {
-            let missing = self.keys.arena.segments_missing(cells) + index_pages;
+            let missing = self.keys.arena.segments_missing(cells) + pages;
             if missing == 0 || missing <= self.keys.segments_left() {
                 return Ok(());
             }
-            if substitutes && self.keys.arena.substitute(cells) {
+            let first = cells.get_mut(..substitutes).unwrap_or_default();
+            if self.keys.arena.substitute(first) {
                 continue;
             }
             if !is_checked {
                 is_checked = true;
-                if !self.keys.could_ever_hold(Arena::segments_for(cells) + index_pages) {
+                if !self.keys.could_ever_hold(Arena::segments_for(cells) + pages) {
                     return Err(Error::OutOfMemory);
                 }
             }
-            if !self.keys.compact() && !self.evict() {
+            let has_progress = self.keys.reap() || self.keys.compact() || self.evict();
+            if !has_progress {
                 return Err(Error::OutOfMemory);
             }
         }
     }
 
-    /// The same, for up to `count` new keys: their index entries may need pages as well.
+    /// The same, for up to so many new keys and objects: they may need pages as well.
     pub(crate) fn make_room_for_keys(
         &mut self,
         cells: &mut [(Class, usize)],
-        count: usize,
-        substitutes: bool,
+        substitutes: usize,
+        keys: usize,
+        objects: usize,
     ) -> Result<()> {
-        self.make_room(cells, self.keys.index.pages_for(count), substitutes)?;
-        self.keys.index.add_pages(count).ok_or(Error::OutOfMemory)
+        let pages = self.keys.index.pages_for(keys) + self.keys.objects.pages_for(objects);
+        self.make_room(cells, substitutes, pages)?;
+        self.keys.index.add_pages(keys).ok_or(Error::OutOfMemory)
+    }
+
+    /// The same for an operation on a key that is there, which is not evicted, though it may move.
+    pub(crate) fn make_room_beside(
+        &mut self,
+        record: &mut Addr,
+        cells: &mut [(Class, usize)],
+        substitutes: usize,
+        objects: usize,
+    ) -> Result<()> {
+        self.keys.pinned = *record;
+        let room = self.make_room(cells, substitutes, self.keys.objects.pages_for(objects));
+        *record = self.keys.pinned;
+        self.keys.pinned = Addr::NONE;
+        room
     }
 
     /// Grows the index by a bucket if it is too full for its size. When there is no memory for
@@ -65,7 +84,7 @@ impl Cx<'_> {
             return;
         }
         let pages = self.keys.index.growth_pages();
-        if pages > 0 && self.make_room(&mut [], pages, false).is_err() {
+        if pages > 0 && self.make_room(&mut [], 0, pages).is_err() {
             return;
         }
         // Evictions may have shrunk the table to where growing needs a page it did not before.
@@ -95,7 +114,9 @@ impl Keyspace {
         self.arena.copy(from, to, class.bytes());
         self.counters.compacted_bytes += class.bytes() as u64;
         if let Some(page) = PageHead::read(self.arena.cell(from)) {
-            self.redirect_page(page, from, to);
+            if let Some(object) = self.objects.get_mut(page.object) {
+                object.redirect(&mut self.arena, page, to);
+            }
         } else {
             self.index.replace_addr(self.hash_of(from), from, to);
             if self.pinned == from {
@@ -104,21 +125,6 @@ impl Keyspace {
         }
         self.arena.free(from);
         true
-    }
-
-    /// Notes in the directory of a page's owner that the page moved.
-    fn redirect_page(&mut self, page: PageHead, from: Addr, to: Addr) {
-        let bucket = self.index.bucket_of(page.owner_hash);
-        let mut position = 0;
-        while let Some((_, entry)) = self.index.nth(bucket, position) {
-            position += 1;
-            let cell = self.arena.cell_mut(entry.addr);
-            let Some(head) = Head::read(cell).filter(Head::is_paged) else { continue };
-            let directory = head.stored_mut(cell);
-            if Head::page_addr(directory, page.position) == from {
-                Head::set_page_addr(directory, page.position, to);
-            }
-        }
     }
 
     /// Splits a bucket of the index. When a page is refused the bucket just stays full.

@@ -133,16 +133,18 @@ impl Cx<'_> {
         pairs: impl Iterator<Item = (&'b [u8], &'b [u8])> + Clone,
     ) -> Result<()> {
         let mut cells = Class::none_wanted();
-        let mut count = 0;
+        let (mut count, mut objects) = (0, 0);
         for (key, value) in pairs.clone() {
             count += 1;
-            for (class, wanted) in Draft::new(key, 0, value.len(), NEVER, None)?.cells {
+            let draft = Draft::new(key, 0, value.len(), NEVER, None)?;
+            objects += usize::from(draft.is_large());
+            for (class, wanted) in draft.cells {
                 if let Some((_, sum)) = cells.iter_mut().find(|(other, _)| *other == class) {
                     *sum += wanted;
                 }
             }
         }
-        self.make_room_for_keys(&mut cells, count, false)?;
+        self.make_room_for_keys(&mut cells, 0, count, objects)?;
         for (key, mut value) in pairs.clone() {
             let hash = self.keys.hash(key);
             let found = self.keys.locate(key, hash);
@@ -166,8 +168,7 @@ impl Cx<'_> {
     pub fn append(&mut self, key: &[u8], suffix: &[u8]) -> Result<usize> {
         let hash = self.keys.hash(key);
         let found = self.lookup(key, hash);
-        let deadline = deadline_of(&found);
-        let len = self.extend(key, hash, found, suffix, deadline)?;
+        let len = self.extend(key, hash, found, &mut { suffix })?;
         self.emit(&["APPEND".into(), key.into(), suffix.into()]);
         self.grow_index();
         Ok(len)
@@ -198,7 +199,7 @@ impl Cx<'_> {
 
     /// STRLEN: the length of a string, zero for a missing one.
     pub fn strlen(&mut self, key: &[u8]) -> Result<usize> {
-        Ok(self.lookup_read(key).map_or(0, |found| found.head.value_len()))
+        Ok(self.lookup_read(key).map_or(0, |found| self.keys.value(&found).len()))
     }
 }
 

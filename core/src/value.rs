@@ -5,7 +5,8 @@
 
 use crate::arena::Arena;
 use crate::bytes;
-use crate::record::{Head, PAGE_VALUE_BYTES, PageHead};
+use crate::object::Object;
+use crate::record::{PAGE_HEAD_BYTES, PAGE_VALUE_BYTES};
 
 /// A string to be read: one run of bytes, or several when it is stored in pages.
 #[derive(Clone, Copy)]
@@ -18,19 +19,18 @@ pub struct Value<'a> {
 #[derive(Clone, Copy)]
 enum Storage<'a> {
     Whole(&'a [u8]),
-    Pages { arena: &'a Arena, directory: &'a [u8] },
+    Pages { arena: &'a Arena, object: &'a Object },
 }
 
 impl<'a> Value<'a> {
-    /// The value of the record in `cell`.
-    pub(crate) fn stored(arena: &'a Arena, head: &Head, cell: &'a [u8]) -> Value<'a> {
-        let bytes = head.stored(cell);
-        let storage = if head.is_paged() {
-            Storage::Pages { arena, directory: bytes }
-        } else {
-            Storage::Whole(bytes)
-        };
-        Value { len: head.value_len(), is_ascii: head.is_ascii(), storage }
+    /// A string that stands in one run of bytes.
+    pub(crate) fn whole(bytes: &'a [u8], is_ascii: bool) -> Value<'a> {
+        Value { len: bytes.len(), is_ascii, storage: Storage::Whole(bytes) }
+    }
+
+    /// A string that stands in the pages of an object.
+    pub(crate) fn paged(arena: &'a Arena, object: &'a Object, is_ascii: bool) -> Value<'a> {
+        Value { len: object.len, is_ascii, storage: Storage::Pages { arena, object } }
     }
 
     /// Its length in bytes.
@@ -82,12 +82,12 @@ impl<'a> Iterator for Parts<'a> {
                 self.is_done = true;
                 Some(bytes)
             }
-            Storage::Pages { arena, directory } => {
-                let page = Head::page_addr(directory, self.start / PAGE_VALUE_BYTES);
+            Storage::Pages { arena, object } => {
+                let page = object.page(arena, self.start / PAGE_VALUE_BYTES);
                 let part_len = (len - self.start).min(PAGE_VALUE_BYTES);
                 self.start += part_len;
                 self.is_done = self.start == len;
-                Some(PageHead::value(arena.cell(page), part_len))
+                arena.cell(page).get(PAGE_HEAD_BYTES..PAGE_HEAD_BYTES + part_len)
             }
         }
     }
@@ -95,7 +95,7 @@ impl<'a> Iterator for Parts<'a> {
 
 impl<'a> From<&'a [u8]> for Value<'a> {
     fn from(bytes: &'a [u8]) -> Value<'a> {
-        Value { len: bytes.len(), is_ascii: false, storage: Storage::Whole(bytes) }
+        Value::whole(bytes, false)
     }
 }
 
@@ -133,7 +133,7 @@ impl Source for &[u8] {
 }
 
 /// One string after the other.
-pub(crate) struct Joined<'a>(pub(crate) &'a [u8], pub(crate) &'a [u8]);
+pub(crate) struct Joined<'a>(pub(crate) &'a mut dyn Source, pub(crate) &'a mut dyn Source);
 
 impl Source for Joined<'_> {
     fn len(&self) -> usize {

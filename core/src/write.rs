@@ -1,4 +1,4 @@
-//! Writing records: over the one that is there, beside it, or in pages.
+//! Writing records: over the one that is there, or beside it; and strings in pages.
 //!
 //! A write happens in two steps: `prepare` makes room, which may evict, move, or fail; `put` then
 //! writes and leaves nothing half done.
@@ -10,7 +10,8 @@ use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::record::{Head, PAGE_VALUE_BYTES, PageHead};
+use crate::object::{DirectoryCells, ObjectId, directory_cells};
+use crate::record::{Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead};
 use crate::value::{Joined, Source};
 
 /// A record that is going to be written.
@@ -20,13 +21,18 @@ pub(crate) struct Draft<'a> {
     head: Head,
     /// The record that is there under the key.
     pub(crate) found: Option<Found>,
-    /// Pages at the front of its value that stay, and now belong to the new one.
-    kept_pages: usize,
-    /// The cells it needs: its own, its full pages, its last page.
-    pub(crate) cells: [(Class, usize); 3],
+    /// Whether the value that is there moves to the new record.
+    keeps_value: bool,
+    /// The cells it needs: its own; the full pages of a large string, its last page, its directory.
+    pub(crate) cells: [(Class, usize); 6],
 }
 
+/// The cells that a string needs to grow in pages: full pages, the last page, the directory.
+type StringCells = [(Class, usize); 5];
+
 impl<'a> Draft<'a> {
+    /// A string.
+    ///
     /// # Errors
     /// [`Error::KeyTooLong`], [`Error::ValueTooLong`].
     pub(crate) fn new(
@@ -36,46 +42,71 @@ impl<'a> Draft<'a> {
         deadline: Millis,
         found: Option<Found>,
     ) -> Result<Draft<'a>> {
-        if key.len() > KEY_BYTES_MAX {
-            return Err(Error::KeyTooLong);
-        }
         if value_len > VALUE_BYTES_MAX {
             return Err(Error::ValueTooLong);
         }
-        let head = Head::new(key.len(), value_len, deadline);
-        let mut draft = Draft { key, hash, head, found, kept_pages: 0, cells: Default::default() };
-        draft.keep_pages(0);
+        if !Head::is_large_string(key.len(), value_len) {
+            return Draft::of(key, hash, Kind::String, value_len, deadline, found);
+        }
+        let mut draft = Draft::of(key, hash, Kind::String, OBJECT_BYTES, deadline, found)?;
+        draft.head = draft.head.with_large(true);
+        if let Some(cells) = draft.cells.last_chunk_mut() {
+            let pages = value_len.div_ceil(PAGE_VALUE_BYTES);
+            *cells = string_cells(0, value_len, directory_cells(pages));
+        }
         Ok(draft)
     }
 
-    /// Lets so many pages of the value that is there stay.
-    fn keep_pages(&mut self, count: usize) {
-        self.kept_pages = count;
-        self.cells = Default::default();
-        let [record, full, last] = &mut self.cells;
-        *record = (Class::fitting(self.head.record_bytes()), 1);
-        if self.head.is_paged() {
-            let full_pages = self.head.full_pages();
-            *full = (page_class(PAGE_VALUE_BYTES), full_pages.saturating_sub(count));
-            *last = (page_class(self.head.page_len(full_pages)), self.head.pages() - full_pages);
+    /// A value of any type that takes so many bytes of the record.
+    pub(crate) fn of(
+        key: &'a [u8],
+        hash: u64,
+        kind: Kind,
+        stored_len: usize,
+        deadline: Millis,
+        found: Option<Found>,
+    ) -> Result<Draft<'a>> {
+        if key.len() > KEY_BYTES_MAX {
+            return Err(Error::KeyTooLong);
         }
+        let head = Head::new(kind, key.len(), stored_len, deadline);
+        let mut draft =
+            Draft { key, hash, head, found, keeps_value: false, cells: Default::default() };
+        if let Some(own) = draft.cells.first_mut() {
+            *own = (Class::fitting(head.record_bytes()), 1);
+        }
+        Ok(draft)
+    }
+
+    /// Whether it needs a new object.
+    pub(crate) fn is_large(&self) -> bool {
+        self.head.is_large() && !self.keeps_value
     }
 }
+
+/// Bytes of an object's number.
+const OBJECT_BYTES: usize = size_of::<ObjectId>();
 
 impl Cx<'_> {
     /// Makes room for a record. That may move the one it takes the place of, and evicts it rather
     /// than others unless it is to be kept.
     pub(crate) fn prepare(&mut self, draft: &mut Draft<'_>, keep: bool) -> Result<()> {
-        let Some(found) = draft.found else {
-            return self.make_room_for_keys(&mut draft.cells, 1, true);
-        };
-        if self.keys.fits_in_place(&found, &draft.head) {
+        let is_large = draft.is_large();
+        let in_place = draft.found.filter(|found| self.keys.fits_in_place(found, &draft.head));
+        if in_place.is_some() && !is_large {
             return Ok(());
         }
-        self.keys.pinned = if keep { found.addr } else { Addr::NONE };
-        let room = self.make_room_for_keys(&mut draft.cells, 1, true);
+        if let Some(own) = draft.cells.first_mut() {
+            *own = (Class::fitting(draft.head.record_bytes()), usize::from(in_place.is_none()));
+        }
+        if keep && let Some(found) = &draft.found {
+            self.keys.pinned = found.addr;
+        }
+        let room = self.make_room_for_keys(&mut draft.cells, 3, 1, is_large.into());
         self.keys.pinned = Addr::NONE;
-        draft.found = self.keys.locate(draft.key, draft.hash);
+        if draft.found.is_some() {
+            draft.found = self.keys.locate(draft.key, draft.hash);
+        }
         room
     }
 
@@ -85,61 +116,87 @@ impl Cx<'_> {
         self.keys.put(&draft, value)
     }
 
-    /// Gives a value more bytes at its end, and another deadline. Its full pages stay where they
-    /// are, so that only the rest is written again.
+    /// Writes the record of a key again, with another deadline; the value stays.
+    pub(crate) fn rewrite(&mut self, key: &[u8], found: Found, deadline: Millis) -> Result<()> {
+        let mut buffer = [0; PAGE_BYTES];
+        let stored = found.head.stored(self.keys.arena.cell(found.addr));
+        bytes::copy(&mut buffer, stored);
+        let len = stored.len();
+        let hash = self.keys.hash(key);
+        let mut draft = Draft::of(key, hash, found.head.kind(), len, deadline, Some(found))?;
+        draft.head = found.head.with_deadline(deadline);
+        draft.keeps_value = true;
+        self.replace(draft, &mut buffer.get(..len).unwrap_or_default())
+    }
+
+    /// Gives a string more bytes at its end, from nothing if need be. Its length afterwards.
     pub(crate) fn extend(
         &mut self,
         key: &[u8],
         hash: u64,
         found: Option<Found>,
-        suffix: &[u8],
-        deadline: Millis,
+        suffix: &mut dyn Source,
     ) -> Result<usize> {
-        let mut buffer = [0; PAGE_BYTES];
-        let mut rest: &[u8] = &[];
-        let (mut old_len, mut kept_pages) = (0, 0);
-        if let Some(found) = &found {
-            old_len = found.head.value_len();
-            kept_pages = found.head.full_pages();
-            let value = self.keys.value(found);
-            if let Some(part) = value.parts().nth(kept_pages) {
-                bytes::copy(&mut buffer, part);
-                rest = buffer.get(..part.len()).unwrap_or_default();
-            }
-        }
-        let len = old_len + suffix.len();
-        let mut draft = Draft::new(key, hash, len, deadline, found)?;
-        draft.keep_pages(kept_pages);
-        self.replace(draft, &mut Joined(rest, suffix))?;
+        let old_len = found.map_or(0, |found| self.keys.value(&found).len());
+        let len = old_len.saturating_add(suffix.len());
+        let deadline = found.map_or(NEVER, |found| found.head.deadline);
+        let draft = Draft::new(key, hash, len, deadline, found)?;
+        let object = found.and_then(|found| self.keys.object_of(&found));
+        let (Some(found), Some(id)) = (found, object) else {
+            let mut buffer = [0; PAGE_BYTES];
+            let old = found.and_then(|found| self.keys.value(&found).as_slice());
+            let old = old.unwrap_or_default();
+            bytes::copy(&mut buffer, old);
+            let mut old = buffer.get(..old_len).unwrap_or_default();
+            self.replace(draft, &mut Joined(&mut old, suffix))?;
+            return Ok(len);
+        };
+        let mut cells = self.keys.growth_cells(id, len);
+        let mut addr = found.addr;
+        self.make_room_beside(&mut addr, &mut cells, 2, 0)?;
+        self.keys.grow_string(id, len, &cells).ok_or(Error::OutOfMemory)?;
+        let is_ascii = self.keys.write_string(id, old_len, suffix) && found.head.is_ascii();
+        found.head.with_ascii(is_ascii).write(self.keys.arena.cell_mut(addr));
         Ok(len)
     }
 }
 
 impl Keyspace {
-    /// Whether a record can be written over the one that is there: neither is in pages, and the
-    /// cell is neither too small nor much too large.
+    /// Whether a record can be written over the one that is there: the cell is neither too small
+    /// nor much too large.
     fn fits_in_place(&self, found: &Found, head: &Head) -> bool {
         let cell_bytes = self.arena.cell(found.addr).len();
         let bytes = head.record_bytes();
-        !head.is_paged()
-            && !found.head.is_paged()
-            && bytes <= cell_bytes
-            && bytes >= cell_bytes - cell_bytes / 8
+        bytes <= cell_bytes && bytes >= cell_bytes - cell_bytes / 8
     }
 
     /// Writes a record: over the one that was found, beside it and in its stead, or as a new key.
     pub(crate) fn put(&mut self, draft: &Draft<'_>, value: &mut dyn Source) -> Result<()> {
-        let Draft { key, hash, head, found, kept_pages, .. } = draft;
-        let in_place = found.filter(|found| self.fits_in_place(found, head));
-        let addr = match &in_place {
-            Some(found) => found.addr,
-            None => self.allocate_record(draft)?,
-        };
-        let mut is_ascii = self.fill(addr, head, *kept_pages, value);
-        if let Some(found) = found {
-            is_ascii &= *kept_pages == 0 || found.head.is_ascii();
+        if !draft.is_large() {
+            return self.put_record(draft, value, draft.head.is_ascii());
         }
+        let cells = draft.cells.last_chunk().copied().unwrap_or_default();
+        let (id, is_ascii) = self.add_string(value, &cells)?;
+        self.put_record(draft, &mut &id.0.to_le_bytes()[..], is_ascii)
+    }
+
+    fn put_record(
+        &mut self,
+        draft: &Draft<'_>,
+        stored: &mut dyn Source,
+        is_ascii: bool,
+    ) -> Result<()> {
+        let Draft { key, hash, head, found, keeps_value, cells } = draft;
+        let in_place = found.filter(|found| self.fits_in_place(found, head));
+        let addr = match (&in_place, cells) {
+            (Some(found), _) => found.addr,
+            (None, [(class, _), ..]) => self.arena.allocate(*class).ok_or(Error::OutOfMemory)?,
+        };
+        let replaced = found.filter(|_| !keeps_value).and_then(|found| self.object_of(&found));
         let cell = self.arena.cell_mut(addr);
+        let target = head.stored_mut(cell);
+        stored.fill(target);
+        let is_ascii = if head.is_large() || *keeps_value { is_ascii } else { target.is_ascii() };
         head.with_ascii(is_ascii).write(cell);
         head.write_key(cell, key);
         let is_volatile = head.is_volatile();
@@ -148,12 +205,14 @@ impl Keyspace {
             return Ok(());
         };
         if in_place.is_none() {
-            self.free_pages(found.addr, &found.head, *kept_pages..found.head.pages());
             self.arena.free(found.addr);
             self.index.set_addr(found.place, addr);
         }
         self.set_volatile(found, is_volatile);
         self.note_use(found.place);
+        if let Some(replaced) = replaced {
+            self.release(replaced);
+        }
         Ok(())
     }
 
@@ -164,57 +223,89 @@ impl Keyspace {
         self.index.set_volatile(found.place, is_volatile);
     }
 
-    /// Allocates a record and those of its pages that are not kept; nothing stays if the
-    /// allocator refuses one.
-    fn allocate_record(&mut self, draft: &Draft<'_>) -> Result<Addr> {
-        let head = &draft.head;
-        let [(class, _), (full, _), (last, _)] = draft.cells;
-        let addr = self.arena.allocate(class).ok_or(Error::OutOfMemory)?;
-        head.write(self.arena.cell_mut(addr));
-        for position in draft.kept_pages..head.pages() {
-            let class = if position < head.full_pages() { full } else { last };
-            let Some(page) = self.arena.allocate(class) else {
-                self.free_pages(addr, head, draft.kept_pages..position);
-                self.arena.free(addr);
-                return Err(Error::OutOfMemory);
-            };
-            let page_head = PageHead { position, owner_hash: draft.hash };
-            page_head.write(self.arena.cell_mut(page));
-            self.set_page(addr, head, position, page);
+    /// Makes an object of a string, for which there is room. Whether that is ASCII.
+    pub(crate) fn add_string(
+        &mut self,
+        value: &mut dyn Source,
+        cells: &StringCells,
+    ) -> Result<(ObjectId, bool)> {
+        let id = self.objects.add(Kind::String).ok_or(Error::OutOfMemory)?;
+        if self.grow_string(id, value.len(), cells).is_none() {
+            self.release(id);
+            return Err(Error::OutOfMemory);
         }
-        if let Some(found) = &draft.found {
-            for position in 0..draft.kept_pages {
-                let page = self.page(found.addr, &found.head, position);
-                self.set_page(addr, head, position, page);
+        Ok((id, self.write_string(id, 0, value)))
+    }
+
+    /// The cells that a string in pages needs to become so long.
+    fn growth_cells(&self, id: ObjectId, len: usize) -> StringCells {
+        let Some(object) = self.objects.get(id) else { return Default::default() };
+        let directory = object.cells_for(&self.arena, len.div_ceil(PAGE_VALUE_BYTES));
+        string_cells(object.len, len, directory)
+    }
+
+    /// Gives a string in pages another length, which is not smaller; what is new has no content
+    /// yet. `None` if the allocator refused a page.
+    fn grow_string(&mut self, id: ObjectId, len: usize, cells: &StringCells) -> Option<()> {
+        let [(full, _), (last, _), ..] = *cells;
+        let Keyspace { arena, objects, .. } = self;
+        let object = objects.get_mut(id)?;
+        let pages = len.div_ceil(PAGE_VALUE_BYTES);
+        object.grow(arena, id, pages)?;
+        let old_len = object.len;
+        for position in old_len / PAGE_VALUE_BYTES..pages {
+            let page_len = (len - position * PAGE_VALUE_BYTES).min(PAGE_VALUE_BYTES);
+            let class = if page_len == PAGE_VALUE_BYTES { full } else { last };
+            let is_there = position < object.pages as usize;
+            let old = if is_there { object.page(arena, position) } else { Addr::NONE };
+            if is_there && arena.cell(old).len() >= PAGE_HEAD_BYTES + page_len {
+                continue;
+            }
+            let page = arena.allocate(class)?;
+            if is_there {
+                let kept = PAGE_HEAD_BYTES + old_len - position * PAGE_VALUE_BYTES;
+                arena.copy(old, page, kept);
+                object.set(arena, 0, position, page);
+                arena.free(old);
+            } else {
+                let head = PageHead { object: id, level: 0, position: position as u32 };
+                head.write(arena.cell_mut(page));
+                object.push(arena, page);
             }
         }
-        Ok(addr)
+        object.len = len;
+        Some(())
     }
 
-    fn set_page(&mut self, record: Addr, head: &Head, position: usize, page: Addr) {
-        let directory = head.stored_mut(self.arena.cell_mut(record));
-        Head::set_page_addr(directory, position, page);
-    }
-
-    /// Fills the value of a record from position `from` of its pages on. Whether that is ASCII.
-    fn fill(&mut self, addr: Addr, head: &Head, from: usize, value: &mut dyn Source) -> bool {
-        if !head.is_paged() {
-            let target = head.stored_mut(self.arena.cell_mut(addr));
-            value.fill(target);
-            return target.is_ascii();
-        }
-        let mut is_ascii = true;
-        for position in from..head.pages() {
-            let page = self.page(addr, head, position);
-            let target = PageHead::value_mut(self.arena.cell_mut(page), head.page_len(position));
-            value.fill(target);
+    /// Writes a part of a string in pages. Whether that part is ASCII.
+    pub(crate) fn write_string(&mut self, id: ObjectId, at: usize, part: &mut dyn Source) -> bool {
+        let Keyspace { arena, objects, .. } = self;
+        let Some(object) = objects.get(id) else { return false };
+        let (mut at, mut is_ascii) = (at, true);
+        while !part.is_empty() {
+            let start = at % PAGE_VALUE_BYTES;
+            let len = part.len().min(PAGE_VALUE_BYTES - start);
+            let cell = arena.cell_mut(object.page(arena, at / PAGE_VALUE_BYTES));
+            let start = PAGE_HEAD_BYTES + start;
+            let Some(target) = cell.get_mut(start..start + len) else { return false };
+            part.fill(target);
             is_ascii &= target.is_ascii();
+            at += len;
         }
         is_ascii
     }
 }
 
-/// The class of a page with so many bytes of a value.
+/// The cells that a string in pages needs to become so long from `old_len`.
+fn string_cells(old_len: usize, len: usize, directory: DirectoryCells) -> StringCells {
+    let full_pages = len / PAGE_VALUE_BYTES - old_len / PAGE_VALUE_BYTES;
+    let rest = len % PAGE_VALUE_BYTES;
+    let [a, b, c] = directory;
+    let full = (page_class(PAGE_VALUE_BYTES), full_pages);
+    [full, (page_class(rest), usize::from(rest > 0)), a, b, c]
+}
+
+/// The class of a page with so many bytes of a string.
 fn page_class(value_bytes: usize) -> Class {
-    Class::fitting(PageHead::cell_bytes(value_bytes))
+    Class::fitting(PAGE_HEAD_BYTES + value_bytes)
 }
