@@ -1,6 +1,6 @@
 //! The index: from the hash of a key to the address of its record.
 //!
-//! Linear hashing (Litwin, 1980): the table grows and shrinks by one bucket at a time, so no
+//! Linear hashing (linear.rs): the table grows and shrinks by one bucket at a time, so no
 //! insertion ever pays for a rehash and memory comes and goes in pages of 16 KiB, the size of an
 //! arena segment. A bucket is 64 bytes: for each of ten records an eighth of its hash (the tag),
 //! its age for the eviction policy, one bit that says whether it has a deadline, and its address.
@@ -14,6 +14,7 @@
 use alloc::vec::Vec;
 
 use crate::arena::{Addr, SEGMENT_BYTES};
+use crate::linear::Buckets;
 
 const BUCKET_BYTES: usize = 64;
 const BUCKETS_PER_PAGE: usize = SEGMENT_BYTES / BUCKET_BYTES;
@@ -101,8 +102,8 @@ pub(crate) struct Index {
     overflow_pages: Vec<Page>,
     overflow_count: usize,
     bucket_count: usize,
-    /// `masks(bucket_count)`.
-    masks: (usize, usize),
+    /// `Buckets::new(bucket_count)`.
+    buckets: Buckets,
     entry_count: usize,
 }
 
@@ -114,7 +115,7 @@ impl Index {
             overflow_pages: Vec::new(),
             overflow_count: 0,
             bucket_count: 1,
-            masks: masks(1),
+            buckets: Buckets::new(1),
             entry_count: 0,
         }
     }
@@ -259,14 +260,12 @@ impl Index {
 
     /// While both chains exist, the new one may need the overflow buckets that the old one has.
     fn split_needs_overflow(&self) -> bool {
-        let (_, old) = self.masks;
-        self.overflow_spare() + 1 < self.chain_length(old as u32)
+        self.overflow_spare() + 1 < self.chain_length(self.buckets.split() as u32)
     }
 
     /// Splits the next bucket in turn. `None`, and nothing done, when a page was refused.
     pub(crate) fn grow(&mut self, hash_of: impl Fn(Addr) -> u64) -> Option<()> {
-        let (_, old) = self.masks;
-        let (old, new) = (old as u32, self.bucket_count as u32);
+        let (old, new) = (self.buckets.split() as u32, self.bucket_count as u32);
         if self.split_needs_overflow() {
             self.add_overflow_page()?;
         }
@@ -297,8 +296,7 @@ impl Index {
             return;
         }
         let last = (self.bucket_count - 1) as u32;
-        let (_, split) = masks(self.bucket_count - 1);
-        let target = split as u32;
+        let target = Buckets::new(self.bucket_count - 1).split() as u32;
         let entries = self.chain_entries(last) + self.chain_entries(target);
         if entries > BUCKET_SLOTS && self.overflow_spare() < self.chain_length(last) {
             return;
@@ -346,22 +344,8 @@ impl Index {
     }
 
     /// The bucket a scan cursor stands for, and the cursor after it; zero ends the scan.
-    ///
-    /// The cursor counts up in reversed bits (Pieter Noordhuis's algorithm in Redis's `dict.c`),
-    /// so that the buckets still to come are the same after any number of splits and merges.
     pub(crate) fn scan_step(&self, cursor: u64) -> (u32, u64) {
-        let (low, split) = self.masks;
-        let is_split = (cursor as usize & low) < split;
-        let mask = if is_split { low << 1 | 1 } else { low } as u32;
-        let bucket = cursor as u32 & mask;
-        // Adds one at the highest bit of the mask, and carries downwards.
-        let mut next = bucket;
-        let mut bit = ((mask >> 1) + 1) & mask;
-        while next & bit != 0 {
-            next &= !bit;
-            bit >>= 1;
-        }
-        (bucket, (next | bit).into())
+        self.buckets.scan_step(cursor)
     }
 
     /// Checks the invariants of the file header; the message names the broken one.
@@ -403,13 +387,11 @@ impl Index {
 
     fn set_bucket_count(&mut self, count: usize) {
         self.bucket_count = count;
-        self.masks = masks(count);
+        self.buckets = Buckets::new(count);
     }
 
     pub(crate) fn bucket_of(&self, hash: u64) -> u32 {
-        let (low, split) = self.masks;
-        let coarse = hash as usize & low;
-        (if coarse < split { hash as usize & (low << 1 | 1) } else { coarse }) as u32
+        self.buckets.of(hash) as u32
     }
 
     fn bucket(&self, number: u32) -> Option<&Bucket> {
@@ -570,12 +552,6 @@ fn slots_of(bucket: u32) -> usize {
 
 fn tag_of(hash: u64) -> u8 {
     (hash >> 56) as u8
-}
-
-/// The mask for buckets not yet split in this round, and how many are split already.
-fn masks(bucket_count: usize) -> (usize, usize) {
-    let round = 1 << bucket_count.max(1).ilog2();
-    (round - 1, bucket_count - round)
 }
 
 fn add_page(pages: &mut Vec<Page>) -> Option<()> {

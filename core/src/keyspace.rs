@@ -15,8 +15,8 @@ use crate::arena::{Addr, Arena, SEGMENT_BYTES};
 use crate::effects::Effects;
 use crate::error::{Error, Result};
 use crate::index::{Index, Place};
-use crate::object::{ObjectId, Objects};
 use crate::limits::REAP_PAGES;
+use crate::object::{ObjectId, Objects};
 use crate::options::{Options, Policy};
 use crate::random::Random;
 use crate::record::{Head, Kind, PageHead};
@@ -199,7 +199,11 @@ impl Keyspace {
 
     /// Bytes held for everything.
     pub(crate) fn used_bytes(&self) -> usize {
-        size_of::<Keyspace>() + self.host_bytes + self.arena.held_bytes() + self.index.held_bytes() + self.objects.held_bytes()
+        size_of::<Keyspace>()
+            + self.host_bytes
+            + self.arena.held_bytes()
+            + self.index.held_bytes()
+            + self.objects.held_bytes()
     }
 
     /// Segments or pages that the budget still allows to take from the allocator.

@@ -166,13 +166,7 @@ impl Object {
     }
 
     /// Gives a node so many slots.
-    fn widen(
-        &mut self,
-        arena: &mut Arena,
-        level: u8,
-        position: usize,
-        slots: usize,
-    ) -> Option<()> {
+    fn widen(&mut self, arena: &mut Arena, level: u8, position: usize, slots: usize) -> Option<()> {
         let node = self.at(arena, level, position);
         let len = arena.cell(node).len();
         if len >= PAGE_HEAD_BYTES + slots * ADDR_BYTES {
@@ -299,12 +293,7 @@ pub(crate) struct Objects {
 
 impl Objects {
     pub(crate) fn new() -> Objects {
-        Objects {
-            pages: Vec::new(),
-            unused: ObjectId::NONE,
-            used_count: 0,
-            dying: ObjectId::NONE,
-        }
+        Objects { pages: Vec::new(), unused: ObjectId::NONE, used_count: 0, dying: ObjectId::NONE }
     }
 
     /// Bytes held from the allocator.
