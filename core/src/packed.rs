@@ -172,7 +172,7 @@ mod tests {
         let items =
             [Item::Here(b""), Item::Here(b"ab"), Item::Here(&long), Item::Apart(ObjectId(70_000))];
         for len in [0, 1, 249, 250, 251, 252, 253, 254, 255, 256, ITEM_BYTES_MAX] {
-            let mut target = [9; 2 * ITEM_BYTES_MAX];
+            let mut target = [9; 3 * ITEM_BYTES_MAX];
             let first = Packed::new(Item::Here(&long[..len]));
             let middle = first.write(&mut target, 0);
             assert_eq!(middle, first.len());
