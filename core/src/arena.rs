@@ -315,6 +315,26 @@ impl Arena {
         }
     }
 
+    /// Copies a part of one cell to a place in another.
+    pub(crate) fn copy_part(&mut self, from: (Addr, usize), to: (Addr, usize), len: usize) {
+        let (source, target) = (from.0.segment() as usize, to.0.segment() as usize);
+        let start = from.0.unit() * UNIT_BYTES + from.1;
+        let to_start = to.0.unit() * UNIT_BYTES + to.1;
+        if source == target {
+            if let Some(segment) = self.segments.get_mut(source)
+                && start + len <= segment.bytes.len()
+                && to_start + len <= segment.bytes.len()
+            {
+                segment.bytes.copy_within(start..start + len, to_start);
+            }
+        } else if let Ok([source, target]) = self.segments.get_disjoint_mut([source, target])
+            && let Some(source) = source.bytes.get(start..start + len)
+            && let Some(target) = target.bytes.get_mut(to_start..to_start + len)
+        {
+            bytes::copy(target, source);
+        }
+    }
+
     /// Takes the emptiest segment that can be emptied out of its list, so that no new cell lands
     /// in it, and names its start. The caller moves each of its cells (`next_cell`) and frees it,
     /// which gives the segment up. `None` when no class has holes for a segment's worth of cells.

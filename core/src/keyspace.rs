@@ -241,6 +241,13 @@ impl Keyspace {
         Some(Found { place, addr, head })
     }
 
+    /// Where the index has the record at an address.
+    pub(crate) fn locate_addr(&self, addr: Addr, hash: u64) -> Option<Found> {
+        let (place, head) =
+            self.index.find(hash, |other| self.head(other).filter(|_| other == addr))?;
+        Some(Found { place, addr, head })
+    }
+
     pub(crate) fn found(&self, place: Place) -> Option<Found> {
         let addr = self.index.entry(place)?.addr;
         Some(Found { place, addr, head: self.head(addr)? })
@@ -291,8 +298,9 @@ impl Keyspace {
             let Some(object) = self.objects.dying().and_then(|id| self.objects.get_mut(id)) else {
                 break;
             };
+            let kind = object.kind.unwrap_or(Kind::String);
             match object.pop(&mut self.arena) {
-                Some(page) => self.arena.free(page),
+                Some(page) => self.free_page(kind, page),
                 None => self.objects.remove_dying(),
             }
         }

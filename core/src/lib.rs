@@ -52,6 +52,7 @@ mod reply;
 mod room;
 mod stats;
 mod string;
+mod table;
 mod value;
 mod write;
 

@@ -21,3 +21,9 @@ pub const MEMORY_BYTES_MAX: u64 = 16 << 30;
 
 /// Keys that the eviction loop compares before it drops the worst of them.
 pub const EVICTION_SAMPLE_KEYS: usize = 16;
+
+/// Longest collection that is packed in its record, in bytes of entries.
+pub const PACKED_BYTES_MAX: usize = 1024;
+
+/// Bytes of entries for each page of a large hash or set, on average, above which a page is split.
+pub const TABLE_PAGE_BYTES: usize = 400;

@@ -9,12 +9,13 @@
 
 use crate::arena::{Addr, Arena, Class};
 use crate::error::{Error, Result};
-use crate::keyspace::{Cx, Keyspace, hash_record};
+use crate::keyspace::{Cx, Found, Keyspace, hash_record};
 use crate::record::PageHead;
 
 impl Cx<'_> {
     /// Makes sure that all of `cells` and so many `pages` can be had within the budget. Of the
-    /// first few cells the caller can do with `substitutes`: their classes may change.
+    /// first few cells the caller can do with `substitutes`: their classes may change. Whether
+    /// anything else may have changed: keys gone, records and pages moved.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when they could not even be had in an empty cache (nothing is
@@ -24,19 +25,19 @@ impl Cx<'_> {
         cells: &mut [(Class, usize)],
         substitutes: usize,
         pages: usize,
-    ) -> Result<()> {
-        let mut is_checked = false;
+    ) -> Result<bool> {
+        let mut has_moved = false;
         loop {
             let missing = self.keys.arena.segments_missing(cells) + pages;
             if missing == 0 || missing <= self.keys.segments_left() {
-                return Ok(());
+                return Ok(has_moved);
             }
             let first = cells.get_mut(..substitutes).unwrap_or_default();
             if self.keys.arena.substitute(first) {
                 continue;
             }
-            if !is_checked {
-                is_checked = true;
+            if !has_moved {
+                has_moved = true;
                 if !self.keys.could_ever_hold(Arena::segments_for(cells) + pages) {
                     return Err(Error::OutOfMemory);
                 }
@@ -64,16 +65,21 @@ impl Cx<'_> {
     /// The same for an operation on a key that is there, which is not evicted, though it may move.
     pub(crate) fn make_room_beside(
         &mut self,
-        record: &mut Addr,
+        found: &mut Found,
         cells: &mut [(Class, usize)],
         substitutes: usize,
         objects: usize,
     ) -> Result<()> {
-        self.keys.pinned = *record;
+        self.keys.pinned = found.addr;
         let room = self.make_room(cells, substitutes, self.keys.objects.pages_for(objects));
-        *record = self.keys.pinned;
+        found.addr = self.keys.pinned;
         self.keys.pinned = Addr::NONE;
-        room
+        if room? {
+            // The place in the index may be another.
+            let hash = self.keys.hash_of(found.addr);
+            *found = self.keys.locate_addr(found.addr, hash).ok_or(Error::OutOfMemory)?;
+        }
+        Ok(())
     }
 
     /// Grows the index by a bucket if it is too full for its size. When there is no memory for
@@ -95,6 +101,12 @@ impl Cx<'_> {
 }
 
 impl Keyspace {
+    /// Whether all of `cells` can be had as things are: nothing moves, nobody is evicted.
+    pub(crate) fn has_room(&self, cells: &[(Class, usize)]) -> bool {
+        let missing = self.arena.segments_missing(cells);
+        missing == 0 || missing <= self.segments_left()
+    }
+
     /// Empties one segment into the holes of its class. False when no class has enough holes.
     fn compact(&mut self) -> bool {
         let Some(start) = self.arena.detach_emptiest() else { return false };

@@ -137,7 +137,7 @@ impl Cx<'_> {
         for (key, value) in pairs.clone() {
             count += 1;
             let draft = Draft::new(key, 0, value.len(), NEVER, None)?;
-            objects += usize::from(draft.is_large());
+            objects += draft.objects;
             for (class, wanted) in draft.cells {
                 if let Some((_, sum)) = cells.iter_mut().find(|(other, _)| *other == class) {
                     *sum += wanted;

@@ -21,8 +21,12 @@ pub(crate) struct Draft<'a> {
     head: Head,
     /// The record that is there under the key.
     pub(crate) found: Option<Found>,
-    /// Whether the value that is there moves to the new record.
+    /// Whether the value that is there stays, though the record is another.
     keeps_value: bool,
+    /// Whether it is written over the record that is there.
+    is_in_place: bool,
+    /// Objects it needs.
+    pub(crate) objects: usize,
     /// The cells it needs: its own; the full pages of a large string, its last page, its directory.
     pub(crate) cells: [(Class, usize); 6],
 }
@@ -50,10 +54,26 @@ impl<'a> Draft<'a> {
         }
         let mut draft = Draft::of(key, hash, Kind::String, OBJECT_BYTES, deadline, found)?;
         draft.head = draft.head.with_large(true);
+        draft.objects = 1;
         if let Some(cells) = draft.cells.last_chunk_mut() {
             let pages = value_len.div_ceil(PAGE_VALUE_BYTES);
             *cells = string_cells(0, value_len, directory_cells(pages));
         }
+        Ok(draft)
+    }
+
+    /// A value that stands in an object, which the caller makes.
+    pub(crate) fn of_object(
+        key: &'a [u8],
+        hash: u64,
+        kind: Kind,
+        deadline: Millis,
+        found: Option<Found>,
+    ) -> Result<Draft<'a>> {
+        let mut draft = Draft::of(key, hash, kind, OBJECT_BYTES, deadline, found)?;
+        draft.head = draft.head.with_large(true);
+        draft.keeps_value = true;
+        draft.objects = 1;
         Ok(draft)
     }
 
@@ -70,17 +90,20 @@ impl<'a> Draft<'a> {
             return Err(Error::KeyTooLong);
         }
         let head = Head::new(kind, key.len(), stored_len, deadline);
-        let mut draft =
-            Draft { key, hash, head, found, keeps_value: false, cells: Default::default() };
+        let mut draft = Draft {
+            key,
+            hash,
+            head,
+            found,
+            keeps_value: false,
+            is_in_place: false,
+            objects: 0,
+            cells: Default::default(),
+        };
         if let Some(own) = draft.cells.first_mut() {
             *own = (Class::fitting(head.record_bytes()), 1);
         }
         Ok(draft)
-    }
-
-    /// Whether it needs a new object.
-    pub(crate) fn is_large(&self) -> bool {
-        self.head.is_large() && !self.keeps_value
     }
 }
 
@@ -91,18 +114,25 @@ impl Cx<'_> {
     /// Makes room for a record. That may move the one it takes the place of, and evicts it rather
     /// than others unless it is to be kept.
     pub(crate) fn prepare(&mut self, draft: &mut Draft<'_>, keep: bool) -> Result<()> {
-        let is_large = draft.is_large();
-        let in_place = draft.found.filter(|found| self.keys.fits_in_place(found, &draft.head));
-        if in_place.is_some() && !is_large {
+        draft.is_in_place = self.keys.fits_in_place(draft);
+        if let Some(own) = draft.cells.first_mut() {
+            *own = (Class::fitting(draft.head.record_bytes()), 1);
+            // A record that shrinks stays where it is rather than to push others out.
+            draft.is_in_place |= draft.found.is_some_and(|found| {
+                let cell_bytes = self.keys.arena.cell(found.addr).len();
+                draft.head.record_bytes() <= cell_bytes && !self.keys.has_room(&[*own])
+            });
+            own.1 = usize::from(!draft.is_in_place);
+        }
+        if draft.is_in_place && draft.objects == 0 {
             return Ok(());
         }
-        if let Some(own) = draft.cells.first_mut() {
-            *own = (Class::fitting(draft.head.record_bytes()), usize::from(in_place.is_none()));
-        }
-        if keep && let Some(found) = &draft.found {
+        if (keep || draft.is_in_place)
+            && let Some(found) = &draft.found
+        {
             self.keys.pinned = found.addr;
         }
-        let room = self.make_room_for_keys(&mut draft.cells, 3, 1, is_large.into());
+        let room = self.make_room_for_keys(&mut draft.cells, 3, 1, draft.objects);
         self.keys.pinned = Addr::NONE;
         if draft.found.is_some() {
             draft.found = self.keys.locate(draft.key, draft.hash);
@@ -152,27 +182,47 @@ impl Cx<'_> {
             return Ok(len);
         };
         let mut cells = self.keys.growth_cells(id, len);
-        let mut addr = found.addr;
-        self.make_room_beside(&mut addr, &mut cells, 2, 0)?;
+        let mut found = found;
+        self.make_room_beside(&mut found, &mut cells, 2, 0)?;
         self.keys.grow_string(id, len, &cells).ok_or(Error::OutOfMemory)?;
         let is_ascii = self.keys.write_string(id, old_len, suffix) && found.head.is_ascii();
-        found.head.with_ascii(is_ascii).write(self.keys.arena.cell_mut(addr));
+        found.head.with_ascii(is_ascii).write(self.keys.arena.cell_mut(found.addr));
         Ok(len)
+    }
+}
+
+impl Cx<'_> {
+    /// Makes an object of a string that is part of a collection, or is going to be.
+    pub(crate) fn add_text(&mut self, owner: &mut Option<Found>, text: &[u8]) -> Result<ObjectId> {
+        if text.len() > VALUE_BYTES_MAX {
+            return Err(Error::ValueTooLong);
+        }
+        let directory = directory_cells(text.len().div_ceil(PAGE_VALUE_BYTES));
+        let mut cells = string_cells(0, text.len(), directory);
+        match owner {
+            Some(owner) => self.make_room_beside(owner, &mut cells, 2, 1)?,
+            None => {
+                self.make_room_for_keys(&mut cells, 2, 0, 1)?;
+            }
+        }
+        Ok(self.keys.add_string(&mut { text }, &cells)?.0)
     }
 }
 
 impl Keyspace {
     /// Whether a record can be written over the one that is there: the cell is neither too small
     /// nor much too large.
-    fn fits_in_place(&self, found: &Found, head: &Head) -> bool {
-        let cell_bytes = self.arena.cell(found.addr).len();
-        let bytes = head.record_bytes();
-        bytes <= cell_bytes && bytes >= cell_bytes - cell_bytes / 8
+    fn fits_in_place(&self, draft: &Draft<'_>) -> bool {
+        let bytes = draft.head.record_bytes();
+        draft.found.is_some_and(|found| {
+            let cell_bytes = self.arena.cell(found.addr).len();
+            bytes <= cell_bytes && bytes >= cell_bytes - cell_bytes / 8
+        })
     }
 
     /// Writes a record: over the one that was found, beside it and in its stead, or as a new key.
     pub(crate) fn put(&mut self, draft: &Draft<'_>, value: &mut dyn Source) -> Result<()> {
-        if !draft.is_large() {
+        if !draft.head.is_large() || draft.keeps_value {
             return self.put_record(draft, value, draft.head.is_ascii());
         }
         let cells = draft.cells.last_chunk().copied().unwrap_or_default();
@@ -186,11 +236,12 @@ impl Keyspace {
         stored: &mut dyn Source,
         is_ascii: bool,
     ) -> Result<()> {
-        let Draft { key, hash, head, found, keeps_value, cells } = draft;
-        let in_place = found.filter(|found| self.fits_in_place(found, head));
-        let addr = match (&in_place, cells) {
-            (Some(found), _) => found.addr,
-            (None, [(class, _), ..]) => self.arena.allocate(*class).ok_or(Error::OutOfMemory)?,
+        let Draft { key, hash, head, found, keeps_value, .. } = draft;
+        let is_in_place = draft.is_in_place || self.fits_in_place(draft);
+        let [(class, _), ..] = draft.cells;
+        let addr = match found.filter(|_| is_in_place) {
+            Some(found) => found.addr,
+            None => self.arena.allocate(class).ok_or(Error::OutOfMemory)?,
         };
         let replaced = found.filter(|_| !keeps_value).and_then(|found| self.object_of(&found));
         let cell = self.arena.cell_mut(addr);
@@ -204,7 +255,7 @@ impl Keyspace {
             self.enter(*hash, addr, is_volatile);
             return Ok(());
         };
-        if in_place.is_none() {
+        if !is_in_place {
             self.arena.free(found.addr);
             self.index.set_addr(found.place, addr);
         }
