@@ -63,12 +63,13 @@ impl Keyspace {
         }
         let mut worst: Option<(u64, Place)> = None;
         let mut seen = 0;
-        // Once round at most: the pinned record may be the only candidate.
+        // Once round at most: pinned records may be the only candidates.
         for _ in 0..self.index.bucket_count() {
             let bucket = self.bucket_at(self.eviction_hand);
             self.eviction_hand = bucket + 1;
             let is_candidate = |entry: &Entry| {
-                entry.addr != self.pinned && (entry.is_volatile || !self.policy.is_volatile())
+                !self.pins.contains(&entry.addr)
+                    && (entry.is_volatile || !self.policy.is_volatile())
             };
             // One draw a bucket is enough: what differs between keys is their address.
             let salt = self.random.next();

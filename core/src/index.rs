@@ -95,6 +95,11 @@ pub(crate) struct Place {
     slot: u8,
 }
 
+impl Place {
+    /// The place of a record that the index does not know.
+    pub(crate) const NOWHERE: Place = Place { bucket: u32::MAX, slot: 0 };
+}
+
 type Page = Vec<Bucket>;
 
 pub(crate) struct Index {
@@ -226,12 +231,18 @@ impl Index {
         Some(())
     }
 
-    /// Adds an entry. False, and nothing done, when it would need a page that is not there.
-    pub(crate) fn insert(&mut self, hash: u64, addr: Addr, age: u8, is_volatile: bool) -> bool {
+    /// Adds an entry. `None`, and nothing done, when it would need a page that is not there.
+    pub(crate) fn insert(
+        &mut self,
+        hash: u64,
+        addr: Addr,
+        age: u8,
+        is_volatile: bool,
+    ) -> Option<Place> {
         let entry = Entry { addr, tag: tag_of(hash), age, is_volatile };
-        let added = self.append(self.bucket_of(hash), entry);
-        self.entry_count += usize::from(added);
-        added
+        let place = self.append(self.bucket_of(hash), entry)?;
+        self.entry_count += 1;
+        Some(place)
     }
 
     /// Takes an entry out. The last one of its chain takes its place.
@@ -443,11 +454,11 @@ impl Index {
         entries
     }
 
-    fn append(&mut self, start: u32, entry: Entry) -> bool {
-        let Some((mut last, mut used)) = self.chain_end(start) else { return false };
+    fn append(&mut self, start: u32, entry: Entry) -> Option<Place> {
+        let (mut last, mut used) = self.chain_end(start)?;
         if used == slots_of(last) {
             if self.overflow_spare() == 0 {
-                return false;
+                return None;
             }
             let new = self.overflow_count as u32 | OVERFLOW;
             self.overflow_count += 1;
@@ -462,8 +473,9 @@ impl Index {
             }
             (last, used) = (new, 0);
         }
-        self.put(Place { bucket: last, slot: used as u8 }, Some(entry));
-        true
+        let place = Place { bucket: last, slot: used as u8 };
+        self.put(place, Some(entry));
+        Some(place)
     }
 
     /// Fills or clears a slot.

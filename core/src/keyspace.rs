@@ -9,6 +9,8 @@
 //!
 //! Not here: clocks, threads, I/O, and any text of a protocol.
 
+use alloc::vec::Vec;
+
 use siphasher::sip::SipHasher13;
 
 use crate::arena::{Addr, Arena, SEGMENT_BYTES};
@@ -52,8 +54,8 @@ pub struct Keyspace {
     /// Buckets at which the next eviction and the next active expiry start.
     pub(crate) eviction_hand: u32,
     pub(crate) expiry_hand: u32,
-    /// A record that must outlive the search for room; compaction keeps the address current.
-    pub(crate) pinned: Addr,
+    /// Records that must outlive the search for room; compaction keeps the addresses current.
+    pub(crate) pins: Vec<Addr>,
     pub(crate) hasher: SipHasher13,
     max_memory_bytes: usize,
     host_bytes: usize,
@@ -97,7 +99,7 @@ impl Keyspace {
             inserted_since_tick: 0,
             eviction_hand: 0,
             expiry_hand: 0,
-            pinned: Addr::NONE,
+            pins: Vec::new(),
             hasher,
             max_memory_bytes,
             host_bytes,
@@ -241,11 +243,16 @@ impl Keyspace {
         Some(Found { place, addr, head })
     }
 
-    /// Where the index has the record at an address.
-    pub(crate) fn locate_addr(&self, addr: Addr, hash: u64) -> Option<Found> {
-        let (place, head) =
-            self.index.find(hash, |other| self.head(other).filter(|_| other == addr))?;
-        Some(Found { place, addr, head })
+    /// Where the index has the record at an address, if it does.
+    pub(crate) fn place_of(&self, addr: Addr) -> Place {
+        let found = self.index.find(self.hash_of(addr), |other| (other == addr).then_some(()));
+        found.map_or(Place::NOWHERE, |(place, ())| place)
+    }
+
+    /// A record that is pinned, to read from.
+    pub(crate) fn pinned(&self, pin: usize) -> Option<Found> {
+        let addr = *self.pins.get(pin)?;
+        Some(Found { place: Place::NOWHERE, addr, head: self.head(addr)? })
     }
 
     pub(crate) fn found(&self, place: Place) -> Option<Found> {
@@ -263,17 +270,23 @@ impl Keyspace {
     }
 
     /// Enters a new record into the index. Room for it was made before.
-    pub(crate) fn enter(&mut self, hash: u64, addr: Addr, is_volatile: bool) {
+    pub(crate) fn enter(&mut self, hash: u64, addr: Addr, is_volatile: bool) -> Place {
         let age = self.first_age();
-        self.index.insert(hash, addr, age, is_volatile);
+        let place = self.index.insert(hash, addr, age, is_volatile);
         self.counters.expires += u64::from(is_volatile);
         self.note_insertion();
+        place.unwrap_or(Place::NOWHERE)
     }
 
     /// Takes a key out, record and pages. Places that were found before are no longer good.
     pub(crate) fn drop_found(&mut self, found: &Found) {
         self.index.remove(found.place);
         self.counters.expires -= u64::from(found.head.is_volatile());
+        self.free_record(found);
+    }
+
+    /// Frees a record with its value.
+    pub(crate) fn free_record(&mut self, found: &Found) {
         if let Some(id) = self.object_of(found) {
             self.release(id);
         }

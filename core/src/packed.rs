@@ -131,6 +131,11 @@ impl<'a> Entries<'a> {
     pub(crate) fn new(kind: Kind, bytes: &'a [u8]) -> Entries<'a> {
         Entries { kind, rest: bytes, len: bytes.len() }
     }
+
+    /// Those from a place on at which one begins.
+    pub(crate) fn from(self, start: usize) -> Entries<'a> {
+        Entries { rest: self.rest.get(start..).unwrap_or_default(), ..self }
+    }
 }
 
 impl<'a> Iterator for Entries<'a> {

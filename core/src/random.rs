@@ -18,4 +18,10 @@ impl Random {
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         self.next().is_multiple_of(times.max(1))
     }
+
+    /// A number below `bound`, or zero. The bias of the remainder is below one in 2^32 for any
+    /// count of things in memory.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.next().checked_rem(bound as u64).unwrap_or_default() as usize
+    }
 }

@@ -7,7 +7,7 @@
 //!
 //! Not here: who is evicted (evict.rs), and how a segment is chosen (arena.rs).
 
-use crate::arena::{Addr, Arena, Class};
+use crate::arena::{Addr, Arena, Class, SEGMENT_BYTES};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, hash_record};
 use crate::record::PageHead;
@@ -20,7 +20,7 @@ impl Cx<'_> {
     /// # Errors
     /// [`Error::OutOfMemory`] when they could not even be had in an empty cache (nothing is
     /// evicted then), or the policy lets nothing more go.
-    fn make_room(
+    pub(crate) fn make_room(
         &mut self,
         cells: &mut [(Class, usize)],
         substitutes: usize,
@@ -56,10 +56,11 @@ impl Cx<'_> {
         substitutes: usize,
         keys: usize,
         objects: usize,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let pages = self.keys.index.pages_for(keys) + self.keys.objects.pages_for(objects);
-        self.make_room(cells, substitutes, pages)?;
-        self.keys.index.add_pages(keys).ok_or(Error::OutOfMemory)
+        let has_moved = self.make_room(cells, substitutes, pages)?;
+        self.keys.index.add_pages(keys).ok_or(Error::OutOfMemory)?;
+        Ok(has_moved)
     }
 
     /// The same for an operation on a key that is there, which is not evicted, though it may move.
@@ -70,15 +71,29 @@ impl Cx<'_> {
         substitutes: usize,
         objects: usize,
     ) -> Result<()> {
-        self.keys.pinned = found.addr;
-        let room = self.make_room(cells, substitutes, self.keys.objects.pages_for(objects));
-        found.addr = self.keys.pinned;
-        self.keys.pinned = Addr::NONE;
+        let pages = self.keys.objects.pages_for(objects);
+        self.pinning(found, |cx| cx.make_room(cells, substitutes, pages))
+    }
+
+    /// Keeps a record from being evicted while room is made, and finds it again afterwards.
+    pub(crate) fn pinning(
+        &mut self,
+        found: &mut Found,
+        make_room: impl FnOnce(&mut Self) -> Result<bool>,
+    ) -> Result<()> {
+        self.keys.pins.push(found.addr);
+        let room = make_room(self);
+        found.addr = self.keys.pins.pop().unwrap_or(Addr::NONE);
         if room? {
-            // The place in the index may be another.
-            let hash = self.keys.hash_of(found.addr);
-            *found = self.keys.locate_addr(found.addr, hash).ok_or(Error::OutOfMemory)?;
+            found.place = self.keys.place_of(found.addr);
         }
+        Ok(())
+    }
+
+    /// Makes sure that so many bytes can be had from the allocator for a moment, beside everything
+    /// that is stored.
+    pub(crate) fn reserve_bytes(&mut self, bytes: usize) -> Result<()> {
+        self.make_room(&mut [], 0, bytes.div_ceil(SEGMENT_BYTES))?;
         Ok(())
     }
 
@@ -131,9 +146,7 @@ impl Keyspace {
             }
         } else {
             self.index.replace_addr(self.hash_of(from), from, to);
-            if self.pinned == from {
-                self.pinned = to;
-            }
+            self.pins.iter_mut().filter(|pin| **pin == from).for_each(|pin| *pin = to);
         }
         self.arena.free(from);
         true

@@ -9,15 +9,18 @@
 //!
 //! Not here: what entries mean (hash.rs, set.rs, sorted_set.rs), and how they are packed (packed.rs).
 
+use alloc::vec::Vec;
+
 use crate::arena::{Addr, Arena, Class, SEGMENT_BYTES};
 use crate::bytes;
 use crate::error::{Error, Result};
+use crate::index::Place;
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{PACKED_BYTES_MAX, TABLE_PAGE_BYTES};
 use crate::linear::Buckets;
 use crate::object::{Object, ObjectId, directory_cells};
 use crate::packed::{Entries, Entry, ITEM_BYTES_MAX, Item, Packed, deadline_prefix};
-use crate::record::{Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead};
+use crate::record::{Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead};
 use crate::value::Value;
 use crate::write::Draft;
 
@@ -70,6 +73,52 @@ impl Cx<'_> {
         let found = self.lookup_read(key);
         of_kind(&found, kind)?;
         Ok(found)
+    }
+
+    /// Makes an empty collection of no key, to be filled and then installed. It is known by a pin,
+    /// so that it outlives whatever makes room meanwhile.
+    pub(crate) fn float(&mut self, kind: Kind) -> Result<Target<'static>> {
+        let head = Head::new(kind, 0, 0, NEVER);
+        let mut cells = [(Class::fitting(head.record_bytes()), 1)];
+        self.make_room(&mut cells, 1, 0)?;
+        let [(class, _)] = cells;
+        let addr = self.keys.arena.allocate(class).ok_or(Error::OutOfMemory)?;
+        head.write(self.keys.arena.cell_mut(addr));
+        let found = Found { place: Place::NOWHERE, addr, head };
+        Ok(Target { key: &[], hash: 0, kind, found: Some(found) })
+    }
+
+    /// Drops a collection of no key.
+    pub(crate) fn sink(&mut self, floating: &Target<'_>) {
+        if let Some(found) = &floating.found {
+            self.keys.free_record(found);
+        }
+    }
+
+    /// Gives a key the value of a collection of no key, in place of whatever it has. An empty one
+    /// leaves no key. The key's deadline is gone, unless another is given.
+    pub(crate) fn install(
+        &mut self,
+        key: &[u8],
+        floating: Target<'_>,
+        deadline: Millis,
+    ) -> Result<()> {
+        let Some(mut value) = floating.found else { return Ok(()) };
+        let hash = self.keys.hash(key);
+        let found = self.lookup(key, hash);
+        if value.head.stored_len() == 0 {
+            self.keys.arena.free(value.addr);
+            found.iter().for_each(|found| self.keys.drop_found(found));
+            self.keys.settle();
+            return Ok(());
+        }
+        let installed = self.put_stored(key, hash, &mut value, deadline, found);
+        match installed {
+            // The value has moved; its record has not.
+            Ok(()) => self.keys.arena.free(value.addr),
+            Err(_) => self.keys.free_record(&value),
+        }
+        installed
     }
 
     /// Gives an entry its value, and the entry to the table if it is not there. Whether it is new.
@@ -198,8 +247,7 @@ impl Cx<'_> {
         pieces.iter().fold(spot.start, |at, piece| piece.write(&mut buffer, at));
         let Target { key, hash, kind, found } = *target;
         let draft = Draft::of(key, hash, kind, len, deadline, found)?;
-        self.replace(draft, &mut buffer.get(..len).unwrap_or_default())?;
-        target.found = self.keys.locate(key, hash);
+        target.found = Some(self.replace(draft, &mut buffer.get(..len).unwrap_or_default())?);
         Ok(())
     }
 
@@ -234,8 +282,7 @@ impl Cx<'_> {
         object.bytes = len;
         object.len = Entries::new(kind, page_entries(arena, object, 0)).count();
         object.page_len_max = object.len as u32;
-        self.keys.put(&draft, &mut &id.0.to_le_bytes()[..])?;
-        target.found = self.keys.locate(key, hash);
+        target.found = Some(self.keys.put(&draft, &mut &id.0.to_le_bytes()[..])?);
         Ok(())
     }
 
@@ -350,6 +397,164 @@ impl Cx<'_> {
     }
 }
 
+/// Where a walk through a table is: good as long as the table does not change.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    page: usize,
+    start: usize,
+}
+
+/// Draws after which a random choice takes what it finds: pages that lost nearly all they had.
+const DRAWS_MAX: usize = 1000;
+
+impl Cx<'_> {
+    /// The next entry of a walk that has not expired.
+    pub(crate) fn next_entry(&self, found: &Found, cursor: &mut Cursor) -> Option<Entry<'_>> {
+        loop {
+            let entry = self.keys.next_entry(found, cursor)?;
+            if !self.is_past(entry.deadline) {
+                return Some(entry);
+            }
+        }
+    }
+
+    /// The entry of this name, if it has not expired.
+    pub(crate) fn live_entry(&self, found: &Found, name: Item<'_>) -> Option<Entry<'_>> {
+        self.keys.find_entry(found, name).filter(|entry| !self.is_past(entry.deadline))
+    }
+
+    /// How many entries there are.
+    pub(crate) fn count_entries(&self, found: &Found) -> usize {
+        if let Some(object) = self.keys.large(found) {
+            return object.len;
+        }
+        let entries = self.keys.entries(found, 0);
+        entries.filter(|entry| !self.is_past(entry.deadline)).count()
+    }
+
+    /// Shows every entry that has not expired.
+    pub(crate) fn each_entry(&self, found: &Found, show: &mut dyn FnMut(&Entry<'_>)) {
+        let mut cursor = Cursor::default();
+        while let Some(entry) = self.next_entry(found, &mut cursor) {
+            show(&entry);
+        }
+    }
+
+    /// Any entry, each with the same chance: a random position on a random page, drawn again until
+    /// there is an entry at it.
+    pub(crate) fn random_entry(&mut self, found: &Found) -> Option<Cursor> {
+        let (pages, positions) = match self.keys.large(found) {
+            Some(object) => (object.pages as usize, object.page_len_max as usize),
+            None => (1, self.keys.entries(found, 0).count()),
+        };
+        for _ in 0..DRAWS_MAX {
+            let page = self.keys.random.below(pages);
+            let position = self.keys.random.below(positions);
+            let entry = self.keys.entries(found, page).nth(position);
+            if let Some(entry) = entry.filter(|entry| !self.is_past(entry.deadline)) {
+                return Some(Cursor { page, start: entry.start });
+            }
+        }
+        let mut cursor = Cursor::default();
+        let start = self.next_entry(found, &mut cursor)?.start;
+        Some(Cursor { start, ..cursor })
+    }
+
+    /// Shows so many different entries, each choice with the same chance; all of them if there
+    /// are no more. One walk through the table, unless only a few are wanted.
+    pub(crate) fn sample(
+        &mut self,
+        found: &Found,
+        count: usize,
+        show: &mut dyn FnMut(&Keyspace, &Entry<'_>),
+    ) -> Result<()> {
+        let size = self.count_entries(found);
+        if count < size / SAMPLE_DIVISOR {
+            return self.sample_few(found, count, show);
+        }
+        // Selection sampling: Knuth, The Art of Computer Programming, 3.4.2, algorithm S.
+        let (mut left, mut wanted) = (size, count.min(size));
+        let mut cursor = Cursor::default();
+        while wanted > 0 {
+            let chance = self.keys.random.below(left);
+            let Some(entry) = self.next_entry(found, &mut cursor) else { break };
+            if chance < wanted {
+                show(self.keys, &entry);
+                wanted -= 1;
+            }
+            left -= 1;
+        }
+        Ok(())
+    }
+
+    /// The same by drawing at random, and drawing again what was drawn before.
+    fn sample_few(
+        &mut self,
+        found: &Found,
+        count: usize,
+        show: &mut dyn FnMut(&Keyspace, &Entry<'_>),
+    ) -> Result<()> {
+        let mut found = *found;
+        let slots = 2 * count + 1;
+        self.pinning(&mut found, |cx| {
+            cx.reserve_bytes(slots * size_of::<Option<Cursor>>()).map(|()| true)
+        })?;
+        let mut drawn: Vec<Option<Cursor>> = Vec::new();
+        drawn.try_reserve_exact(slots).map_err(|_| Error::OutOfMemory)?;
+        drawn.resize(slots, None);
+        let mut left = count;
+        while left > 0 {
+            let Some(cursor) = self.random_entry(&found) else { break };
+            let mut slot = (cursor.page.wrapping_mul(31) + cursor.start) % slots;
+            let is_new = loop {
+                match drawn.get_mut(slot) {
+                    Some(Some(other)) if *other == cursor => break false,
+                    Some(free @ None) => {
+                        *free = Some(cursor);
+                        break true;
+                    }
+                    _ => slot = (slot + 1) % slots,
+                }
+            };
+            if is_new && let Some(entry) = self.keys.next_entry(&found, &mut { cursor }) {
+                show(self.keys, &entry);
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out the entry at which a walk is.
+    pub(crate) fn remove_at(&mut self, target: &mut Target<'_>, at: Cursor) -> Result<()> {
+        let Some(found) = &target.found else { return Ok(()) };
+        let Some(entry) = self.keys.next_entry(found, &mut { at }) else { return Ok(()) };
+        let Cursor { page, start } = at;
+        let spot = Spot { page, start, end: entry.end };
+        let gone = [apart(entry.name), apart(entry.value)];
+        self.splice(target, spot, &[], -1)?;
+        gone.into_iter().flatten().for_each(|id| self.keys.release(id));
+        self.keep_balance(target, false);
+        Ok(())
+    }
+
+    /// Makes room for entries of so many bytes in all before the first of them is written, so that
+    /// a command that adds several does so completely or not at all. (A small collection whose
+    /// pages do not suit each other may still be refused the last few.)
+    pub(crate) fn reserve_entries(&mut self, target: &mut Target<'_>, bytes: usize) -> Result<()> {
+        if bytes <= TABLE_PAGE_BYTES {
+            return Ok(());
+        }
+        let pages = (bytes + bytes / 4).div_ceil(SEGMENT_BYTES);
+        match &mut target.found {
+            Some(found) => self.pinning(found, |cx| cx.make_room(&mut [], 0, pages)),
+            None => self.make_room(&mut [], 0, pages).map(|_| ()),
+        }
+    }
+}
+
+/// A sample of fewer than one in so many entries is drawn, not walked for.
+const SAMPLE_DIVISOR: usize = 8;
+
 /// Entries of a page that are to move, as a bit each.
 type Marks = [u64; ENTRIES_BYTES_MAX / 2 / 64 + 1];
 
@@ -365,6 +570,20 @@ impl Keyspace {
         Entries::new(found.head.kind(), bytes)
     }
 
+    /// The next entry of a walk. Its place is given from the start of the page.
+    pub(crate) fn next_entry(&self, found: &Found, cursor: &mut Cursor) -> Option<Entry<'_>> {
+        let pages = self.table_pages(found);
+        while cursor.page < pages {
+            let mut entries = self.entries(found, cursor.page).from(cursor.start);
+            if let Some(entry) = entries.next() {
+                cursor.start = entry.end;
+                return Some(entry);
+            }
+            *cursor = Cursor { page: cursor.page + 1, start: 0 };
+        }
+        None
+    }
+
     /// How many pages a table has; a record counts as one.
     pub(crate) fn table_pages(&self, found: &Found) -> usize {
         self.large(found).map_or(1, |object| object.pages as usize)
@@ -375,16 +594,15 @@ impl Keyspace {
         self.objects.get(self.object_of(found)?)
     }
 
-    /// The entry of this name, expired or not, and its page.
-    pub(crate) fn find_entry(&self, found: &Found, name: &[u8]) -> Option<(usize, Entry<'_>)> {
+    /// The entry of this name, expired or not. A name from outside stands `Here`, however long.
+    pub(crate) fn find_entry(&self, found: &Found, name: Item<'_>) -> Option<Entry<'_>> {
         let page = self.bucket_of(found, name);
-        let entry = self.entries(found, page).find(|entry| self.is_text(entry.name, name))?;
-        Some((page, entry))
+        self.entries(found, page).find(|entry| self.is_same(entry.name, name))
     }
 
-    fn bucket_of(&self, found: &Found, name: &[u8]) -> usize {
+    fn bucket_of(&self, found: &Found, name: Item<'_>) -> usize {
         self.large(found)
-            .map_or(0, |object| Buckets::new(object.pages as usize).of(self.hash_text(name)))
+            .map_or(0, |object| Buckets::new(object.pages as usize).of(self.hash_item(name)))
     }
 
     /// Where the entry of this name is, with what it was; or where it may be added.
@@ -392,10 +610,11 @@ impl Keyspace {
         let Some(found) = &target.found else {
             return (Spot { page: 0, start: 0, end: 0 }, None);
         };
+        let name = Item::Here(name);
         let page = self.bucket_of(found, name);
         let (mut end, mut count) = (0, 1);
         for entry in self.entries(found, page) {
-            if self.is_text(entry.name, name) {
+            if self.is_same(entry.name, name) {
                 let old = Old {
                     name: apart(entry.name),
                     value: apart(entry.value),
@@ -423,28 +642,23 @@ impl Keyspace {
         }
     }
 
-    fn is_text(&self, item: Item<'_>, text: &[u8]) -> bool {
-        match item {
-            Item::Here(bytes) => bytes == text,
-            Item::Apart(_) => {
-                let value = self.text(item);
-                value.len() == text.len()
-                    && value.parts().zip(text.chunks(PAGE_VALUE_BYTES)).all(|(a, b)| a == b)
+    fn is_same(&self, item: Item<'_>, other: Item<'_>) -> bool {
+        match (item, other) {
+            (Item::Here(a), Item::Here(b)) => a == b,
+            _ => {
+                let (a, b) = (self.text(item), self.text(other));
+                a.len() == b.len() && a.parts().flatten().eq(b.parts().flatten())
             }
         }
     }
 
     /// The hash of a field or a member. A long one is hashed part by part, as it is stored.
-    fn hash_text(&self, text: &[u8]) -> u64 {
-        if text.len() <= ITEM_BYTES_MAX {
-            return self.hash(text);
-        }
-        text.chunks(PAGE_VALUE_BYTES).fold(0, |hash, part| self.hash_on(hash, part))
-    }
-
     fn hash_item(&self, item: Item<'_>) -> u64 {
         match item {
-            Item::Here(bytes) => self.hash(bytes),
+            Item::Here(text) if text.len() <= ITEM_BYTES_MAX => self.hash(text),
+            Item::Here(text) => {
+                text.chunks(PAGE_VALUE_BYTES).fold(0, |hash, part| self.hash_on(hash, part))
+            }
             Item::Apart(_) => {
                 self.text(item).parts().fold(0, |hash, part| self.hash_on(hash, part))
             }

@@ -21,14 +21,25 @@ pub(crate) struct Draft<'a> {
     head: Head,
     /// The record that is there under the key.
     pub(crate) found: Option<Found>,
-    /// Whether the value that is there stays, though the record is another.
-    keeps_value: bool,
+    /// Where its value comes from.
+    origin: Origin,
     /// Whether it is written over the record that is there.
     is_in_place: bool,
     /// Objects it needs.
     pub(crate) objects: usize,
     /// The cells it needs: its own; the full pages of a large string, its last page, its directory.
     pub(crate) cells: [(Class, usize); 6],
+}
+
+/// Where the value of a record comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A string is written; the value that was there goes.
+    Text,
+    /// What stands in the record is given; the value that was there goes.
+    Stored,
+    /// The same, and it is the value that was there.
+    Same,
 }
 
 /// The cells that a string needs to grow in pages: full pages, the last page, the directory.
@@ -49,10 +60,13 @@ impl<'a> Draft<'a> {
         if value_len > VALUE_BYTES_MAX {
             return Err(Error::ValueTooLong);
         }
-        if !Head::is_large_string(key.len(), value_len) {
-            return Draft::of(key, hash, Kind::String, value_len, deadline, found);
+        let is_large = Head::is_large_string(key.len(), value_len);
+        let stored_len = if is_large { OBJECT_BYTES } else { value_len };
+        let mut draft = Draft::of(key, hash, Kind::String, stored_len, deadline, found)?;
+        draft.origin = Origin::Text;
+        if !is_large {
+            return Ok(draft);
         }
-        let mut draft = Draft::of(key, hash, Kind::String, OBJECT_BYTES, deadline, found)?;
         draft.head = draft.head.with_large(true);
         draft.objects = 1;
         if let Some(cells) = draft.cells.last_chunk_mut() {
@@ -72,7 +86,6 @@ impl<'a> Draft<'a> {
     ) -> Result<Draft<'a>> {
         let mut draft = Draft::of(key, hash, kind, OBJECT_BYTES, deadline, found)?;
         draft.head = draft.head.with_large(true);
-        draft.keeps_value = true;
         draft.objects = 1;
         Ok(draft)
     }
@@ -95,7 +108,7 @@ impl<'a> Draft<'a> {
             hash,
             head,
             found,
-            keeps_value: false,
+            origin: Origin::Stored,
             is_in_place: false,
             objects: 0,
             cells: Default::default(),
@@ -127,21 +140,26 @@ impl Cx<'_> {
         if draft.is_in_place && draft.objects == 0 {
             return Ok(());
         }
-        if (keep || draft.is_in_place)
-            && let Some(found) = &draft.found
-        {
-            self.keys.pinned = found.addr;
+        let (cells, objects) = (&mut draft.cells, draft.objects);
+        match &mut draft.found {
+            Some(found) if keep || draft.is_in_place => {
+                self.pinning(found, |cx| cx.make_room_for_keys(cells, 3, 1, objects))?;
+            }
+            found => {
+                if self.make_room_for_keys(cells, 3, 1, objects)? && found.is_some() {
+                    *found = self.keys.locate(draft.key, draft.hash);
+                }
+            }
         }
-        let room = self.make_room_for_keys(&mut draft.cells, 3, 1, draft.objects);
-        self.keys.pinned = Addr::NONE;
-        if draft.found.is_some() {
-            draft.found = self.keys.locate(draft.key, draft.hash);
-        }
-        room
+        Ok(())
     }
 
     /// Writes a value that was made from the one there is.
-    pub(crate) fn replace(&mut self, mut draft: Draft<'_>, value: &mut dyn Source) -> Result<()> {
+    pub(crate) fn replace(
+        &mut self,
+        mut draft: Draft<'_>,
+        value: &mut dyn Source,
+    ) -> Result<Found> {
         self.prepare(&mut draft, true)?;
         self.keys.put(&draft, value)
     }
@@ -149,14 +167,31 @@ impl Cx<'_> {
     /// Writes the record of a key again, with another deadline; the value stays.
     pub(crate) fn rewrite(&mut self, key: &[u8], found: Found, deadline: Millis) -> Result<()> {
         let mut buffer = [0; PAGE_BYTES];
-        let stored = found.head.stored(self.keys.arena.cell(found.addr));
-        bytes::copy(&mut buffer, stored);
-        let len = stored.len();
+        let stored = self.keys.copy_stored(&found, &mut buffer);
         let hash = self.keys.hash(key);
-        let mut draft = Draft::of(key, hash, found.head.kind(), len, deadline, Some(found))?;
+        let kind = found.head.kind();
+        let mut draft = Draft::of(key, hash, kind, stored.len(), deadline, Some(found))?;
         draft.head = found.head.with_deadline(deadline);
-        draft.keeps_value = true;
-        self.replace(draft, &mut buffer.get(..len).unwrap_or_default())
+        draft.origin = Origin::Same;
+        self.replace(draft, &mut { stored })?;
+        Ok(())
+    }
+
+    /// Gives a key the value of another record, in place of what it has. That record, which must
+    /// not be its own, then has lost its value, and is to be freed.
+    pub(crate) fn put_stored(
+        &mut self,
+        key: &[u8],
+        hash: u64,
+        value: &mut Found,
+        deadline: Millis,
+        found: Option<Found>,
+    ) -> Result<()> {
+        let mut buffer = [0; PAGE_BYTES];
+        let stored = self.keys.copy_stored(value, &mut buffer);
+        let mut draft = Draft::of(key, hash, value.head.kind(), stored.len(), deadline, found)?;
+        draft.head = value.head.resized(key.len(), stored.len()).with_deadline(deadline);
+        self.pinning(value, |cx| cx.replace(draft, &mut { stored }).map(|_| true))
     }
 
     /// Gives a string more bytes at its end, from nothing if need be. Its length afterwards.
@@ -221,8 +256,8 @@ impl Keyspace {
     }
 
     /// Writes a record: over the one that was found, beside it and in its stead, or as a new key.
-    pub(crate) fn put(&mut self, draft: &Draft<'_>, value: &mut dyn Source) -> Result<()> {
-        if !draft.head.is_large() || draft.keeps_value {
+    pub(crate) fn put(&mut self, draft: &Draft<'_>, value: &mut dyn Source) -> Result<Found> {
+        if !draft.head.is_large() || draft.origin != Origin::Text {
             return self.put_record(draft, value, draft.head.is_ascii());
         }
         let cells = draft.cells.last_chunk().copied().unwrap_or_default();
@@ -235,25 +270,27 @@ impl Keyspace {
         draft: &Draft<'_>,
         stored: &mut dyn Source,
         is_ascii: bool,
-    ) -> Result<()> {
-        let Draft { key, hash, head, found, keeps_value, .. } = draft;
+    ) -> Result<Found> {
+        let Draft { key, hash, head, found, origin, .. } = draft;
         let is_in_place = draft.is_in_place || self.fits_in_place(draft);
         let [(class, _), ..] = draft.cells;
         let addr = match found.filter(|_| is_in_place) {
             Some(found) => found.addr,
             None => self.arena.allocate(class).ok_or(Error::OutOfMemory)?,
         };
-        let replaced = found.filter(|_| !keeps_value).and_then(|found| self.object_of(&found));
+        let gone = found.filter(|_| *origin != Origin::Same);
+        let replaced = gone.and_then(|found| self.object_of(&found));
         let cell = self.arena.cell_mut(addr);
         let target = head.stored_mut(cell);
         stored.fill(target);
-        let is_ascii = if head.is_large() || *keeps_value { is_ascii } else { target.is_ascii() };
-        head.with_ascii(is_ascii).write(cell);
+        let is_text = *origin == Origin::Text && !head.is_large();
+        let head = head.with_ascii(if is_text { target.is_ascii() } else { is_ascii });
+        head.write(cell);
         head.write_key(cell, key);
         let is_volatile = head.is_volatile();
         let Some(found) = found else {
-            self.enter(*hash, addr, is_volatile);
-            return Ok(());
+            let place = self.enter(*hash, addr, is_volatile);
+            return Ok(Found { place, addr, head });
         };
         if !is_in_place {
             self.arena.free(found.addr);
@@ -264,7 +301,14 @@ impl Keyspace {
         if let Some(replaced) = replaced {
             self.release(replaced);
         }
-        Ok(())
+        Ok(Found { place: found.place, addr, head })
+    }
+
+    /// Copies what stands in a record behind its key.
+    fn copy_stored<'b>(&self, found: &Found, buffer: &'b mut [u8]) -> &'b [u8] {
+        let stored = found.head.stored(self.arena.cell(found.addr));
+        bytes::copy(buffer, stored);
+        buffer.get(..stored.len()).unwrap_or_default()
     }
 
     /// Keeps the index's mark and the count of deadlines in step with a record.
