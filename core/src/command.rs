@@ -11,7 +11,7 @@ use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::Cx;
 use crate::reply::Reply;
-use crate::{expire, keys, string};
+use crate::{expire, keys, scan, set, string};
 
 /// One command.
 #[derive(Debug)]
@@ -83,6 +83,15 @@ impl Keys {
     pub const FIRST: Keys = Keys { first: 1, last: 1, step: 1 };
     /// All are.
     pub const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    /// An argument says how many keys follow it. As in Redis's COMMAND, where they are depends on
+    /// the request; `first` is that argument here, and `step` is one.
+    pub const fn counted(at: i8) -> Keys {
+        Keys { first: at, last: 0, step: 1 }
+    }
+
+    /// The first two are.
+    pub const FIRST_TWO: Keys = Keys { first: 1, last: 2, step: 1 };
+
     /// The first, the third and so on are.
     pub const EVERY_SECOND: Keys = Keys { first: 1, last: -1, step: 2 };
 }
@@ -95,8 +104,16 @@ pub enum Group {
     Connection,
     /// Keys of any type.
     Generic,
+    /// Hashes.
+    Hash,
+    /// Lists.
+    List,
     /// The keyspace as a whole.
     Server,
+    /// Sets.
+    Set,
+    /// Sorted sets.
+    SortedSet,
     /// Strings.
     String,
 }
@@ -107,14 +124,19 @@ impl Group {
         match self {
             Group::Connection => "connection",
             Group::Generic => "generic",
+            Group::Hash => "hash",
+            Group::List => "list",
             Group::Server => "server",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
             Group::String => "string",
         }
     }
 }
 
 /// The families' rows.
-const FAMILIES: [&[Spec]; 3] = [expire::COMMANDS, keys::COMMANDS, string::COMMANDS];
+const FAMILIES: [&[Spec]; 5] =
+    [expire::COMMANDS, keys::COMMANDS, scan::COMMANDS, set::COMMANDS, string::COMMANDS];
 
 /// All commands of this build.
 pub fn all() -> impl Iterator<Item = &'static Spec> {
@@ -182,6 +204,7 @@ fn printed(text: &[u8], bytes_max: usize) -> &[u8] {
 }
 
 /// A command's arguments, taken one after the other.
+#[derive(Clone)]
 pub struct Args<'a> {
     rest: slice::Iter<'a, &'a [u8]>,
 }
@@ -195,6 +218,13 @@ impl<'a> Args<'a> {
     /// The value that an option needs.
     pub(crate) fn value(&mut self) -> Result<&'a [u8]> {
         self.next().ok_or(Error::Syntax)
+    }
+
+    /// The next `count` arguments, if there are as many.
+    pub(crate) fn take_first(&mut self, count: usize) -> Option<Args<'a>> {
+        let (first, rest) = self.rest.as_slice().split_at_checked(count)?;
+        self.rest = rest.iter();
+        Some(Args { rest: first.iter() })
     }
 
     /// The remaining arguments, two by two.

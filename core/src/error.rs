@@ -30,6 +30,16 @@ pub enum Error {
     WrongArity,
     /// A cursor that SCAN did not hand out.
     InvalidCursor,
+    /// A count of keys that is none, or not above zero.
+    NoKeys,
+    /// A count of keys above that of the arguments behind it.
+    TooManyKeys,
+    /// A limit below zero, or none at all.
+    NegativeLimit,
+    /// A count below zero, or none at all.
+    NotPositive,
+    /// A count that has no opposite.
+    OutOfRange,
     /// The budget is used up and the policy lets nothing go.
     OutOfMemory,
     /// A key longer than [`KEY_BYTES_MAX`](crate::limits::KEY_BYTES_MAX).
@@ -65,6 +75,14 @@ impl Error {
                 return ["ERR wrong number of arguments for '", command, "' command"];
             }
             Error::InvalidCursor => "ERR invalid cursor",
+            Error::NoKeys => "ERR numkeys should be greater than 0",
+            Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
+            Error::NegativeLimit => "ERR LIMIT can't be negative",
+            Error::NotPositive => "ERR value is out of range, must be positive",
+            Error::OutOfRange => {
+                "ERR value is out of range, value must between -9223372036854775807 and \
+                 9223372036854775807"
+            }
             Error::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Error::KeyTooLong => "ERR key exceeds maximum allowed size (8000 bytes)",
             Error::ValueTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
@@ -83,6 +101,14 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::WrongType => "WRONGTYPE",
+            Error::NoKeys => "ERR numkeys should be greater than 0",
+            Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
+            Error::NegativeLimit => "ERR LIMIT can't be negative",
+            Error::NotPositive => "ERR value is out of range, must be positive",
+            Error::OutOfRange => {
+                "ERR value is out of range, value must between -9223372036854775807 and \
+                 9223372036854775807"
+            }
             Error::OutOfMemory => "OOM",
             _ => "ERR",
         }

@@ -140,6 +140,11 @@ impl Index {
         self.bucket_count
     }
 
+    /// How hashes fall into them.
+    pub(crate) fn buckets(&self) -> Buckets {
+        self.buckets
+    }
+
     /// The entry with this hash that `check` recognises, and what it found there.
     #[inline]
     pub(crate) fn find<T>(
@@ -352,11 +357,6 @@ impl Index {
             let Some(next) = bucket.next() else { break };
             number = next;
         }
-    }
-
-    /// The bucket a scan cursor stands for, and the cursor after it; zero ends the scan.
-    pub(crate) fn scan_step(&self, cursor: u64) -> (u32, u64) {
-        self.buckets.scan_step(cursor)
     }
 
     /// Checks the invariants of the file header; the message names the broken one.

@@ -1,26 +1,12 @@
 //! Keys of any type, and the keyspace as a whole.
 //!
-//! SCAN's guarantee: a key that is there from the first call to the last is returned, whatever
-//! is inserted, deleted, evicted or moved in between; it may be returned more than once.
+//! Not here: deadlines (expire.rs), and scans (scan.rs).
 
 use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
-use crate::glob;
 use crate::keyspace::Cx;
-use crate::num::{Digits, parse_digits, parse_integer};
-use crate::record::Head;
 use crate::reply::Reply;
-
-/// What a SCAN returns. The default is everything.
-#[derive(Clone, Copy, Debug, Default)]
-struct Filter<'a> {
-    pattern: Option<&'a [u8]>,
-    type_name: Option<&'a [u8]>,
-}
-
-/// Buckets that SCAN visits at most for each key it was asked for.
-const SCAN_BUCKETS_PER_KEY: usize = 10;
-const SCAN_COUNT_DEFAULT: usize = 10;
+use crate::scan::Filter;
 
 impl Cx<'_> {
     /// DEL: drops a key. False if it was not there.
@@ -47,25 +33,6 @@ impl Cx<'_> {
     pub fn flush(&mut self) {
         self.keys.clear();
         self.emit(&["FLUSHDB".into()]);
-    }
-
-    /// Shows each key of a bucket that has not expired and passes the filter.
-    fn visit_bucket(&self, bucket: u32, filter: &Filter<'_>, show: &mut dyn FnMut(&[u8])) {
-        self.keys.index.visit(bucket, &mut |_, entry| {
-            let cell = self.keys.arena.cell(entry.addr);
-            let Some(head) = Head::read(cell) else { return };
-            let key = head.key(cell);
-            if !self.is_past(head.deadline) && filter.passes(&head, key) {
-                show(key);
-            }
-        });
-    }
-}
-
-impl Filter<'_> {
-    fn passes(&self, head: &Head, key: &[u8]) -> bool {
-        self.type_name.is_none_or(|name| name.eq_ignore_ascii_case(head.kind().name().as_bytes()))
-            && self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, key))
     }
 }
 
@@ -137,17 +104,6 @@ pub(crate) const COMMANDS: &[Spec] = &[
         run: ping,
     },
     Spec {
-        name: "scan",
-        arity: Arity::AtLeast(2),
-        keys: Keys::NONE,
-        flags: READ | EDGE,
-        group: Group::Generic,
-        since: docs("2.8.0"),
-        syntax: docs("cursor [MATCH pattern] [COUNT count] [TYPE type]"),
-        summary: docs("Returns some of the keys, and a cursor to go on with."),
-        run: scan,
-    },
-    Spec {
         name: "type",
         arity: Arity::Exactly(2),
         keys: Keys::FIRST,
@@ -190,7 +146,7 @@ fn flushdb(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Resul
 }
 
 fn keys(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let filter = Filter { pattern: Some(args.required()), type_name: None };
+    let filter = Filter::matching(args.required());
     let buckets = cx.keys.index.bucket_count() as u32;
     // Once to count, since an array says its length first, and once to answer.
     let mut count = 0;
@@ -208,82 +164,6 @@ fn ping(_: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
         _ => return Err(Error::WrongArity),
     }
     Ok(())
-}
-
-fn scan(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let start = parse_cursor(args.required())?;
-    let (filter, count) = scan_options(args)?;
-    // How far to go: the same steps are then taken once to count the keys, once to answer.
-    let (mut cursor, mut steps, mut seen) = (start, 0, 0);
-    loop {
-        let (bucket, next) = cx.keys.index.scan_step(cursor);
-        cursor = next;
-        steps += 1;
-        cx.visit_bucket(bucket, &Filter::default(), &mut |_| seen += 1);
-        let is_enough = seen >= count || steps >= count.saturating_mul(SCAN_BUCKETS_PER_KEY);
-        if cursor == 0 || is_enough {
-            break;
-        }
-    }
-    reply.array(2);
-    reply.bulk(Digits::of_unsigned(cursor).as_bytes().into());
-    let mut passed = 0;
-    visit_steps(cx, start, steps, &filter, &mut |_| passed += 1);
-    reply.array(passed);
-    visit_steps(cx, start, steps, &filter, &mut |key| reply.bulk(key.into()));
-    Ok(())
-}
-
-fn visit_steps(
-    cx: &Cx<'_>,
-    start: u64,
-    steps: usize,
-    filter: &Filter<'_>,
-    visit: &mut dyn FnMut(&[u8]),
-) {
-    let mut cursor = start;
-    for _ in 0..steps {
-        let (bucket, next) = cx.keys.index.scan_step(cursor);
-        cx.visit_bucket(bucket, filter, visit);
-        cursor = next;
-    }
-}
-
-fn scan_options<'a>(args: &mut Args<'a>) -> Result<(Filter<'a>, usize)> {
-    let mut filter = Filter::default();
-    let mut count = SCAN_COUNT_DEFAULT;
-    while let Some(option) = args.next() {
-        let word = word(option, &["count", "match", "type"]);
-        let value = args.value()?;
-        match word {
-            0 => {
-                let wanted = parse_integer(value).ok_or(Error::NotAnInteger)?;
-                if wanted < 1 {
-                    return Err(Error::Syntax);
-                }
-                count = usize::try_from(wanted).unwrap_or(usize::MAX);
-            }
-            1 => filter.pattern = Some(value),
-            2 if filter.type_name.is_none() => filter.type_name = Some(value),
-            _ => return Err(Error::Syntax),
-        }
-    }
-    Ok((filter, count))
-}
-
-/// Reads a cursor as C's `strtoul` does, which is what Redis takes: a sign is allowed, and no
-/// digits at all are zero.
-fn parse_cursor(text: &[u8]) -> Result<u64> {
-    let (is_negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
-    if digits.is_empty() && !text.is_empty() {
-        return Err(Error::InvalidCursor);
-    }
-    let number = parse_digits(digits).ok_or(Error::InvalidCursor)?;
-    Ok(if is_negative { number.wrapping_neg() } else { number })
 }
 
 fn type_(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {

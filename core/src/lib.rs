@@ -50,6 +50,8 @@ mod random;
 mod record;
 mod reply;
 mod room;
+mod scan;
+mod set;
 mod stats;
 mod string;
 mod table;

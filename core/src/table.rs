@@ -361,7 +361,7 @@ impl Cx<'_> {
     /// Moves the entries of one bucket that belong to a new one there.
     fn split(&mut self, found: &mut Found, id: ObjectId, pages: usize) -> Option<()> {
         let old = Buckets::new(pages).split();
-        let (mut page, used) = self.keys.page_of(id, old);
+        let (_, used) = self.keys.page_of(id, old);
         let (movers, moving) = self.keys.movers(id, found.head.kind(), old, pages);
         let object = self.keys.objects.get(id)?;
         let mut cells = [(Class::default(), 0); 5];
@@ -370,7 +370,7 @@ impl Cx<'_> {
         *second = (page_class(moving), usize::from(moving > 0 && moving < used));
         *nodes = object.cells_for(&self.keys.arena, pages + 1);
         self.make_room_beside(found, &mut cells, 2, 0).ok()?;
-        (page, _) = self.keys.page_of(id, old);
+        let (page, _) = self.keys.page_of(id, old);
         let [(class, _), (moving_class, _), ..] = cells;
         let Keyspace { arena, objects, .. } = &mut *self.keys;
         objects.get_mut(id)?.grow(arena, id, pages + 1)?;
