@@ -90,6 +90,11 @@ describe("transcripts", () => {
     expect(check('["a" ["b" "c"]]', '["a" ["c" "b"]]')).toBe(false);
     expect(check("{:1 :1}", "[:1]")).toBe(false);
     expect(check('"OK"', "+OK")).toBe(false);
+    expect(check("one of {(1..3)}", '"3"')).toBe(true);
+    expect(check("one of {(1..3)}", '"4"')).toBe(false);
+    expect(check("2 of {(1..3)}", '["3" "3"]')).toBe(false);
+    expect(check("-2 of {(1..3)}", '["3" "3"]')).toBe(true);
+    expect(check('["m2" "m1" +"OK"]', '[m(2..1) +"OK"]')).toBe(true);
     expect(check("-ERR a", "-ERR a ")).toBe(false);
     expect(check('"\\x00\\{a*3}"', '"\\x00aaa"')).toBe(true);
     expect(() => parse("? X\n< +OK")).toThrow("what is");

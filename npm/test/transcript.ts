@@ -7,7 +7,8 @@ export type Answer =
   | { kind: "integer"; number: bigint }
   | { kind: "bulk"; bytes: Uint8Array }
   | { kind: "null" }
-  | { kind: "array" | "unordered"; items: Answer[] };
+  | { kind: "array" | "unordered" | "one of"; items: Answer[] }
+  | { kind: "several"; count: number; items: Answer[] };
 
 export type Step =
   | { kind: "advance"; milliseconds: number }
@@ -42,17 +43,21 @@ export function parse(text: string): Step[] {
 function parseWords(text: string): Uint8Array[] {
   const cursor = new Cursor(text);
   const words: Uint8Array[] = [];
-  do words.push(cursor.eat('"') ? cursor.quoted() : encoder.encode(cursor.until(" ")));
-  while (cursor.eat(" "));
+  do {
+    const run = cursor.range();
+    if (run) words.push(...run);
+    else words.push(cursor.eat('"') ? cursor.quoted() : encoder.encode(cursor.until(" ")));
+  } while (cursor.eat(" "));
   cursor.end();
   return words;
 }
 
 function parseAnswer(text: string): Answer {
-  if (text.startsWith("+")) return { kind: "simple", text: text.slice(1) };
-  if (text.startsWith("-")) return { kind: "error", text: text.slice(1) };
   const cursor = new Cursor(text);
-  const answer = cursor.item();
+  let answer = cursor.choice();
+  if (!answer && text.startsWith("+")) return { kind: "simple", text: text.slice(1) };
+  if (!answer && text.startsWith("-")) return { kind: "error", text: text.slice(1) };
+  answer ??= cursor.item();
   cursor.end();
   return answer;
 }
@@ -78,9 +83,31 @@ class Cursor {
     return this.text.slice(from, this.at);
   }
 
+  /** `name(1..9)`, up or down: every number from the first to the last, behind the name. */
+  range(): Uint8Array[] | null {
+    const found = /^([^("[\]{} ]*)\((\d+)\.\.(\d+)\)/.exec(this.text.slice(this.at));
+    if (!found) return null;
+    this.at += found[0].length;
+    const [first, last] = [Number(found[2]), Number(found[3])];
+    const step = first <= last ? 1 : -1;
+    return Array.from({ length: Math.abs(last - first) + 1 },
+      (_, index) => encoder.encode(`${found[1]}${first + step * index}`));
+  }
+
+  /** `one of {...}` or `5 of {...}`, if that is what stands here. */
+  choice(): Answer | null {
+    const found = /^(one|-?\d+) of \{/.exec(this.text.slice(this.at));
+    if (!found) return null;
+    this.at += found[0].length;
+    const items = this.items("}");
+    if (found[1] === "one") return { kind: "one of", items };
+    return { kind: "several", count: Number(found[1]), items };
+  }
+
   item(): Answer {
     if (this.eat("(nil)")) return { kind: "null" };
     if (this.eat('"')) return { kind: "bulk", bytes: this.quoted() };
+    if (this.eat('+"')) return { kind: "simple", text: new TextDecoder().decode(this.quoted()) };
     if (this.eat("[")) return { kind: "array", items: this.items("]") };
     if (this.eat("{")) return { kind: "unordered", items: this.items("}") };
     const number = /^:(-?\d+)/.exec(this.text.slice(this.at));
@@ -93,7 +120,9 @@ class Cursor {
     const items: Answer[] = [];
     while (!this.eat(close)) {
       if (items.length > 0 && !this.eat(" ")) throw new Error("one space between items");
-      items.push(this.item());
+      const run = this.range();
+      if (run) items.push(...run.map((bytes): Answer => ({ kind: "bulk", bytes })));
+      else items.push(this.item());
     }
     return items;
   }
@@ -140,7 +169,7 @@ export function show(answer: Answer, isUnordered = false): string {
     case "bulk": return `"${Array.from(answer.bytes, (byte) => byte > 31 && byte < 127
       && byte !== 34 && byte !== 92 ? String.fromCharCode(byte)
       : `\\x${byte.toString(16).padStart(2, "0")}`).join("")}"`;
-    case "array": case "unordered": {
+    case "array": case "unordered": case "one of": case "several": {
       const items = answer.items.map((item) => show(item));
       return isUnordered || answer.kind === "unordered"
         ? `{${items.sort().join(" ")}}` : `[${items.join(" ")}]`;
@@ -153,7 +182,24 @@ export function accepts(expected: Answer, given: Answer): boolean {
   if (expected.kind === "unordered") {
     return given.kind === "array" && show(expected) === show(given, true);
   }
+  if (expected.kind === "one of") {
+    return expected.items.some((item) => show(item) === show(given));
+  }
+  if (expected.kind === "several") {
+    return given.kind === "array" && given.items.length === Math.abs(expected.count)
+      && areOf(given.items, expected.items, expected.count < 0);
+  }
   if (expected.kind !== "array") return show(expected) === show(given);
   return given.kind === "array" && given.items.length === expected.items.length
     && expected.items.every((item, index) => accepts(item, given.items[index]!));
+}
+
+/** Whether all items come from the pool, each as often as it stands there unless they may repeat. */
+function areOf(items: Answer[], pool: Answer[], mayRepeat: boolean): boolean {
+  const left = pool.map((item) => show(item));
+  return items.every((item) => {
+    const position = left.indexOf(show(item));
+    if (position >= 0 && !mayRepeat) left.splice(position, 1);
+    return position >= 0;
+  });
 }

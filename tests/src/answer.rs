@@ -18,8 +18,12 @@ pub enum Answer {
     Null,
     /// `[a b]`
     Array(Vec<Answer>),
-    /// `{a b}`: only ever expected, never given.
+    /// `{a b}`: only ever expected, never given, as are the following.
     Unordered(Vec<Answer>),
+    /// `one of {a b}`: any of these.
+    OneOf(Vec<Answer>),
+    /// `2 of {a b c}`: an array of so many different ones; a negative number may repeat them.
+    Several(i64, Vec<Answer>),
 }
 
 impl Answer {
@@ -33,7 +37,8 @@ impl Answer {
         Answer::Simple("OK".into())
     }
 
-    /// Whether `given` is what `self` expects; the order inside `{}` is free.
+    /// Whether `given` is what `self` expects; the order inside `{}` and the choice from them is
+    /// free.
     pub fn accepts(&self, given: &Answer) -> bool {
         match (self, given) {
             (Answer::Array(expected), Answer::Array(given)) => {
@@ -45,6 +50,10 @@ impl Answer {
                 expected.sort();
                 given.sort();
                 expected == given
+            }
+            (Answer::OneOf(pool), given) => pool.contains(given),
+            (Answer::Several(count, pool), Answer::Array(given)) => {
+                given.len() as u64 == count.unsigned_abs() && are_of(given, pool, *count < 0)
             }
             _ => self == given,
         }
@@ -71,8 +80,27 @@ impl fmt::Display for Answer {
             Answer::Null => out.write_str("(nil)"),
             Answer::Array(items) => list(out, "[", items, "]"),
             Answer::Unordered(items) => list(out, "{", items, "}"),
+            Answer::OneOf(items) => list(out, "one of {", items, "}"),
+            Answer::Several(count, items) => {
+                write!(out, "{count} of ")?;
+                list(out, "{", items, "}")
+            }
         }
     }
+}
+
+/// Whether all items come from the pool, each as often as it stands there unless they may repeat.
+fn are_of(items: &[Answer], pool: &[Answer], may_repeat: bool) -> bool {
+    let mut left = pool.to_vec();
+    items.iter().all(|item| match left.iter().position(|other| other == item) {
+        Some(position) => {
+            if !may_repeat {
+                left.swap_remove(position);
+            }
+            true
+        }
+        None => false,
+    })
 }
 
 fn list(out: &mut fmt::Formatter<'_>, open: &str, items: &[Answer], close: &str) -> fmt::Result {

@@ -57,6 +57,7 @@ fn read(path: &Path) -> Transcript {
 pub fn parse(text: &str) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
     let mut ferrite_only = None;
+    let mut whole_file = None;
     let mut lines = text.lines().enumerate();
     while let Some((index, content)) = lines.next() {
         let line = index + 1;
@@ -64,14 +65,17 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
         let (mark, rest) = content.split_at_checked(2).unwrap_or((content, ""));
         match mark {
             "" | "#" | "# " => {}
-            "@ " => ferrite_only = Some(reason(rest).map_err(fail)?),
+            "@ " if rest.starts_with("ferrite-only-file ") => {
+                whole_file = Some(reason(rest, "ferrite-only-file ").map_err(fail)?);
+            }
+            "@ " => ferrite_only = Some(reason(rest, "ferrite-only ").map_err(fail)?),
             "~ " => steps.push(Step::Advance(milliseconds(rest).map_err(fail)?)),
             "> " => {
                 let words = request(rest).map_err(fail)?;
                 let reply = lines.next().and_then(|(_, reply)| reply.strip_prefix("< "));
                 let reply = reply.ok_or_else(|| fail("no reply on the next line".into()))?;
                 let expected = answer(reply).map_err(|what| format!("{}: {what}", line + 1))?;
-                let ferrite_only = ferrite_only.take();
+                let ferrite_only = ferrite_only.take().or_else(|| whole_file.clone());
                 steps.push(Step::Request { line, words, expected, ferrite_only });
             }
             _ => return Err(fail(format!("what is {content:?}?"))),
@@ -115,8 +119,8 @@ pub fn replay(
     failures
 }
 
-fn reason(text: &str) -> Result<String, String> {
-    match text.strip_prefix("ferrite-only ") {
+fn reason(text: &str, mark: &str) -> Result<String, String> {
+    match text.strip_prefix(mark) {
         Some(reason) if !reason.trim().is_empty() => Ok(reason.into()),
         _ => Err("expected `@ ferrite-only` and a reason".into()),
     }
@@ -131,11 +135,13 @@ fn request(text: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut cursor = Cursor { rest: text };
     let mut words = Vec::new();
     loop {
-        let word = match cursor.eat("\"") {
-            true => cursor.quoted()?,
-            false => cursor.take_until(' ').as_bytes().to_vec(),
-        };
-        words.push(word);
+        match cursor.eat("\"") {
+            true => words.push(cursor.quoted()?),
+            false => match cursor.take_until(' ') {
+                word if word.ends_with(')') && word.contains("..") => words.extend(range(word)?),
+                word => words.push(word.into()),
+            },
+        }
         if cursor.rest.is_empty() {
             return Ok(words);
         }
@@ -145,15 +151,42 @@ fn request(text: &str) -> Result<Vec<Vec<u8>>, String> {
     }
 }
 
+/// The longest range that is written in one place.
+const RANGE_MAX: u64 = 100_000;
+
+/// `name(1..9)`, up or down: every number from the first to the last, behind the name.
+fn range(text: &str) -> Result<Vec<Vec<u8>>, String> {
+    let fail = || format!("not a range: {text:?}");
+    let (name, bounds) = text.strip_suffix(')').and_then(|t| t.split_once('(')).ok_or_else(fail)?;
+    let (first, last) = bounds.split_once("..").ok_or_else(fail)?;
+    let number = |text: &str| text.parse::<u64>().map_err(|_| fail());
+    let (first, last) = (number(first)?, number(last)?);
+    if first.abs_diff(last) > RANGE_MAX {
+        return Err(fail());
+    }
+    let word = |number: u64| format!("{name}{number}").into_bytes();
+    Ok(match first <= last {
+        true => (first..=last).map(word).collect(),
+        false => (last..=first).rev().map(word).collect(),
+    })
+}
+
 fn answer(text: &str) -> Result<Answer, String> {
-    if let Some(text) = text.strip_prefix('+') {
-        return Ok(Answer::Simple(text.into()));
-    }
-    if let Some(text) = text.strip_prefix('-') {
-        return Ok(Answer::Error(text.into()));
-    }
+    let choice = text.split_once(" of {").map(|(count, rest)| (count, count.parse::<i64>(), rest));
     let mut cursor = Cursor { rest: text };
-    let answer = cursor.item()?;
+    let answer = match choice {
+        Some(("one", _, rest)) => {
+            cursor.rest = rest;
+            Answer::OneOf(cursor.items("}")?)
+        }
+        Some((_, Ok(count), rest)) => {
+            cursor.rest = rest;
+            Answer::Several(count, cursor.items("}")?)
+        }
+        _ if cursor.eat("+") => return Ok(Answer::Simple(cursor.rest.into())),
+        _ if cursor.eat("-") => return Ok(Answer::Error(cursor.rest.into())),
+        _ => cursor.item()?,
+    };
     match cursor.rest {
         "" => Ok(answer),
         rest => Err(format!("more after the reply: {rest:?}")),
@@ -190,6 +223,10 @@ impl<'a> Cursor<'a> {
         if self.eat("\"") {
             return Ok(Answer::Bulk(self.quoted()?));
         }
+        if self.eat("+\"") {
+            let text = String::from_utf8(self.quoted()?);
+            return Ok(Answer::Simple(text.map_err(|error| error.to_string())?));
+        }
         if self.eat("[") {
             return Ok(Answer::Array(self.items("]")?));
         }
@@ -212,7 +249,14 @@ impl<'a> Cursor<'a> {
             if !items.is_empty() && !self.eat(" ") {
                 return Err(format!("one space between items: {:?}", self.rest));
             }
-            items.push(self.item()?);
+            let plain = self.rest.split([' ', ']', '}', '"', ':', '[', '{']).next();
+            match plain.filter(|word| word.ends_with(')') && word.contains("..")) {
+                Some(word) => {
+                    items.extend(range(word)?.into_iter().map(Answer::Bulk));
+                    self.take(word.len())?;
+                }
+                None => items.push(self.item()?),
+            }
         }
         Ok(items)
     }
@@ -279,6 +323,12 @@ mod tests {
                 Answer::Unordered(vec![Answer::Integer(1), Answer::Null]),
             ]),
         );
+        check(
+            r#"[+"a b" :1]"#,
+            Answer::Array(vec![Answer::Simple("a b".into()), Answer::Integer(1)]),
+        );
+        let numbered = ["m1", "m2", "x", "2", "1"].map(|text| Answer::bulk(text.as_bytes()));
+        check(r#"[m(1..2) "x" (2..1)]"#, Answer::Array(numbered.to_vec()));
         for wrong in
             ["", "OK", "[", "[:1 ", "[:1:2]", "\"a", ":x", "(nil) ", r#""\q""#, r#""\xg0""#]
         {
@@ -297,7 +347,25 @@ mod tests {
     }
 
     #[test]
+    fn choices_are_free_but_not_arbitrary() {
+        let accepts = |expected: &str, given: &str| {
+            answer(expected).expect("a reply").accepts(&answer(given).expect("a reply"))
+        };
+        assert!(accepts(r#"one of {"a" "b"}"#, r#""b""#));
+        assert!(!accepts(r#"one of {"a" "b"}"#, r#""c""#));
+        assert!(accepts(r#"2 of {(1..3)}"#, r#"["3" "1"]"#));
+        assert!(!accepts(r#"2 of {(1..3)}"#, r#"["3" "3"]"#));
+        assert!(!accepts(r#"2 of {(1..3)}"#, r#"["3"]"#));
+        assert!(!accepts(r#"2 of {(1..3)}"#, r#"["3" "4"]"#));
+        assert!(accepts(r#"-2 of {(1..3)}"#, r#"["3" "3"]"#));
+        assert!(!accepts(r#"-2 of {(1..3)}"#, r#"["3" "4"]"#));
+    }
+
+    #[test]
     fn requests_and_lines() {
+        let words = request("RPUSH k e(9..11) (3..2)").expect("a request");
+        assert_eq!(words, [&b"RPUSH"[..], b"k", b"e9", b"e10", b"e11", b"3", b"2"]);
+        assert!(request("X (1..)").is_err() && request("X (0..900000)").is_err());
         let words = request(r#"SET a\b "c d" "" [x]"#).expect("a request");
         assert_eq!(words, [&b"SET"[..], b"a\\b", b"c d", b"", b"[x]"]);
         for wrong in
