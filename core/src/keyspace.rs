@@ -21,7 +21,7 @@ use crate::limits::REAP_PAGES;
 use crate::object::{ObjectId, Objects};
 use crate::options::{Options, Policy};
 use crate::random::Random;
-use crate::record::{Head, Kind, PageHead};
+use crate::record::{Head, Kind};
 use crate::stats::Stats;
 use crate::value::Value;
 
@@ -132,73 +132,6 @@ impl Keyspace {
         }
     }
 
-    /// Checks every invariant of the engine; the message names the broken one. For tests: it
-    /// looks at every byte.
-    pub fn validate(&self) -> Result<(), &'static str> {
-        self.arena.validate()?;
-        self.index.validate(|addr| self.hash_of(addr))?;
-        if self.used_bytes() > self.max_memory_bytes {
-            return Err("keyspace: more memory is held than the budget");
-        }
-        let (mut cell_bytes, mut expires) = (0, 0);
-        for bucket in 0..self.index.bucket_count() as u32 {
-            let entries = (0..).map_while(|position| self.index.nth(bucket, position));
-            for (_, entry) in entries {
-                let head = self.head(entry.addr).ok_or("keyspace: an entry without a record")?;
-                if entry.is_volatile != head.is_volatile() {
-                    return Err("keyspace: the index and a record disagree on a deadline");
-                }
-                expires += u64::from(entry.is_volatile);
-                cell_bytes += self.validate_record(entry.addr, &head)?;
-            }
-        }
-        for id in self.objects.all_dying() {
-            cell_bytes += self.validate_object(id)?.0;
-        }
-        if cell_bytes != self.arena.live_bytes() {
-            return Err("keyspace: a cell belongs to nobody");
-        }
-        if expires != self.counters.expires {
-            return Err("keyspace: the count of deadlines is off");
-        }
-        Ok(())
-    }
-
-    fn validate_record(&self, addr: Addr, head: &Head) -> Result<usize, &'static str> {
-        let cell = self.arena.cell(addr);
-        if head.record_bytes() > cell.len() {
-            return Err("keyspace: a record is longer than its cell");
-        }
-        let Some(id) = head.object(cell) else { return Ok(cell.len()) };
-        let (bytes, kind) = self.validate_object(id)?;
-        if kind != head.kind() {
-            return Err("keyspace: a record and its object disagree on the type");
-        }
-        Ok(cell.len() + bytes)
-    }
-
-    /// Bytes of an object's cells, and its type.
-    fn validate_object(&self, id: ObjectId) -> Result<(usize, Kind), &'static str> {
-        let object = self.objects.get(id).ok_or("keyspace: a number of no object")?;
-        let kind = object.kind.ok_or("keyspace: an object that is not in use")?;
-        let mut bytes = 0;
-        let mut are_own = true;
-        let mut check = |level: u8, position: usize, addr: Addr| {
-            let cell = self.arena.cell(addr);
-            let page = PageHead { object: id, level, position: position as u32 };
-            are_own &= PageHead::read(cell) == Some(page);
-            bytes += cell.len();
-        };
-        object.nodes(&self.arena, &mut check);
-        for position in 0..object.pages as usize {
-            check(0, position, object.page(&self.arena, position));
-        }
-        if !are_own {
-            return Err("keyspace: a directory names a page that is not its own");
-        }
-        Ok((bytes, kind))
-    }
-
     /// Bytes held for everything.
     pub(crate) fn used_bytes(&self) -> usize {
         size_of::<Keyspace>()
@@ -278,19 +211,36 @@ impl Keyspace {
         place.unwrap_or(Place::NOWHERE)
     }
 
-    /// Takes a key out, record and pages. Places that were found before are no longer good.
+    /// Takes a key out with its value. Places that were found before are no longer good.
     pub(crate) fn drop_found(&mut self, found: &Found) {
+        self.bury_value(found);
+        self.forget(found);
+        self.reap();
+    }
+
+    /// Takes a key out whose value names nothing any more.
+    pub(crate) fn forget(&mut self, found: &Found) {
         self.index.remove(found.place);
         self.counters.expires -= u64::from(found.head.is_volatile());
-        self.free_record(found);
+        self.arena.free(found.addr);
     }
 
     /// Frees a record with its value.
     pub(crate) fn free_record(&mut self, found: &Found) {
-        if let Some(id) = self.object_of(found) {
-            self.release(id);
-        }
+        self.bury_value(found);
         self.arena.free(found.addr);
+        self.reap();
+    }
+
+    /// Notes that nobody names the objects of a value any more.
+    pub(crate) fn bury_value(&mut self, found: &Found) {
+        match self.object_of(found) {
+            Some(id) => self.objects.bury(id),
+            None => {
+                let stored = found.head.stored_start()..found.head.record_bytes();
+                self.bury_items(found.head.kind(), found.addr, stored);
+            }
+        }
     }
 
     /// The object of a large value.

@@ -55,6 +55,7 @@ mod set;
 mod stats;
 mod string;
 mod table;
+mod validate;
 mod value;
 mod write;
 

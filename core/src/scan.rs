@@ -115,13 +115,13 @@ pub(crate) fn scan_entries(
     let key = args.required();
     let start = parse_cursor(args.required())?;
     let found = cx.read(key, kind)?;
-    let (filter, count) = options(args, &["count", "match"])?;
     let Some(found) = found else {
         reply.array(2);
         reply.bulk("0".into());
         reply.array(0);
         return Ok(());
     };
+    let (filter, count) = options(args, &["count", "match"])?;
     let buckets = Buckets::new(cx.keys.table_pages(&found));
     answer(buckets, start, count, reply, &mut |bucket, passes_all, show| {
         for entry in cx.keys.entries(&found, bucket as usize) {

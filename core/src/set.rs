@@ -591,7 +591,7 @@ fn srandmember(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> R
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             let count = count.min(cx.count_entries(&found));
             reply.array(count);
-            cx.sample(&found, count, &mut |keys, entry| reply.bulk(keys.text(entry.name)))?;
+            cx.sample(&found, count, &mut |keys, entry| reply.bulk(keys.text(entry.name)));
         }
     }
     Ok(())

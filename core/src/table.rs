@@ -9,6 +9,8 @@
 //!
 //! Not here: what entries mean (hash.rs, set.rs, sorted_set.rs), and how they are packed (packed.rs).
 
+use core::ops::Range;
+
 use alloc::vec::Vec;
 
 use crate::arena::{Addr, Arena, Class, SEGMENT_BYTES};
@@ -210,15 +212,17 @@ impl Cx<'_> {
             object.len = object.len.wrapping_add_signed(change);
             object.bytes = object.bytes + added - (spot.end - spot.start);
             if object.len == 0 {
+                self.keys.release(id);
                 self.drop_target(target);
             }
         }
         Ok(())
     }
 
+    /// Drops the key of an empty collection.
     fn drop_target(&mut self, target: &mut Target<'_>) {
         if let Some(found) = target.found.take() {
-            self.keys.drop_found(&found);
+            self.keys.forget(&found);
             self.keys.settle();
         }
     }
@@ -246,7 +250,7 @@ impl Cx<'_> {
         }
         pieces.iter().fold(spot.start, |at, piece| piece.write(&mut buffer, at));
         let Target { key, hash, kind, found } = *target;
-        let draft = Draft::of(key, hash, kind, len, deadline, found)?;
+        let draft = Draft::of(key, hash, kind, len, deadline, found)?.keeping_value();
         target.found = Some(self.replace(draft, &mut buffer.get(..len).unwrap_or_default())?);
         Ok(())
     }
@@ -256,7 +260,7 @@ impl Cx<'_> {
         let Target { key, hash, kind, found } = *target;
         let deadline = found.map_or(NEVER, |found| found.head.deadline);
         let len = found.map_or(0, |found| found.head.stored_len());
-        let mut draft = Draft::of_object(key, hash, kind, deadline, found)?;
+        let mut draft = Draft::of_object(key, hash, kind, deadline, found)?.keeping_value();
         let [_, page, _, nodes @ ..] = &mut draft.cells;
         *page = (page_class(len), usize::from(len > 0));
         *nodes = directory_cells(1);
@@ -467,44 +471,45 @@ impl Cx<'_> {
         found: &Found,
         count: usize,
         show: &mut dyn FnMut(&Keyspace, &Entry<'_>),
-    ) -> Result<()> {
-        let size = self.count_entries(found);
-        if count < size / SAMPLE_DIVISOR {
-            return self.sample_few(found, count, show);
+    ) {
+        let mut found = *found;
+        let size = self.count_entries(&found);
+        if count < size / SAMPLE_DIVISOR && self.sample_few(&mut found, count, show) {
+            return;
         }
         // Selection sampling: Knuth, The Art of Computer Programming, 3.4.2, algorithm S.
         let (mut left, mut wanted) = (size, count.min(size));
         let mut cursor = Cursor::default();
         while wanted > 0 {
             let chance = self.keys.random.below(left);
-            let Some(entry) = self.next_entry(found, &mut cursor) else { break };
+            let Some(entry) = self.next_entry(&found, &mut cursor) else { break };
             if chance < wanted {
                 show(self.keys, &entry);
                 wanted -= 1;
             }
             left -= 1;
         }
-        Ok(())
     }
 
-    /// The same by drawing at random, and drawing again what was drawn before.
+    /// The same by drawing at random, and drawing again what was drawn before. False, and nothing
+    /// shown, if there is no memory to note the draws.
     fn sample_few(
         &mut self,
-        found: &Found,
+        found: &mut Found,
         count: usize,
         show: &mut dyn FnMut(&Keyspace, &Entry<'_>),
-    ) -> Result<()> {
-        let mut found = *found;
+    ) -> bool {
         let slots = 2 * count + 1;
-        self.pinning(&mut found, |cx| {
-            cx.reserve_bytes(slots * size_of::<Option<Cursor>>()).map(|()| true)
-        })?;
+        let bytes = slots * size_of::<Option<Cursor>>();
+        let room = self.pinning(found, |cx| cx.reserve_bytes(bytes).map(|()| true));
         let mut drawn: Vec<Option<Cursor>> = Vec::new();
-        drawn.try_reserve_exact(slots).map_err(|_| Error::OutOfMemory)?;
+        if room.is_err() || drawn.try_reserve_exact(slots).is_err() {
+            return false;
+        }
         drawn.resize(slots, None);
         let mut left = count;
         while left > 0 {
-            let Some(cursor) = self.random_entry(&found) else { break };
+            let Some(cursor) = self.random_entry(found) else { break };
             let mut slot = (cursor.page.wrapping_mul(31) + cursor.start) % slots;
             let is_new = loop {
                 match drawn.get_mut(slot) {
@@ -516,12 +521,12 @@ impl Cx<'_> {
                     _ => slot = (slot + 1) % slots,
                 }
             };
-            if is_new && let Some(entry) = self.keys.next_entry(&found, &mut { cursor }) {
+            if is_new && let Some(entry) = self.keys.next_entry(found, &mut { cursor }) {
                 show(self.keys, &entry);
                 left -= 1;
             }
         }
-        Ok(())
+        true
     }
 
     /// Takes out the entry at which a walk is.
@@ -653,7 +658,7 @@ impl Keyspace {
     }
 
     /// The hash of a field or a member. A long one is hashed part by part, as it is stored.
-    fn hash_item(&self, item: Item<'_>) -> u64 {
+    pub(crate) fn hash_item(&self, item: Item<'_>) -> u64 {
         match item {
             Item::Here(text) if text.len() <= ITEM_BYTES_MAX => self.hash(text),
             Item::Here(text) => {
@@ -773,19 +778,24 @@ impl Keyspace {
         Some(())
     }
 
-    /// Frees a page of a table, with what its entries refer to.
+    /// Frees a page of a table, with what its entries name.
     pub(crate) fn free_page(&mut self, kind: Kind, page: Addr) {
-        let used = used(self.arena.cell(page));
-        let mut at = 0;
-        while at < used && kind != Kind::String {
-            let rest = self.arena.cell(page).get(ENTRIES_START + at..ENTRIES_START + used);
+        let end = ENTRIES_START + used(self.arena.cell(page));
+        self.bury_items(kind, page, ENTRIES_START..end);
+        self.free_cell(page);
+    }
+
+    /// Notes that nobody names the objects any more that are named by entries in a cell.
+    pub(crate) fn bury_items(&mut self, kind: Kind, addr: Addr, place: Range<usize>) {
+        let mut at = place.start;
+        while kind != Kind::String && at < place.end {
+            let rest = self.arena.cell(addr).get(at..place.end);
             let entry = rest.and_then(|rest| Entries::new(kind, rest).next());
             let Some(entry) = entry else { break };
-            let (end, apart) = (entry.end, [apart(entry.name), apart(entry.value)]);
+            let (len, apart) = (entry.end, [apart(entry.name), apart(entry.value)]);
             apart.into_iter().flatten().for_each(|id| self.objects.bury(id));
-            at += end;
+            at += len;
         }
-        self.free_cell(page);
     }
 }
 
@@ -812,7 +822,7 @@ fn page_class(used: usize) -> Class {
     Class::fitting(ENTRIES_START + used + used / PAGE_SLACK_DIVISOR)
 }
 
-fn page_entries<'a>(arena: &'a Arena, object: &Object, position: usize) -> &'a [u8] {
+pub(crate) fn page_entries<'a>(arena: &'a Arena, object: &Object, position: usize) -> &'a [u8] {
     let cell = arena.cell(object.page(arena, position));
     cell.get(ENTRIES_START..ENTRIES_START + used(cell)).unwrap_or_default()
 }

@@ -38,7 +38,7 @@ enum Origin {
     Text,
     /// What stands in the record is given; the value that was there goes.
     Stored,
-    /// The same, and it is the value that was there.
+    /// The same, and it is made of the value that was there.
     Same,
 }
 
@@ -88,6 +88,11 @@ impl<'a> Draft<'a> {
         draft.head = draft.head.with_large(true);
         draft.objects = 1;
         Ok(draft)
+    }
+
+    /// The same, made of the value that was there: what that names stays.
+    pub(crate) fn keeping_value(self) -> Draft<'a> {
+        Draft { origin: Origin::Same, ..self }
     }
 
     /// A value of any type that takes so many bytes of the record.
@@ -143,7 +148,7 @@ impl Cx<'_> {
         let (cells, objects) = (&mut draft.cells, draft.objects);
         match &mut draft.found {
             Some(found) if keep || draft.is_in_place => {
-                self.pinning(found, |cx| cx.make_room_for_keys(cells, 3, 1, objects))?;
+                self.pinning(found, |cx| cx.make_room_for_keys(cells, 3, 0, objects))?;
             }
             found => {
                 if self.make_room_for_keys(cells, 3, 1, objects)? && found.is_some() {
@@ -278,8 +283,9 @@ impl Keyspace {
             Some(found) => found.addr,
             None => self.arena.allocate(class).ok_or(Error::OutOfMemory)?,
         };
-        let gone = found.filter(|_| *origin != Origin::Same);
-        let replaced = gone.and_then(|found| self.object_of(&found));
+        if let Some(found) = found.filter(|_| *origin != Origin::Same) {
+            self.bury_value(&found);
+        }
         let cell = self.arena.cell_mut(addr);
         let target = head.stored_mut(cell);
         stored.fill(target);
@@ -298,9 +304,7 @@ impl Keyspace {
         }
         self.set_volatile(found, is_volatile);
         self.note_use(found.place);
-        if let Some(replaced) = replaced {
-            self.release(replaced);
-        }
+        self.reap();
         Ok(Found { place: found.place, addr, head })
     }
 

@@ -1,0 +1,165 @@
+//! Every invariant of the engine, checked. For tests: it looks at every byte.
+//!
+//! Not here: what `Arena` and `Index` check of themselves.
+
+use crate::arena::Addr;
+use crate::keyspace::Keyspace;
+use crate::linear::Buckets;
+use crate::object::{Object, ObjectId};
+use crate::packed::{Entries, Item};
+use crate::record::{Head, Kind, PageHead};
+use crate::table::page_entries;
+use crate::value::Value;
+
+/// What the check of a part found: the bytes of its cells, and how many objects it names.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    cell_bytes: usize,
+    objects: usize,
+}
+
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        self.cell_bytes += other.cell_bytes;
+        self.objects += other.objects;
+    }
+}
+
+type Checked<T> = Result<T, &'static str>;
+
+impl Keyspace {
+    /// Checks every invariant of the engine; the message names the broken one. For tests: it
+    /// looks at every byte.
+    pub fn validate(&self) -> Checked<()> {
+        self.arena.validate()?;
+        self.index.validate(|addr| self.hash_of(addr))?;
+        if self.used_bytes() as u64 > self.stats().maxmemory {
+            return Err("keyspace: more memory is held than the budget");
+        }
+        if !self.pins.is_empty() {
+            return Err("keyspace: a record is still pinned");
+        }
+        let (mut sum, mut expires) = (Sum::default(), 0);
+        for bucket in 0..self.index.bucket_count() as u32 {
+            let entries = (0..).map_while(|position| self.index.nth(bucket, position));
+            for (_, entry) in entries {
+                let head = self.head(entry.addr).ok_or("keyspace: an entry without a record")?;
+                if entry.is_volatile != head.is_volatile() {
+                    return Err("keyspace: the index and a record disagree on a deadline");
+                }
+                expires += u64::from(entry.is_volatile);
+                sum.add(self.validate_record(entry.addr, &head)?);
+            }
+        }
+        for id in self.objects.all_dying() {
+            sum.add(self.validate_object(id, None)?);
+        }
+        if sum.cell_bytes != self.arena.live_bytes() {
+            return Err("keyspace: a cell belongs to nobody, or to two");
+        }
+        if sum.objects != self.objects.used_count() {
+            return Err("keyspace: an object belongs to nobody, or to two");
+        }
+        if expires != self.counters.expires {
+            return Err("keyspace: the count of deadlines is off");
+        }
+        Ok(())
+    }
+
+    fn validate_record(&self, addr: Addr, head: &Head) -> Checked<Sum> {
+        let cell = self.arena.cell(addr);
+        if head.record_bytes() > cell.len() {
+            return Err("keyspace: a record is longer than its cell");
+        }
+        let mut sum = Sum { cell_bytes: cell.len(), objects: 0 };
+        if let Some(id) = head.object(cell) {
+            let Some(object) = self.objects.get(id) else { return Err("keyspace: no such object") };
+            sum.add(self.validate_object(id, Some(head.kind()))?);
+            let is_ascii =
+                |object| Value::paged(&self.arena, object, true).parts().all(<[u8]>::is_ascii);
+            if head.kind() == Kind::String && head.is_ascii() && !is_ascii(object) {
+                return Err("keyspace: a value's ASCII flag is off");
+            }
+        } else if head.kind() == Kind::String {
+            if head.is_ascii() != head.stored(cell).is_ascii() {
+                return Err("keyspace: a value's ASCII flag is off");
+            }
+        } else {
+            let (entries, bytes) =
+                self.validate_entries(head.kind(), head.stored(cell), |_| true)?;
+            sum.add(entries.1);
+            if entries.0 == 0 || bytes != head.stored_len() {
+                return Err("table: packed entries do not fill their record");
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Checks an object whose owner says what kind it is; one that is taken apart has none.
+    fn validate_object(&self, id: ObjectId, kind: Option<Kind>) -> Checked<Sum> {
+        let object = self.objects.get(id).ok_or("keyspace: a number of no object")?;
+        let mut sum = Sum { cell_bytes: 0, objects: 1 };
+        let mut are_own = object.kind.is_some() && (kind.is_none() || kind == object.kind);
+        let mut check = |level: u8, position: usize, addr: Addr| {
+            let cell = self.arena.cell(addr);
+            let page = PageHead { object: id, level, position: position as u32 };
+            are_own &= PageHead::read(cell) == Some(page);
+            sum.cell_bytes += cell.len();
+        };
+        object.nodes(&self.arena, &mut check);
+        let pages = (0..object.pages as usize).map(|position| object.page(&self.arena, position));
+        for (position, page) in pages.enumerate().filter(|&(_, page)| page != Addr::NONE) {
+            check(0, position, page);
+        }
+        if !are_own {
+            return Err("keyspace: an object's kind, or a page of its directory, is not its own");
+        }
+        if let Some(Kind::Hash | Kind::Set | Kind::SortedSet) = object.kind {
+            sum.add(self.validate_table(object, kind.is_some())?);
+        }
+        Ok(sum)
+    }
+
+    fn validate_table(&self, object: &Object, is_whole: bool) -> Checked<Sum> {
+        let kind = object.kind.unwrap_or(Kind::Set);
+        let buckets = Buckets::new(object.pages as usize);
+        let (mut sum, mut len, mut bytes) = (Sum::default(), 0, 0);
+        for page in 0..object.pages as usize {
+            let entries = page_entries(&self.arena, object, page);
+            let is_here = |item: Item<'_>| !is_whole || buckets.of(self.hash_item(item)) == page;
+            let ((count, apart), read) = self.validate_entries(kind, entries, is_here)?;
+            if read != entries.len() || count > object.page_len_max as usize {
+                return Err("table: entries do not fill their page, or are too many");
+            }
+            sum.add(apart);
+            len += count;
+            bytes += read;
+        }
+        if is_whole && (len != object.len || bytes != object.bytes || len == 0) {
+            return Err("table: the counts of an object are off");
+        }
+        Ok(sum)
+    }
+
+    /// The number of entries, what stands apart of them, and their bytes.
+    fn validate_entries(
+        &self,
+        kind: Kind,
+        bytes: &[u8],
+        is_here: impl Fn(Item<'_>) -> bool,
+    ) -> Checked<((usize, Sum), usize)> {
+        let (mut count, mut end, mut sum) = (0, 0, Sum::default());
+        for entry in Entries::new(kind, bytes) {
+            (count, end) = (count + 1, entry.end);
+            if !is_here(entry.name) {
+                return Err("table: an entry is on the wrong page");
+            }
+            for item in [entry.name, entry.value] {
+                if let Item::Apart(id) = item {
+                    sum.add(self.validate_object(id, Some(Kind::String))?);
+                }
+            }
+        }
+        Ok(((count, sum), end))
+    }
+}
