@@ -41,6 +41,9 @@ const DETACHED: u8 = FULL + 1;
 /// A cell may take a hole that is larger than its class by this fraction of it.
 const SUBSTITUTE_EXCESS_DIVISOR: usize = 4;
 
+/// More holes than this fraction of the arena are wasteful.
+const WASTE_DIVISOR: usize = 10;
+
 const CLASS_COUNT: usize = 93;
 
 /// Cell sizes in bytes: steps of 4 to 128, then sizes that divide a segment with at most a
@@ -207,6 +210,12 @@ impl Arena {
     /// Bytes of live cells, rounding included.
     pub(crate) fn live_bytes(&self) -> usize {
         self.live_bytes
+    }
+
+    /// Whether holes are so great a part of the arena that filling them comes before taking more.
+    pub(crate) fn is_wasteful(&self) -> bool {
+        let bytes = self.segment_count * SEGMENT_BYTES;
+        bytes - self.live_bytes > bytes / WASTE_DIVISOR
     }
 
     /// Segments an empty arena would need for all of `cells`.

@@ -16,3 +16,18 @@ pub(crate) fn write_at(target: &mut [u8], start: usize, source: &[u8]) {
         copy(target, source);
     }
 }
+
+/// Whether two strings are the same. Short ones, which most are, are compared in place by their
+/// first and last words, without a call.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    if let (Some(a_first), Some(b_first), Some(a_last), Some(b_last)) =
+        (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>())
+    {
+        return a_last == b_last && a_first == b_first && (a.len() <= 16 || a == b);
+    }
+    a.iter().zip(b).all(|(a, b)| a == b)
+}

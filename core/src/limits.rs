@@ -26,4 +26,4 @@ pub const EVICTION_SAMPLE_KEYS: usize = 16;
 pub const PACKED_BYTES_MAX: usize = 1024;
 
 /// Bytes of entries for each page of a large hash or set, on average, above which a page is split.
-pub const TABLE_PAGE_BYTES: usize = 400;
+pub const TABLE_PAGE_BYTES: usize = 200;

@@ -26,18 +26,27 @@ impl Cx<'_> {
         substitutes: usize,
         pages: usize,
     ) -> Result<bool> {
-        let mut has_moved = false;
+        let (mut has_moved, mut is_checked) = (false, false);
         loop {
             let missing = self.keys.arena.segments_missing(cells) + pages;
-            if missing == 0 || missing <= self.keys.segments_left() {
+            if missing == 0 {
+                return Ok(has_moved);
+            }
+            if missing <= self.keys.segments_left() {
+                // What lies in holes is used before more is taken, once it is a good part.
+                if self.keys.arena.is_wasteful() && self.keys.compact() {
+                    has_moved = true;
+                    continue;
+                }
                 return Ok(has_moved);
             }
             let first = cells.get_mut(..substitutes).unwrap_or_default();
             if self.keys.arena.substitute(first) {
                 continue;
             }
-            if !has_moved {
-                has_moved = true;
+            has_moved = true;
+            if !is_checked {
+                is_checked = true;
                 if !self.keys.could_ever_hold(Arena::segments_for(cells) + pages) {
                     return Err(Error::OutOfMemory);
                 }

@@ -34,8 +34,9 @@ const ENTRIES_BYTES_MAX: usize = SEGMENT_BYTES - ENTRIES_START;
 const MERGE_DIVISOR: usize = 4;
 /// Splits or merges for one insertion or removal, at most.
 const STEPS_MAX: usize = 2;
-/// A page that is made has this fraction of its bytes to grow into.
-const PAGE_SLACK_DIVISOR: usize = 16;
+/// Sizes of pages: so many to each doubling. Few sizes leave few holes, and a page that has room
+/// to grow is not moved for each entry.
+const PAGE_STEPS: usize = 4;
 
 /// A key that has a table, or is to have one.
 pub(crate) struct Target<'a> {
@@ -306,9 +307,7 @@ impl Cx<'_> {
         }
         let cell_bytes = self.keys.arena.cell(page).len();
         let bytes = ENTRIES_START + new_used;
-        // A page that grows gets something to grow into.
-        let slack = if added > removed { bytes / PAGE_SLACK_DIVISOR } else { 0 };
-        let mut cells = [(Class::fitting(bytes + slack), 1)];
+        let mut cells = [(page_class(new_used), 1)];
         let fits = bytes <= cell_bytes && new_used > 0;
         if fits && (bytes >= cell_bytes / 2 || !self.keys.has_room(&cells)) {
             let cell = self.keys.arena.cell_mut(page);
@@ -601,8 +600,15 @@ impl Keyspace {
 
     /// The entry of this name, expired or not. A name from outside stands `Here`, however long.
     pub(crate) fn find_entry(&self, found: &Found, name: Item<'_>) -> Option<Entry<'_>> {
-        let page = self.bucket_of(found, name);
-        self.entries(found, page).find(|entry| self.is_same(entry.name, name))
+        let cell = self.arena.cell(found.addr);
+        let bytes = match found.head.object(cell).and_then(|id| self.objects.get(id)) {
+            Some(object) => {
+                let page = Buckets::new(object.pages as usize).of(self.hash_item(name));
+                page_entries(&self.arena, object, page)
+            }
+            None => found.head.stored(cell),
+        };
+        Entries::new(found.head.kind(), bytes).find(|entry| self.is_same(entry.name, name))
     }
 
     fn bucket_of(&self, found: &Found, name: Item<'_>) -> usize {
@@ -649,7 +655,7 @@ impl Keyspace {
 
     fn is_same(&self, item: Item<'_>, other: Item<'_>) -> bool {
         match (item, other) {
-            (Item::Here(a), Item::Here(b)) => a == b,
+            (Item::Here(a), Item::Here(b)) => bytes::same(a, b),
             _ => {
                 let (a, b) = (self.text(item), self.text(other));
                 a.len() == b.len() && a.parts().flatten().eq(b.parts().flatten())
@@ -819,7 +825,9 @@ fn apart(item: Item<'_>) -> Option<ObjectId> {
 
 /// The class of a page with so many bytes of entries.
 fn page_class(used: usize) -> Class {
-    Class::fitting(ENTRIES_START + used + used / PAGE_SLACK_DIVISOR)
+    let bytes = ENTRIES_START + used;
+    let step = (1usize << bytes.ilog2()) / PAGE_STEPS;
+    Class::fitting(bytes.next_multiple_of(step.max(1)).min(SEGMENT_BYTES))
 }
 
 pub(crate) fn page_entries<'a>(arena: &'a Arena, object: &Object, position: usize) -> &'a [u8] {
