@@ -11,7 +11,7 @@ use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::Cx;
 use crate::reply::Reply;
-use crate::{expire, keys, scan, set, string};
+use crate::{encoding, expire, keys, rename, scan, set, string};
 
 /// One command.
 #[derive(Debug)]
@@ -135,8 +135,15 @@ impl Group {
 }
 
 /// The families' rows.
-const FAMILIES: [&[Spec]; 5] =
-    [expire::COMMANDS, keys::COMMANDS, scan::COMMANDS, set::COMMANDS, string::COMMANDS];
+const FAMILIES: [&[Spec]; 7] = [
+    encoding::COMMANDS,
+    expire::COMMANDS,
+    keys::COMMANDS,
+    rename::COMMANDS,
+    scan::COMMANDS,
+    set::COMMANDS,
+    string::COMMANDS,
+];
 
 /// All commands of this build.
 pub fn all() -> impl Iterator<Item = &'static Spec> {

@@ -30,6 +30,16 @@ pub enum Error {
     WrongArity,
     /// A cursor that SCAN did not hand out.
     InvalidCursor,
+    /// RENAME of a key that is not there.
+    NoSuchKey,
+    /// COPY of a key onto itself.
+    SameObject,
+    /// COPY to another database: a keyspace is one.
+    OtherDatabase,
+    /// OBJECT FREQ where uses are not counted.
+    NotLfu,
+    /// OBJECT IDLETIME: what is kept of a key's last use is not a time.
+    NoIdleTime,
     /// A count of keys that is none, or not above zero.
     NoKeys,
     /// A count of keys above that of the arguments behind it.
@@ -75,6 +85,15 @@ impl Error {
                 return ["ERR wrong number of arguments for '", command, "' command"];
             }
             Error::InvalidCursor => "ERR invalid cursor",
+            Error::NoSuchKey => "ERR no such key",
+            Error::SameObject => "ERR source and destination objects are the same",
+            Error::OtherDatabase => "ERR DB index is out of range",
+            Error::NotLfu => {
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. \
+                 Please note that when switching between policies at runtime LRU and LFU data will \
+                 take some time to adjust."
+            }
+            Error::NoIdleTime => "ERR idle time is not tracked in seconds",
             Error::NoKeys => "ERR numkeys should be greater than 0",
             Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
             Error::NegativeLimit => "ERR LIMIT can't be negative",
@@ -101,6 +120,15 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::WrongType => "WRONGTYPE",
+            Error::NoSuchKey => "ERR no such key",
+            Error::SameObject => "ERR source and destination objects are the same",
+            Error::OtherDatabase => "ERR DB index is out of range",
+            Error::NotLfu => {
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. \
+                 Please note that when switching between policies at runtime LRU and LFU data will \
+                 take some time to adjust."
+            }
+            Error::NoIdleTime => "ERR idle time is not tracked in seconds",
             Error::NoKeys => "ERR numkeys should be greater than 0",
             Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
             Error::NegativeLimit => "ERR LIMIT can't be negative",

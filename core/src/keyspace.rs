@@ -135,6 +135,7 @@ impl Keyspace {
     /// Bytes held for everything.
     pub(crate) fn used_bytes(&self) -> usize {
         size_of::<Keyspace>()
+            + self.pins.capacity() * size_of::<Addr>()
             + self.host_bytes
             + self.arena.held_bytes()
             + self.index.held_bytes()

@@ -4,22 +4,19 @@
 
 use core::ops::Range;
 
-use alloc::vec::Vec;
-
 use crate::arena::Addr;
-use crate::bytes;
 use crate::command::{
     Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word,
 };
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found};
 use crate::num::parse_integer;
-use crate::packed::{ITEM_BYTES_MAX, Item};
+use crate::packed::Item;
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
 use crate::scan::scan_entries;
 use crate::table::{Cursor, Target};
-use crate::value::Value;
+use crate::value::{TextBuffer, Value};
 
 /// What becomes of several sets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -200,27 +197,10 @@ impl Cx<'_> {
     fn fill(&mut self, operation: SetOperation, sets: &Range<usize>) -> Result<Target<'static>> {
         let mut result = self.float(Kind::Set)?;
         let mut walk = self.walk(operation, sets);
-        let mut buffer = [0; ITEM_BYTES_MAX];
-        let mut long = Vec::new();
+        let mut buffer = TextBuffer::new();
         while let Some(member) = self.next_member(operation, sets, &mut walk) {
-            let text = self.keys.text(member);
-            let added = match text.as_slice() {
-                Some(short) => {
-                    let len = short.len();
-                    bytes::copy(&mut buffer, short);
-                    let short = buffer.get(..len).unwrap_or_default();
-                    self.put_entry(&mut result, short, &[], NEVER)
-                }
-                None => {
-                    long.clear();
-                    if long.try_reserve_exact(text.len()).is_ok() {
-                        text.parts().for_each(|part| long.extend_from_slice(part));
-                        self.put_entry(&mut result, &long, &[], NEVER)
-                    } else {
-                        Err(Error::OutOfMemory)
-                    }
-                }
-            };
+            let member = buffer.copy(self.keys.text(member));
+            let added = member.and_then(|member| self.put_entry(&mut result, member, &[], NEVER));
             if let Err(error) = added {
                 self.sink(&result);
                 return Err(error);

@@ -3,9 +3,13 @@
 //! A large value is spread over pages, so what is read is a [`Value`]: a few runs of bytes; and
 //! what is written comes from a [`Source`], which fills those runs one after the other.
 
+use alloc::vec::Vec;
+
 use crate::arena::Arena;
 use crate::bytes;
+use crate::error::{Error, Result};
 use crate::object::Object;
+use crate::packed::ITEM_BYTES_MAX;
 use crate::record::{PAGE_HEAD_BYTES, PAGE_VALUE_BYTES};
 
 /// A string to be read: one run of bytes, or several when it is stored in pages.
@@ -129,6 +133,36 @@ impl Source for &[u8] {
             bytes::copy(target, next);
             *self = rest;
         }
+    }
+}
+
+/// A place for a copy of a string, in one run of bytes: for short ones no memory is asked for.
+pub(crate) struct TextBuffer {
+    short: [u8; ITEM_BYTES_MAX],
+    long: Vec<u8>,
+}
+
+impl TextBuffer {
+    pub(crate) fn new() -> TextBuffer {
+        TextBuffer { short: [0; ITEM_BYTES_MAX], long: Vec::new() }
+    }
+
+    /// Copies a string.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] if a long one cannot be had twice for a moment.
+    pub(crate) fn copy(&mut self, text: Value<'_>) -> Result<&[u8]> {
+        let len = text.len();
+        if len <= ITEM_BYTES_MAX
+            && let Some(text) = text.as_slice()
+        {
+            bytes::copy(&mut self.short, text);
+            return Ok(self.short.get(..len).unwrap_or_default());
+        }
+        self.long.clear();
+        self.long.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;
+        text.parts().for_each(|part| self.long.extend_from_slice(part));
+        Ok(&self.long)
     }
 }
 

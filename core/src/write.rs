@@ -249,7 +249,48 @@ impl Cx<'_> {
     }
 }
 
+impl Cx<'_> {
+    /// Gives a key the string of a pinned record, and its deadline.
+    pub(crate) fn copy_string(&mut self, pin: usize, key: &[u8]) -> Result<()> {
+        let hash = self.keys.hash(key);
+        let found = self.lookup(key, hash);
+        let mut source = self.keys.pinned(pin).ok_or(Error::NoSuchKey)?;
+        let deadline = source.head.deadline;
+        let Some(from) = self.keys.object_of(&source) else {
+            return self.put_stored(key, hash, &mut source, deadline, found);
+        };
+        let len = self.keys.value(&source).len();
+        let mut draft = Draft::of_object(key, hash, Kind::String, deadline, found)?;
+        draft.head = draft.head.with_ascii(source.head.is_ascii());
+        if let Some(cells) = draft.cells.last_chunk_mut() {
+            let directory = directory_cells(len.div_ceil(PAGE_VALUE_BYTES));
+            *cells = string_cells(0, len, directory);
+        }
+        self.prepare(&mut draft, false)?;
+        let cells = draft.cells.last_chunk().copied().unwrap_or_default();
+        let id = self.keys.objects.add(Kind::String).ok_or(Error::OutOfMemory)?;
+        if self.keys.grow_string(id, len, &cells).is_none() {
+            self.keys.release(id);
+            return Err(Error::OutOfMemory);
+        }
+        self.keys.copy_pages(from, id);
+        self.keys.put(&draft, &mut &id.0.to_le_bytes()[..])?;
+        Ok(())
+    }
+}
+
 impl Keyspace {
+    /// Copies what stands on the pages of a string to those of another as long.
+    fn copy_pages(&mut self, from: ObjectId, to: ObjectId) {
+        let Keyspace { arena, objects, .. } = self;
+        let (Some(from), Some(to)) = (objects.get(from), objects.get(to)) else { return };
+        for position in 0..from.pages as usize {
+            let len = (from.len - position * PAGE_VALUE_BYTES).min(PAGE_VALUE_BYTES);
+            let pages = [from, to].map(|object| (object.page(arena, position), PAGE_HEAD_BYTES));
+            arena.copy_part(pages[0], pages[1], len);
+        }
+    }
+
     /// Whether a record can be written over the one that is there: the cell is neither too small
     /// nor much too large.
     fn fits_in_place(&self, draft: &Draft<'_>) -> bool {
