@@ -138,6 +138,34 @@ impl<'a> Entries<'a> {
     }
 }
 
+/// Looks for the entry with a short name among those in `entries`: what is not it is passed over with
+/// as little reading as can be. `Err` with the place from which to look on by other means: there
+/// stands an entry that is out of the ordinary.
+#[inline]
+pub(crate) fn find_short(kind: Kind, entries: &[u8], name: &[u8]) -> Result<Option<usize>, usize> {
+    let score_bytes = if kind == Kind::SortedSet { SCORE_BYTES } else { 0 };
+    let mut rest = entries;
+    while let Some((&len, behind)) = rest.split_first() {
+        let here = entries.len() - rest.len();
+        if len >= WIDE {
+            return Err(here);
+        }
+        let Some((other, behind)) = behind.split_at_checked(len.into()) else { break };
+        if bytes::same(other, name) {
+            return Ok(Some(here));
+        }
+        let mut skipped = score_bytes;
+        if kind == Kind::Hash {
+            match behind.first() {
+                Some(&len) if len < WIDE => skipped = usize::from(len) + 1,
+                _ => return Err(here),
+            }
+        }
+        rest = behind.get(skipped..).unwrap_or_default();
+    }
+    Ok(None)
+}
+
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 

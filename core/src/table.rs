@@ -21,7 +21,7 @@ use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{PACKED_BYTES_MAX, TABLE_PAGE_BYTES};
 use crate::linear::Buckets;
 use crate::object::{Object, ObjectId, directory_cells};
-use crate::packed::{Entries, Entry, ITEM_BYTES_MAX, Item, Packed, deadline_prefix};
+use crate::packed::{Entries, Entry, ITEM_BYTES_MAX, Item, Packed, deadline_prefix, find_short};
 use crate::record::{Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead};
 use crate::value::Value;
 use crate::write::Draft;
@@ -608,7 +608,18 @@ impl Keyspace {
             }
             None => found.head.stored(cell),
         };
-        Entries::new(found.head.kind(), bytes).find(|entry| self.is_same(entry.name, name))
+        let kind = found.head.kind();
+        let mut from = 0;
+        if let Item::Here(name) = name
+            && name.len() <= ITEM_BYTES_MAX
+        {
+            match find_short(kind, bytes, name) {
+                Ok(start) => return Entries::new(kind, bytes).from(start?).next(),
+                Err(place) => from = place,
+            }
+        }
+        let mut entries = Entries::new(kind, bytes).from(from);
+        entries.find(|entry| self.is_same(entry.name, name))
     }
 
     fn bucket_of(&self, found: &Found, name: Item<'_>) -> usize {
