@@ -11,7 +11,8 @@ use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::Cx;
 use crate::reply::Reply;
-use crate::{encoding, expire, keys, rename, scan, set, string};
+use crate::string::{self, counter, get, range};
+use crate::{encoding, expire, keys, rename, scan, set};
 
 /// One command.
 #[derive(Debug)]
@@ -135,25 +136,30 @@ impl Group {
 }
 
 /// The families' rows.
-const FAMILIES: [&[Spec]; 7] = [
+const FAMILIES: &[&[Spec]] = &[
     encoding::COMMANDS,
     expire::COMMANDS,
     keys::COMMANDS,
     rename::COMMANDS,
     scan::COMMANDS,
     set::COMMANDS,
-    string::COMMANDS,
+    counter::COMMANDS,
+    get::COMMANDS,
+    range::COMMANDS,
+    string::set::COMMANDS,
+    #[cfg(feature = "lcs")]
+    string::lcs::COMMANDS,
 ];
 
 /// All commands of this build.
 pub fn all() -> impl Iterator<Item = &'static Spec> {
-    FAMILIES.into_iter().flatten()
+    FAMILIES.iter().copied().flatten()
 }
 
 /// The command of this name, in upper or lower case.
 pub fn find(name: &[u8]) -> Option<&'static Spec> {
     for family in FAMILIES {
-        for spec in family {
+        for spec in *family {
             if name.eq_ignore_ascii_case(spec.name.as_bytes()) {
                 return Some(spec);
             }

@@ -18,6 +18,25 @@ pub enum Error {
     Overflow,
     /// DECRBY with the one amount that has no negative.
     DecrementOverflow,
+    /// An argument or a stored value that should be a number is none.
+    NotAFloat,
+    /// The sum of INCRBYFLOAT would be infinite.
+    NotFinite,
+    /// SETRANGE before the start of a string.
+    OffsetOutOfRange,
+    /// LCS of a value that is no string.
+    #[cfg(feature = "lcs")]
+    LcsNotAString,
+    /// LCS with LEN and IDX.
+    #[cfg(feature = "lcs")]
+    LcsLenIdxConflict,
+    /// LCS of strings whose table would exceed
+    /// [`LCS_TABLE_CELLS_MAX`](crate::limits::LCS_TABLE_CELLS_MAX).
+    #[cfg(feature = "lcs")]
+    LcsTooLarge,
+    /// LCS of strings whose table the budget has no room for.
+    #[cfg(feature = "lcs")]
+    LcsOutOfMemory,
     /// Options that are unknown, repeated or exclude each other.
     Syntax,
     /// EXPIRE's NX with XX, GT or LT.
@@ -73,6 +92,23 @@ impl Error {
             Error::NotAnInteger => "ERR value is not an integer or out of range",
             Error::Overflow => "ERR increment or decrement would overflow",
             Error::DecrementOverflow => "ERR decrement would overflow",
+            Error::NotAFloat => "ERR value is not a valid float",
+            Error::NotFinite => "ERR increment would produce NaN or Infinity",
+            Error::OffsetOutOfRange => "ERR offset is out of range",
+            #[cfg(feature = "lcs")]
+            Error::LcsNotAString => "ERR The specified keys must contain string values",
+            #[cfg(feature = "lcs")]
+            Error::LcsLenIdxConflict => {
+                "ERR If you want both the length and indexes, please just use IDX."
+            }
+            #[cfg(feature = "lcs")]
+            Error::LcsTooLarge => {
+                "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+            }
+            #[cfg(feature = "lcs")]
+            Error::LcsOutOfMemory => {
+                "ERR Insufficient memory, failed allocating transient memory for LCS"
+            }
             Error::Syntax => "ERR syntax error",
             Error::ExpireNxConflict => {
                 "ERR NX and XX, GT or LT options at the same time are not compatible"

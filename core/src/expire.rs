@@ -8,7 +8,7 @@
 use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
-use crate::num::{Digits, millis, parse_integer};
+use crate::num::{Digits, integer, millis};
 use crate::record::NEVER;
 use crate::reply::Reply;
 
@@ -44,14 +44,14 @@ impl ExpireOptions {
     }
 }
 
-/// How long a key has still to live.
+/// How long a key has still to live, or until when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ttl {
     /// There is no such key.
     Missing,
     /// It does not expire.
     Forever,
-    /// So long.
+    /// So long ([`Cx::ttl`]), or until then ([`Cx::expire_time`]).
     Left(Millis),
 }
 
@@ -93,10 +93,18 @@ impl Cx<'_> {
 
     /// PTTL: how long a key has still to live.
     pub fn ttl(&mut self, key: &[u8]) -> Ttl {
+        match self.expire_time(key) {
+            Ttl::Left(deadline) => Ttl::Left(deadline.saturating_sub(self.now).max(0)),
+            other => other,
+        }
+    }
+
+    /// PEXPIRETIME: when a key expires.
+    pub fn expire_time(&mut self, key: &[u8]) -> Ttl {
         match self.lookup_look(key).map(|found| found.head.deadline) {
             None => Ttl::Missing,
             Some(NEVER) => Ttl::Forever,
-            Some(deadline) => Ttl::Left(deadline.saturating_sub(self.now).max(0)),
+            Some(deadline) => Ttl::Left(deadline),
         }
     }
 
@@ -174,6 +182,19 @@ const EXPIRE_ROW: Spec = Spec {
     },
 };
 
+/// What the rows of TTL and its three sisters share.
+const TTL_ROW: Spec = Spec {
+    name: "ttl",
+    arity: Arity::Exactly(2),
+    keys: Keys::FIRST,
+    flags: READ | FAST | EDGE,
+    group: Group::Generic,
+    since: docs("1.0.0"),
+    syntax: docs("key"),
+    summary: docs("Returns how many seconds a key has still to live."),
+    run: |cx, args, reply| answer_ttl(cx.ttl(args.required()), reply, 1000),
+};
+
 pub(crate) const COMMANDS: &[Spec] = &[
     EXPIRE_ROW,
     Spec {
@@ -183,6 +204,13 @@ pub(crate) const COMMANDS: &[Spec] = &[
         summary: docs("Lets a key expire at a time in seconds."),
         run: |cx, args, reply| expire_generic(cx, args, reply, |_, value| millis(value)),
         ..EXPIRE_ROW
+    },
+    Spec {
+        name: "expiretime",
+        since: docs("7.0.0"),
+        summary: docs("Returns when a key expires, in seconds."),
+        run: |cx, args, reply| answer_ttl(cx.expire_time(args.required()), reply, 1000),
+        ..TTL_ROW
     },
     Spec {
         name: "persist",
@@ -212,29 +240,20 @@ pub(crate) const COMMANDS: &[Spec] = &[
         ..EXPIRE_ROW
     },
     Spec {
-        name: "pttl",
-        arity: Arity::Exactly(2),
-        keys: Keys::FIRST,
-        flags: READ | FAST | EDGE,
-        group: Group::Generic,
-        since: docs("2.6.0"),
-        syntax: docs("key"),
-        summary: docs("Returns how many milliseconds a key has still to live."),
-        run: |cx, args, reply| ttl_generic(cx, args, reply, |left_ms| left_ms),
+        name: "pexpiretime",
+        since: docs("7.0.0"),
+        summary: docs("Returns when a key expires, in milliseconds."),
+        run: |cx, args, reply| answer_ttl(cx.expire_time(args.required()), reply, 1),
+        ..TTL_ROW
     },
     Spec {
-        name: "ttl",
-        arity: Arity::Exactly(2),
-        keys: Keys::FIRST,
-        flags: READ | FAST | EDGE,
-        group: Group::Generic,
-        since: docs("1.0.0"),
-        syntax: docs("key"),
-        summary: docs("Returns how many seconds a key has still to live."),
-        run: |cx, args, reply| {
-            ttl_generic(cx, args, reply, |left_ms| left_ms.saturating_add(500) / 1000)
-        },
+        name: "pttl",
+        since: docs("2.6.0"),
+        summary: docs("Returns how many milliseconds a key has still to live."),
+        run: |cx, args, reply| answer_ttl(cx.ttl(args.required()), reply, 1),
+        ..TTL_ROW
     },
+    TTL_ROW,
 ];
 
 /// EXPIRE and its sisters, which differ in how a number becomes a deadline.
@@ -259,7 +278,7 @@ fn expire_generic(
         }
     }
     options.validate()?;
-    let value = parse_integer(value).ok_or(Error::NotAnInteger)?;
+    let value = integer(value)?;
     let deadline = deadline(cx.now, value).ok_or(Error::InvalidExpire)?;
     reply.integer(cx.expire_at(key, deadline, &options)?.into());
     Ok(())
@@ -270,16 +289,12 @@ fn persist(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Resul
     Ok(())
 }
 
-fn ttl_generic(
-    cx: &mut Cx<'_>,
-    args: &mut Args<'_>,
-    reply: &mut dyn Reply,
-    unit: fn(Millis) -> i64,
-) -> Result<()> {
-    reply.integer(match cx.ttl(args.required()) {
+/// TTL and its sisters: missing keys and those that do not expire have a number each.
+fn answer_ttl(ttl: Ttl, reply: &mut dyn Reply, unit_ms: i64) -> Result<()> {
+    reply.integer(match ttl {
         Ttl::Missing => -2,
         Ttl::Forever => -1,
-        Ttl::Left(left_ms) => unit(left_ms),
+        Ttl::Left(ms) => ms.saturating_add(unit_ms / 2) / unit_ms,
     });
     Ok(())
 }

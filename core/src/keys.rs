@@ -4,7 +4,7 @@
 
 use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
-use crate::keyspace::Cx;
+use crate::keyspace::{Cx, Found, Keyspace};
 use crate::reply::Reply;
 use crate::scan::Filter;
 
@@ -29,12 +29,60 @@ impl Cx<'_> {
         self.lookup_look(key).map(|found| found.head.kind().name())
     }
 
+    /// TOUCH: whether a key is there, which counts as a use.
+    pub fn touch(&mut self, key: &[u8]) -> bool {
+        self.lookup_read(key).is_some()
+    }
+
+    /// RANDOMKEY: one of the keys, each with the same chance.
+    pub fn random_key(&mut self) -> Option<&[u8]> {
+        loop {
+            let found = self.keys.random_found()?;
+            if !self.is_past(found.head.deadline) {
+                return Some(found.head.key(self.keys.arena.cell(found.addr)));
+            }
+            self.expire(&found);
+            self.keys.settle();
+        }
+    }
+
     /// FLUSHDB: drops every key.
     pub fn flush(&mut self) {
         self.keys.clear();
         self.emit(&["FLUSHDB".into()]);
     }
 }
+
+impl Keyspace {
+    /// One of the keys, expired or not. A bucket and a position in it are drawn until a key is
+    /// there, so that a full bucket gets no more of the chances than its keys deserve.
+    fn random_found(&mut self) -> Option<Found> {
+        let buckets = self.index.bucket_count();
+        // More than any bucket holds: four times the mean, and some.
+        let positions = self.len().checked_div(buckets)? * 4 + 16;
+        while !self.is_empty() {
+            let bucket = self.random.below(buckets) as u32;
+            let position = self.random.below(positions);
+            if let Some((place, _)) = self.index.nth(bucket, position) {
+                return self.found(place);
+            }
+        }
+        None
+    }
+}
+
+/// What the rows of DEL and UNLINK share: neither makes anybody wait for memory to be given back.
+const DEL_ROW: Spec = Spec {
+    name: "del",
+    arity: Arity::AtLeast(2),
+    keys: Keys::ALL,
+    flags: WRITE | EDGE,
+    group: Group::Generic,
+    since: docs("1.0.0"),
+    syntax: docs("key [key ...]"),
+    summary: docs("Drops keys, and returns how many were there."),
+    run: |cx, args, reply| count_keys(args, reply, &mut |key| cx.del(key)),
+};
 
 pub(crate) const COMMANDS: &[Spec] = &[
     Spec {
@@ -48,17 +96,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         summary: docs("Returns the number of keys."),
         run: dbsize,
     },
-    Spec {
-        name: "del",
-        arity: Arity::AtLeast(2),
-        keys: Keys::ALL,
-        flags: WRITE | EDGE,
-        group: Group::Generic,
-        since: docs("1.0.0"),
-        syntax: docs("key [key ...]"),
-        summary: docs("Drops keys, and returns how many were there."),
-        run: |cx, args, reply| count_keys(args, reply, &mut |key| cx.del(key)),
-    },
+    DEL_ROW,
     Spec {
         name: "exists",
         arity: Arity::AtLeast(2),
@@ -104,6 +142,28 @@ pub(crate) const COMMANDS: &[Spec] = &[
         run: ping,
     },
     Spec {
+        name: "randomkey",
+        arity: Arity::Exactly(1),
+        keys: Keys::NONE,
+        flags: READ | EDGE,
+        group: Group::Generic,
+        since: docs("1.0.0"),
+        syntax: docs(""),
+        summary: docs("Returns one of the keys, by chance."),
+        run: randomkey,
+    },
+    Spec {
+        name: "touch",
+        arity: Arity::AtLeast(2),
+        keys: Keys::ALL,
+        flags: READ | FAST | EDGE,
+        group: Group::Generic,
+        since: docs("3.2.1"),
+        syntax: docs("key [key ...]"),
+        summary: docs("Counts as a use of the keys, and returns how many of them are there."),
+        run: |cx, args, reply| count_keys(args, reply, &mut |key| cx.touch(key)),
+    },
+    Spec {
         name: "type",
         arity: Arity::Exactly(2),
         keys: Keys::FIRST,
@@ -114,6 +174,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         summary: docs("Returns the type of a key's value."),
         run: type_,
     },
+    Spec { name: "unlink", flags: WRITE | FAST | EDGE, since: docs("4.0.0"), ..DEL_ROW },
 ];
 
 fn dbsize(cx: &mut Cx<'_>, _: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
@@ -121,7 +182,7 @@ fn dbsize(cx: &mut Cx<'_>, _: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
     Ok(())
 }
 
-/// DEL and EXISTS: how many of the keys it holds for.
+/// DEL, EXISTS and TOUCH: how many of the keys it holds for.
 fn count_keys(
     args: &mut Args<'_>,
     reply: &mut dyn Reply,
@@ -162,6 +223,14 @@ fn ping(_: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()
         (None, _) => reply.simple("PONG"),
         (Some(message), None) => reply.bulk(message.into()),
         _ => return Err(Error::WrongArity),
+    }
+    Ok(())
+}
+
+fn randomkey(cx: &mut Cx<'_>, _: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
+    match cx.random_key() {
+        Some(key) => reply.bulk(key.into()),
+        None => reply.null(),
     }
     Ok(())
 }

@@ -23,6 +23,7 @@
 //! | --- | --- | --- |
 //! | `docs` | yes | the documentation fields of the command table |
 //! | `effects` | yes | somebody may listen to [`Effects`] |
+//! | `lcs` | yes | the command LCS |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -37,6 +38,7 @@ mod encoding;
 mod error;
 mod evict;
 mod expire;
+mod float;
 mod glob;
 mod index;
 mod keys;
@@ -67,9 +69,13 @@ pub use command::{
 pub use effects::Effects;
 pub use error::{Error, Result};
 pub use expire::{ExpireOptions, Ttl};
+pub use float::FloatText;
 pub use keyspace::{Cx, Keyspace, Millis};
 pub use options::{Options, Policy, parse_memory};
 pub use reply::Reply;
 pub use stats::Stats;
-pub use string::{Condition, Expiry, SetOptions, ShowOld};
+pub use string::ShowOld;
+#[cfg(feature = "lcs")]
+pub use string::lcs::{Lcs, LcsMatch};
+pub use string::set::{Condition, Expiry, SetOptions};
 pub use value::{Parts, Source, Value};

@@ -11,6 +11,11 @@ pub const VALUE_BYTES_MAX: usize = 512 << 20;
 /// Pages of a large value that are given back in one step when it is deleted.
 pub const REAP_PAGES: usize = 64;
 
+/// Largest table that LCS fills in, in cells: Redis's cells have four bytes, and its table may take
+/// no more than the longest string (512 MB).
+#[cfg(feature = "lcs")]
+pub const LCS_TABLE_CELLS_MAX: u64 = (512 << 20) / 4;
+
 /// Smallest budget the engine can work in, in bytes (1 MiB): below it, one segment for each size
 /// of value in use would already be most of the memory.
 pub const MEMORY_BYTES_MIN: u64 = 1 << 20;

@@ -1,5 +1,7 @@
 //! Redis's text form of integers, exact in both directions.
 
+use crate::error::{Error, Result};
+
 /// Reads a 64-bit integer as Redis's `string2ll` does: no spaces, no plus sign, no leading zeros,
 /// no minus zero.
 pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
@@ -26,6 +28,11 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
         number = number * 10 - digit;
     }
     if is_negative { Some(number) } else { number.checked_neg() }
+}
+
+/// The same, for an argument or a value that must be one.
+pub(crate) fn integer(text: &[u8]) -> Result<i64> {
+    parse_integer(text).ok_or(Error::NotAnInteger)
 }
 
 /// A count of seconds in milliseconds, if 64 bits hold it.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::glob;
 use crate::keyspace::Cx;
 use crate::linear::Buckets;
-use crate::num::{Digits, parse_digits, parse_integer};
+use crate::num::{Digits, integer, parse_digits};
 use crate::packed::{Entry, Item};
 use crate::record::{Head, Kind};
 use crate::reply::Reply;
@@ -176,7 +176,7 @@ fn options<'a>(args: &mut Args<'a>, words: &[&str]) -> Result<(Filter<'a>, usize
         let value = args.value()?;
         match word {
             0 => {
-                let wanted = parse_integer(value).ok_or(Error::NotAnInteger)?;
+                let wanted = integer(value)?;
                 if wanted < 1 {
                     return Err(Error::Syntax);
                 }

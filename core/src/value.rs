@@ -15,6 +15,8 @@ use crate::record::{PAGE_HEAD_BYTES, PAGE_VALUE_BYTES};
 /// A string to be read: one run of bytes, or several when it is stored in pages.
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
+    /// Where it begins in what is stored: not at zero for a part of a value in pages.
+    start: usize,
     len: usize,
     is_ascii: bool,
     storage: Storage<'a>,
@@ -29,12 +31,25 @@ enum Storage<'a> {
 impl<'a> Value<'a> {
     /// A string that stands in one run of bytes.
     pub(crate) fn whole(bytes: &'a [u8], is_ascii: bool) -> Value<'a> {
-        Value { len: bytes.len(), is_ascii, storage: Storage::Whole(bytes) }
+        Value { start: 0, len: bytes.len(), is_ascii, storage: Storage::Whole(bytes) }
     }
 
     /// A string that stands in the pages of an object.
     pub(crate) fn paged(arena: &'a Arena, object: &'a Object, is_ascii: bool) -> Value<'a> {
-        Value { len: object.len, is_ascii, storage: Storage::Pages { arena, object } }
+        Value { start: 0, len: object.len, is_ascii, storage: Storage::Pages { arena, object } }
+    }
+
+    /// The bytes from `start` on, `len` of them if there are as many.
+    pub fn range(&self, start: usize, len: usize) -> Value<'a> {
+        let start = start.min(self.len);
+        let len = len.min(self.len - start);
+        match self.storage {
+            Storage::Whole(bytes) => {
+                let bytes = bytes.get(start..start + len).unwrap_or_default();
+                Value { len, storage: Storage::Whole(bytes), ..*self }
+            }
+            Storage::Pages { .. } => Value { start: self.start + start, len, ..*self },
+        }
     }
 
     /// Its length in bytes.
@@ -62,14 +77,14 @@ impl<'a> Value<'a> {
 
     /// Its runs of bytes, in order.
     pub fn parts(&self) -> Parts<'a> {
-        Parts { value: *self, start: 0, is_done: false }
+        Parts { value: *self, is_done: false }
     }
 }
 
 /// The runs of bytes of a [`Value`], in order.
 pub struct Parts<'a> {
+    /// What is still to come.
     value: Value<'a>,
-    start: usize,
     is_done: bool,
 }
 
@@ -80,18 +95,21 @@ impl<'a> Iterator for Parts<'a> {
         if self.is_done {
             return None;
         }
-        let Value { len, storage, .. } = self.value;
+        let Value { start, len, storage, .. } = self.value;
         match storage {
             Storage::Whole(bytes) => {
                 self.is_done = true;
                 Some(bytes)
             }
             Storage::Pages { arena, object } => {
-                let page = object.page(arena, self.start / PAGE_VALUE_BYTES);
-                let part_len = (len - self.start).min(PAGE_VALUE_BYTES);
-                self.start += part_len;
-                self.is_done = self.start == len;
-                arena.cell(page).get(PAGE_HEAD_BYTES..PAGE_HEAD_BYTES + part_len)
+                let page = object.page(arena, start / PAGE_VALUE_BYTES);
+                let skipped = start % PAGE_VALUE_BYTES;
+                let part_len = len.min(PAGE_VALUE_BYTES - skipped);
+                self.value.start += part_len;
+                self.value.len -= part_len;
+                self.is_done = self.value.len == 0;
+                let from = PAGE_HEAD_BYTES + skipped;
+                arena.cell(page).get(from..from + part_len)
             }
         }
     }
@@ -163,6 +181,23 @@ impl TextBuffer {
         self.long.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;
         text.parts().for_each(|part| self.long.extend_from_slice(part));
         Ok(&self.long)
+    }
+}
+
+/// So many zeros, then a string.
+pub(crate) struct Padded<'a>(pub(crate) usize, pub(crate) &'a [u8]);
+
+impl Source for Padded<'_> {
+    fn len(&self) -> usize {
+        self.0 + self.1.len()
+    }
+
+    fn fill(&mut self, target: &mut [u8]) {
+        if let Some((zeros, rest)) = target.split_at_mut_checked(self.0.min(target.len())) {
+            zeros.fill(0);
+            self.0 -= zeros.len();
+            self.1.fill(rest);
+        }
     }
 }
 

@@ -377,6 +377,20 @@ impl Keyspace {
         Ok((id, self.write_string(id, 0, value)))
     }
 
+    /// Writes over a part of a string, which is long enough already. Nothing moves.
+    pub(crate) fn overwrite(&mut self, found: &Found, start: usize, part: &[u8]) {
+        let is_ascii = if let Some(id) = self.object_of(found) {
+            // Whether the rest of it still is: nobody looks at all of a large string for that.
+            self.write_string(id, start, &mut { part }) && found.head.is_ascii()
+        } else {
+            let stored = found.head.stored_mut(self.arena.cell_mut(found.addr));
+            bytes::write_at(stored, start, part);
+            stored.is_ascii()
+        };
+        found.head.with_ascii(is_ascii).write(self.arena.cell_mut(found.addr));
+        self.note_use(found.place);
+    }
+
     /// The cells that a string in pages needs to become so long.
     fn growth_cells(&self, id: ObjectId, len: usize) -> StringCells {
         let Some(object) = self.objects.get(id) else { return Default::default() };

@@ -4,9 +4,11 @@ import { FerriteError, initFerrite, type FerriteCache, type Reply } from "@ferri
 import { describe, expect, it } from "vitest";
 import { accepts, parse, show, type Answer } from "./transcript.js";
 
-const files = import.meta.glob<string>("../../tests/vectors/*.txt", {
-  query: "?raw", import: "default", eager: true,
-});
+/** All but LCS, which the edge build leaves out. */
+const files = import.meta.glob<string>(
+  ["../../tests/vectors/*.txt", "!../../tests/vectors/lcs*.txt"],
+  { query: "?raw", import: "default", eager: true },
+);
 
 const startMs = 1_700_000_000_000;
 /** What the arguments of one call may take, less a little for the key. */

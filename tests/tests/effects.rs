@@ -85,6 +85,22 @@ fn reads_and_refusals_have_no_effect() {
         "EXPIRE none 10",
         "EXPIRE key 10 NX",
         "PERSIST none",
+        "GETEX key",
+        "GETEX none EX 10",
+        "GETEX key EX 0",
+        "GETDEL none",
+        "GETRANGE key 0 1",
+        "SETRANGE key 3 ",
+        "SETRANGE key 8388608 x",
+        "SETNX key other",
+        "MSETNX none a key b",
+        "SETEX key 0 other",
+        "INCRBYFLOAT key 1",
+        "LCS key none",
+        "TOUCH key none",
+        "UNLINK none",
+        "PEXPIRETIME key",
+        "RANDOMKEY",
         "NOSUCH",
         "SET key",
     ] {
@@ -92,6 +108,30 @@ fn reads_and_refusals_have_no_effect() {
     }
     engine.set_clock(START_MS + 101);
     assert_eq!(ask(&mut engine, "GET key"), 1, "noticing that a key expired is an effect");
+}
+
+#[test]
+fn effects_are_absolute() {
+    let mut engine = Engine::new(&Options::default());
+    for (request, effect) in [
+        ("SETEX key 10 value", "SET key value PXAT 1700000010000"),
+        ("GETEX key PX 500", "PEXPIREAT key 1700000000500"),
+        ("GETEX key PERSIST", "PERSIST key"),
+        ("GETEX key PXAT 1", "DEL key"),
+        ("SETNX key 1.5", "SET key 1.5"),
+        ("GETSET key 2.50", "SET key 2.50"),
+        ("INCRBYFLOAT key 1e-1", "SET key 2.6"),
+        ("SETRANGE key 1 x", "SETRANGE key 1 x"),
+        ("GETDEL key", "DEL key"),
+        ("MSETNX key a other b", "MSET key a other b"),
+        ("UNLINK key", "DEL key"),
+    ] {
+        let words: Words = request.split(' ').map(Into::into).collect();
+        engine.ask(&words);
+        let effects = engine.take_effects();
+        let expected: Words = effect.split(' ').map(Into::into).collect();
+        assert_eq!(effects, [expected], "{request}");
+    }
 }
 
 fn run(policy: Policy, seed: u64, shape: &Shape) -> (Engine, Vec<Words>, i64) {

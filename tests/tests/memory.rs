@@ -92,12 +92,26 @@ fn run(options: &Options, name: &str) {
             counted(|| execute(&mut keys.at(now_ms), &arguments, &mut Nowhere));
             let at = format!("{name}, {budget} bytes, phase {phase}, step {step}");
             check(&keys, bound, &at);
+            if step % 2_000 == 0 {
+                compare_two(&mut keys, now_ms);
+                check(&keys, bound, &at);
+            }
         }
         assert!(keys.stats().used_memory_dataset > 0, "{name}: nothing was stored");
     }
     give_back(&mut keys, now_ms + 10_000_000, name);
     counted(|| drop(keys));
     assert_eq!(LIVE_BYTES.get(), 0, "{name}: a dropped keyspace leaves nothing behind");
+}
+
+/// LCS allocates a table for a moment: 300 KB for these.
+fn compare_two(keys: &mut Keyspace, now_ms: i64) {
+    let text = b"ab".repeat(775);
+    let requests: [&[&[u8]]; 3] =
+        [&[b"SET", b"one", &text], &[b"SET", b"other", &text], &[b"LCS", b"one", b"other"]];
+    for arguments in requests {
+        counted(|| execute(&mut keys.at(now_ms), arguments, &mut Nowhere));
+    }
 }
 
 fn check(keys: &Keyspace, bound: i64, at: &str) {
