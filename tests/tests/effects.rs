@@ -91,7 +91,7 @@ fn reads_and_refusals_have_no_effect() {
         "GETDEL none",
         "GETRANGE key 0 1",
         "SETRANGE key 3 ",
-        "SETRANGE key 8388608 x",
+        "SETRANGE key 536870912 x",
         "SETNX key other",
         "MSETNX none a key b",
         "SETEX key 0 other",
