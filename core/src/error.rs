@@ -59,6 +59,18 @@ pub enum Error {
     NotLfu,
     /// OBJECT IDLETIME: what is kept of a key's last use is not a time.
     NoIdleTime,
+    /// RESTORE of a key that is there.
+    BusyKey,
+    /// A payload of RESTORE whose frame is not sound.
+    BadChecksum,
+    /// A payload of RESTORE whose value is not sound.
+    BadPayload,
+    /// A time to live of RESTORE below zero.
+    NegativeTtl,
+    /// An idle time of RESTORE below zero.
+    NegativeIdleTime,
+    /// A frequency of RESTORE that is not in 0 to 255.
+    InvalidFrequency,
     /// A count of keys that is none, or not above zero.
     NoKeys,
     /// A count of keys above that of the arguments behind it.
@@ -130,6 +142,12 @@ impl Error {
                  take some time to adjust."
             }
             Error::NoIdleTime => "ERR idle time is not tracked in seconds",
+            Error::BusyKey => "BUSYKEY Target key name already exists.",
+            Error::BadChecksum => "ERR DUMP payload version or checksum are wrong",
+            Error::BadPayload => "ERR Bad data format",
+            Error::NegativeTtl => "ERR Invalid TTL value, must be >= 0",
+            Error::NegativeIdleTime => "ERR Invalid IDLETIME value, must be >= 0",
+            Error::InvalidFrequency => "ERR Invalid FREQ value, must be >= 0 and <= 255",
             Error::NoKeys => "ERR numkeys should be greater than 0",
             Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
             Error::NegativeLimit => "ERR LIMIT can't be negative",
@@ -165,6 +183,12 @@ impl Error {
                  take some time to adjust."
             }
             Error::NoIdleTime => "ERR idle time is not tracked in seconds",
+            Error::BusyKey => "BUSYKEY Target key name already exists.",
+            Error::BadChecksum => "ERR DUMP payload version or checksum are wrong",
+            Error::BadPayload => "ERR Bad data format",
+            Error::NegativeTtl => "ERR Invalid TTL value, must be >= 0",
+            Error::NegativeIdleTime => "ERR Invalid IDLETIME value, must be >= 0",
+            Error::InvalidFrequency => "ERR Invalid FREQ value, must be >= 0 and <= 255",
             Error::NoKeys => "ERR numkeys should be greater than 0",
             Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
             Error::NegativeLimit => "ERR LIMIT can't be negative",
@@ -174,6 +198,7 @@ impl Error {
                  9223372036854775807"
             }
             Error::OutOfMemory => "OOM",
+            Error::BusyKey => "BUSYKEY",
             _ => "ERR",
         }
     }

@@ -145,8 +145,11 @@ fn copy(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<(
         match word(option, &["replace", "db"]) {
             0 => replaces = true,
             // There is one keyspace here: the host that has several knows where to look.
-            1 if parse_integer(args.value()?) == Some(0) => {}
-            1 => return Err(Error::OtherDatabase),
+            1 => match parse_integer(args.value()?) {
+                Some(0) => {}
+                Some(_) => return Err(Error::OtherDatabase),
+                None => return Err(Error::NotAnInteger),
+            },
             _ => return Err(Error::Syntax),
         }
     }

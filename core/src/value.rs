@@ -157,12 +157,14 @@ impl Source for &[u8] {
 /// A place for a copy of a string, in one run of bytes: for short ones no memory is asked for.
 pub(crate) struct TextBuffer {
     short: [u8; ITEM_BYTES_MAX],
+    short_len: usize,
+    /// Empty unless the string is a long one.
     long: Vec<u8>,
 }
 
 impl TextBuffer {
     pub(crate) fn new() -> TextBuffer {
-        TextBuffer { short: [0; ITEM_BYTES_MAX], long: Vec::new() }
+        TextBuffer { short: [0; ITEM_BYTES_MAX], short_len: 0, long: Vec::new() }
     }
 
     /// Copies a string.
@@ -170,17 +172,26 @@ impl TextBuffer {
     /// # Errors
     /// [`Error::OutOfMemory`] if a long one cannot be had twice for a moment.
     pub(crate) fn copy(&mut self, text: Value<'_>) -> Result<&[u8]> {
-        let len = text.len();
-        if len <= ITEM_BYTES_MAX
-            && let Some(text) = text.as_slice()
-        {
-            bytes::copy(&mut self.short, text);
-            return Ok(self.short.get(..len).unwrap_or_default());
-        }
         self.long.clear();
-        self.long.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;
-        text.parts().for_each(|part| self.long.extend_from_slice(part));
-        Ok(&self.long)
+        match text.as_slice().filter(|text| text.len() <= ITEM_BYTES_MAX) {
+            Some(text) => {
+                bytes::copy(&mut self.short, text);
+                self.short_len = text.len();
+            }
+            None => {
+                self.long.try_reserve_exact(text.len()).map_err(|_| Error::OutOfMemory)?;
+                text.parts().for_each(|part| self.long.extend_from_slice(part));
+            }
+        }
+        Ok(self.last())
+    }
+
+    /// The string that was copied last.
+    pub(crate) fn last(&self) -> &[u8] {
+        if self.long.is_empty() {
+            return self.short.get(..self.short_len).unwrap_or_default();
+        }
+        &self.long
     }
 }
 
