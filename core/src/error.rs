@@ -164,7 +164,7 @@ impl Error {
             Error::UnknownPolicy => {
                 "ERR argument(s) must be one of the following: volatile-lru, volatile-lfu, \
                  volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, \
-                 noeviction"
+                 allkeys-s3fifo, allkeys-gdsf, noeviction"
             }
         };
         [text, "", ""]

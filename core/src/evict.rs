@@ -5,13 +5,26 @@
 //! in the order of their hashes, so this is Redis's sampling, without drawing the same key twice.
 //! What a policy goes by is one byte in the index, the age: for LRU the value of a clock at the
 //! last use, which moves on 64 times while the cache's contents turn over once; for LFU a
-//! logarithmic count of uses, as Redis's, which fades as the hand passes.
+//! logarithmic count of uses, as Redis's, which fades as the hand passes; for the two policies that
+//! Redis does not have both in small, and a history of what was evicted (history.rs).
+//!
+//! `allkeys-s3fifo` is S3-FIFO (Yang et al., 2023) by sampling. New keys are on probation, in the
+//! order of their arrival, until they are used. Of the others the one unused for longest goes, and
+//! later if it was used more often. A key that comes back while it is remembered counts as used.
+//! Two things differ: the share of probation follows what comes back, and where plain recency
+//! does better it takes over.
+//!
+//! `allkeys-gdsf` is GreedyDual-Size-Frequency (Cherkasova, 1998) by sampling: who goes has the
+//! most bytes times ticks unused for each use. Many small keys stay in place of a large one: more
+//! hits, fewer bytes.
 //!
 //! Not here: expiry, and when room is needed (room.rs).
 
+use crate::arena::{Addr, PAGE_BYTES};
+use crate::history::{TICKS_PER_TURNOVER as HISTORY_TICKS, unused_for, uses_of};
 use crate::index::{Entry, Place};
-use crate::keyspace::{Cx, Found, Keyspace};
-use crate::limits::EVICTION_SAMPLE_KEYS;
+use crate::keyspace::{Cx, Keyspace};
+use crate::limits::{EVICTION_LOOK_KEYS, EVICTION_SAMPLE_KEYS};
 use crate::options::Policy;
 
 /// Ticks of the clock while as many keys are inserted as the cache holds.
@@ -22,29 +35,54 @@ const LFU_FIRST: u8 = 5;
 const LFU_LOG_FACTOR: u64 = 10;
 /// The hand takes one from the counts of uses in a bucket once in so many passes.
 const LFU_DECAY_PASSES: u64 = 16;
+/// Set in the score of a key on probation when it is from there that one should go.
+const PROBATION: u64 = 1 << 16;
+/// How a tick without use counts for a key that was used so often: for S3-FIFO in sixths, for GDSF
+/// in parts of 105. Both are slower the more uses a key has.
+const S3FIFO_TICK: [u64; 4] = [6, 6, 4, 3];
+const GDSF_TICK: [u64; 4] = [105, 35, 21, 15];
+/// One new key in so many is not put on probation. Where a loop is longer than all that is
+/// remembered no key would ever come back; so some stay, and are hit each time round.
+const NEW_KEYS_PER_LUCKY_ONE: u64 = 128;
+/// From here on ages are pulled along before the clock comes round to them.
+const OLD_TICKS: u8 = 52;
 
 impl Keyspace {
     /// The age of a new entry.
-    pub(crate) fn first_age(&self) -> u8 {
+    pub(crate) fn first_age(&mut self, hash: u64) -> u8 {
+        if self.policy.learns() {
+            let is_lucky = self.random.once_in(NEW_KEYS_PER_LUCKY_ONE);
+            return self.history.enter(hash, is_lucky, self.clock, self.index.len());
+        }
         if self.policy.is_lfu() { LFU_FIRST } else { self.clock }
     }
 
     /// Moves the clock on as keys come in.
     pub(crate) fn note_insertion(&mut self) {
+        let learns = self.policy.learns();
+        let ticks = if learns { HISTORY_TICKS } else { TICKS_PER_TURNOVER };
         self.inserted_since_tick += 1;
-        if self.inserted_since_tick * TICKS_PER_TURNOVER >= self.len() {
+        if self.inserted_since_tick * ticks >= self.len() {
             self.inserted_since_tick = 0;
             self.clock = self.clock.wrapping_add(1);
+            if learns {
+                self.history.advance(self.clock, self.len());
+            }
         }
     }
 
     /// Notes that a key was used.
     pub(crate) fn note_use(&mut self, place: Place) {
-        if !self.policy.is_lfu() {
+        if !self.policy.is_lfu() && !self.policy.learns() {
             self.index.set_age(place, self.clock);
             return;
         }
         let Some(entry) = self.index.entry(place) else { return };
+        if self.policy.learns() {
+            let age = self.history.touch(entry.age, self.clock, self.len());
+            self.index.set_age(place, age);
+            return;
+        }
         let above_first = u64::from(entry.age.saturating_sub(LFU_FIRST));
         if entry.age < u8::MAX && self.random.once_in(above_first * LFU_LOG_FACTOR + 1) {
             self.index.set_age(place, entry.age + 1);
@@ -52,7 +90,7 @@ impl Keyspace {
     }
 
     /// The next key to go: the hand stops behind it. `None` if the policy lets none go.
-    fn victim(&mut self) -> Option<Found> {
+    fn victim(&mut self, weigh: Weigh<'_>) -> Option<(Place, Entry)> {
         let candidates = match self.policy {
             Policy::NoEviction => 0,
             policy if policy.is_volatile() => self.counters.expires as usize,
@@ -61,39 +99,54 @@ impl Keyspace {
         if candidates == 0 {
             return None;
         }
-        let mut worst: Option<(u64, Place)> = None;
-        let mut seen = 0;
+        let wanted = self.wanted_score();
+        let enough = if wanted == 0 { EVICTION_SAMPLE_KEYS } else { EVICTION_SAMPLE_KEYS / 2 };
+        let mut worst: Option<(u64, Place, Entry)> = None;
+        let (mut seen, mut looked_at) = (0, 0);
         // Once round at most: pinned records may be the only candidates.
         for _ in 0..self.index.bucket_count() {
             let bucket = self.bucket_at(self.eviction_hand);
             self.eviction_hand = bucket + 1;
-            let is_candidate = |entry: &Entry| {
-                !self.pins.contains(&entry.addr)
-                    && (entry.is_volatile || !self.policy.is_volatile())
-            };
             // One draw a bucket is enough: what differs between keys is their address.
             let salt = self.random.next();
+            let mut has_old = false;
             self.index.visit(bucket, &mut |place, entry| {
-                if is_candidate(&entry) {
-                    seen += 1;
-                    let score = self.score(&entry, salt);
-                    if worst.is_none_or(|(other, _)| score > other) {
-                        worst = Some((score, place));
-                    }
+                has_old |= unused_for(entry.age, self.clock) >= OLD_TICKS;
+                let is_spared = self.policy.is_volatile() && !entry.is_volatile;
+                if is_spared || self.pins.contains(&entry.addr) {
+                    return;
+                }
+                looked_at += 1;
+                let score = self.score(&entry, salt, wanted, weigh);
+                seen += usize::from(score >= wanted);
+                if worst.is_none_or(|(other, ..)| score > other) {
+                    worst = Some((score, place, entry));
                 }
             });
-            if self.policy.is_lfu() && salt.is_multiple_of(LFU_DECAY_PASSES) {
-                self.fade(bucket);
+            let fades = self.policy.is_lfu() && salt.is_multiple_of(LFU_DECAY_PASSES);
+            if fades || self.policy.learns() && has_old {
+                self.renew_ages(bucket);
             }
-            if seen >= EVICTION_SAMPLE_KEYS {
+            if seen >= enough || looked_at >= EVICTION_LOOK_KEYS {
                 break;
             }
         }
-        self.found(worst?.1)
+        worst.map(|(_, place, entry)| (place, entry))
+    }
+
+    /// The score of the keys of which one should go; others are looked at in passing.
+    fn wanted_score(&self) -> u64 {
+        if self.policy != Policy::AllKeysS3Fifo || self.history.is_recency_better() {
+            0
+        } else if self.history.is_probation_full(self.len()) {
+            PROBATION
+        } else {
+            1
+        }
     }
 
     /// How much a key deserves to go.
-    fn score(&self, entry: &Entry, salt: u64) -> u64 {
+    fn score(&self, entry: &Entry, salt: u64, wanted: u64, weigh: Weigh<'_>) -> u64 {
         match self.policy {
             Policy::AllKeysLru | Policy::VolatileLru | Policy::NoEviction => {
                 self.clock.wrapping_sub(entry.age).into()
@@ -106,16 +159,43 @@ impl Keyspace {
                 let deadline = self.head(entry.addr).map_or(0, |head| head.deadline);
                 u64::MAX - deadline.unsigned_abs()
             }
+            Policy::AllKeysS3Fifo => {
+                let unused_ticks = u64::from(unused_for(entry.age, self.clock));
+                match (wanted, uses_of(entry.age)) {
+                    (0, _) => unused_ticks,
+                    (PROBATION, 0) => PROBATION + unused_ticks,
+                    (_, 0) => 0,
+                    (_, uses) => 1 + unused_ticks * weight(&S3FIFO_TICK, uses),
+                }
+            }
+            Policy::AllKeysGdsf => {
+                let unused_ticks = 1 + u64::from(unused_for(entry.age, self.clock));
+                let bytes = weigh(self, entry.addr);
+                bytes.saturating_mul(unused_ticks * weight(&GDSF_TICK, uses_of(entry.age)))
+            }
         }
     }
 
-    /// Takes one from the counts of uses in a bucket.
-    fn fade(&mut self, bucket: u32) {
+    /// Takes one from the counts of uses in a bucket, or pulls old ages along with the clock.
+    fn renew_ages(&mut self, bucket: u32) {
         let mut position = 0;
         while let Some((place, entry)) = self.index.nth(bucket, position) {
-            self.index.set_age(place, entry.age.saturating_sub(1));
             position += 1;
+            let age = if self.policy.learns() {
+                self.history.pull(entry.age, self.clock)
+            } else {
+                entry.age.saturating_sub(1)
+            };
+            self.index.set_age(place, age);
         }
+    }
+
+    /// Bytes that a key's going gives back: of its cell, and of the pages of its value.
+    fn bytes_at(&self, addr: Addr) -> u64 {
+        let cell = self.arena.cell(addr);
+        let object = self.head(addr).and_then(|head| head.object(cell));
+        let pages = object.and_then(|id| self.objects.get(id)).map_or(0, |object| object.pages);
+        cell.len() as u64 + u64::from(pages) * PAGE_BYTES as u64
     }
 
     /// The bucket a hand is at: the first one again when it has passed the last, or when the
@@ -125,13 +205,41 @@ impl Keyspace {
     }
 }
 
+/// How heavy the record at an address is, for a policy that asks.
+type Weigh<'a> = &'a dyn Fn(&Keyspace, Addr) -> u64;
+
+fn weight(weights: &[u64], uses: u8) -> u64 {
+    weights.get(usize::from(uses)).copied().unwrap_or(1)
+}
+
 impl Cx<'_> {
     /// Lets one key go. False if the policy lets none go.
     pub(crate) fn evict(&mut self) -> bool {
-        let Some(victim) = self.keys.victim() else { return false };
+        self.evict_weighed(&Keyspace::bytes_at)
+    }
+
+    /// The same in a simulation, where not the values' own sizes count but those that they name:
+    /// what stands in the value, as a little-endian number of eight bytes.
+    #[cfg(feature = "simulate")]
+    pub fn evict_simulated(&mut self) -> bool {
+        self.evict_weighed(&|keys, addr| {
+            let stored = keys.head(addr).map(|head| head.stored(keys.arena.cell(addr)));
+            stored.and_then(<[u8]>::first_chunk).map_or(0, |&bytes| u64::from_le_bytes(bytes))
+        })
+    }
+
+    fn evict_weighed(&mut self, weigh: Weigh<'_>) -> bool {
+        let Some((place, entry)) = self.keys.victim(weigh) else { return false };
+        let Some(victim) = self.keys.found(place) else { return false };
+        let learns = self.keys.policy.learns();
+        let hash = if learns { self.keys.hash_of(victim.addr) } else { 0 };
         self.remove(&victim);
-        self.keys.counters.evicted_keys += 1;
-        self.keys.settle();
+        let keys = &mut *self.keys;
+        keys.counters.evicted_keys += 1;
+        if learns {
+            keys.history.remember(hash, entry.age, keys.clock, keys.index.len());
+        }
+        keys.settle();
         true
     }
 }

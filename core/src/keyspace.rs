@@ -16,6 +16,7 @@ use siphasher::sip::SipHasher13;
 use crate::arena::{Addr, Arena, SEGMENT_BYTES};
 use crate::effects::Effects;
 use crate::error::{Error, Result};
+use crate::history::History;
 use crate::index::{Index, Place};
 use crate::limits::REAP_PAGES;
 use crate::object::{ObjectId, Objects};
@@ -51,6 +52,8 @@ pub struct Keyspace {
     /// Moves on as keys are inserted; the age of an entry is its value at the last use.
     pub(crate) clock: u8,
     pub(crate) inserted_since_tick: usize,
+    /// What policies that learn remember; empty for all others.
+    pub(crate) history: History,
     /// Buckets at which the next eviction and the next active expiry start.
     pub(crate) eviction_hand: u32,
     pub(crate) expiry_hand: u32,
@@ -97,6 +100,7 @@ impl Keyspace {
             counters: Stats::default(),
             clock: 0,
             inserted_since_tick: 0,
+            history: History::new(),
             eviction_hand: 0,
             expiry_hand: 0,
             pins: Vec::new(),
@@ -140,6 +144,7 @@ impl Keyspace {
             + self.arena.held_bytes()
             + self.index.held_bytes()
             + self.objects.held_bytes()
+            + self.history.held_bytes()
     }
 
     /// Segments or pages that the budget still allows to take from the allocator.
@@ -205,7 +210,7 @@ impl Keyspace {
 
     /// Enters a new record into the index. Room for it was made before.
     pub(crate) fn enter(&mut self, hash: u64, addr: Addr, is_volatile: bool) -> Place {
-        let age = self.first_age();
+        let age = self.first_age(hash);
         let place = self.index.insert(hash, addr, age, is_volatile);
         self.counters.expires += u64::from(is_volatile);
         self.note_insertion();
@@ -221,6 +226,11 @@ impl Keyspace {
 
     /// Takes a key out whose value names nothing any more.
     pub(crate) fn forget(&mut self, found: &Found) {
+        if self.policy.learns()
+            && let Some(entry) = self.index.entry(found.place)
+        {
+            self.history.leave(entry.age);
+        }
         self.index.remove(found.place);
         self.counters.expires -= u64::from(found.head.is_volatile());
         self.arena.free(found.addr);
@@ -276,6 +286,7 @@ impl Keyspace {
         self.arena = Arena::new(self.max_memory_bytes / SEGMENT_BYTES);
         self.index = Index::new();
         self.objects = Objects::new();
+        self.history = History::new();
         self.counters.expires = 0;
         self.eviction_hand = 0;
         self.expiry_hand = 0;
@@ -285,6 +296,9 @@ impl Keyspace {
     pub(crate) fn settle(&mut self) {
         if self.index.wants_shrinking() {
             self.index.shrink();
+        }
+        if self.policy.learns() {
+            self.history.shrink(self.index.len());
         }
     }
 }

@@ -24,6 +24,7 @@
 //! | `docs` | yes | the documentation fields of the command table |
 //! | `effects` | yes | somebody may listen to [`Effects`] |
 //! | `lcs` | yes | the command LCS |
+//! | `simulate` | no | keys can be evicted one by one, to drive the policies by a trace |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -40,6 +41,7 @@ mod evict;
 mod expire;
 mod float;
 mod glob;
+mod history;
 mod index;
 mod keys;
 mod keyspace;

@@ -32,3 +32,6 @@ pub const PACKED_BYTES_MAX: usize = 1024;
 
 /// Bytes of entries for each page of a large hash or set, on average, above which a page is split.
 pub const TABLE_PAGE_BYTES: usize = 200;
+
+/// Keys that it looks at, at most, when it looks for keys of one kind among others.
+pub const EVICTION_LOOK_KEYS: usize = 96;

@@ -38,7 +38,7 @@ impl Options {
     }
 }
 
-/// What goes when the memory is used up: Redis's eight policies.
+/// What goes when the memory is used up: Redis's eight policies, and two that hit more often.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Policy {
@@ -58,11 +58,16 @@ pub enum Policy {
     VolatileRandom,
     /// The key with the nearest deadline.
     VolatileTtl,
+    /// S3-FIFO: a new key that is not used soon goes before one that was, and where plain recency
+    /// serves better, the key unused for longest.
+    AllKeysS3Fifo,
+    /// GreedyDual-Size-Frequency: the key that is largest for how often and how lately it was used.
+    AllKeysGdsf,
 }
 
 impl Policy {
-    /// Every policy with its name in Redis's configuration.
-    pub const ALL: [(&'static str, Policy); 8] = [
+    /// Every policy with its name in the configuration.
+    pub const ALL: [(&'static str, Policy); 10] = [
         ("noeviction", Policy::NoEviction),
         ("allkeys-lru", Policy::AllKeysLru),
         ("allkeys-lfu", Policy::AllKeysLfu),
@@ -71,6 +76,8 @@ impl Policy {
         ("volatile-lfu", Policy::VolatileLfu),
         ("volatile-random", Policy::VolatileRandom),
         ("volatile-ttl", Policy::VolatileTtl),
+        ("allkeys-s3fifo", Policy::AllKeysS3Fifo),
+        ("allkeys-gdsf", Policy::AllKeysGdsf),
     ];
 
     /// Reads a policy's name, in upper or lower case as Redis does.
@@ -89,6 +96,11 @@ impl Policy {
                 | Policy::VolatileRandom
                 | Policy::VolatileTtl
         )
+    }
+
+    /// Whether it remembers what was evicted, to learn from what comes back.
+    pub(crate) fn learns(self) -> bool {
+        matches!(self, Policy::AllKeysS3Fifo | Policy::AllKeysGdsf)
     }
 
     /// Whether it counts uses instead of dating them.
@@ -151,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_have_redis_names() {
+    fn policies_are_found_by_name() {
         for (name, policy) in Policy::ALL {
             assert_eq!(Policy::parse(name.to_ascii_uppercase().as_bytes()), Ok(policy));
         }

@@ -110,6 +110,7 @@ impl Cx<'_> {
     /// that it stays as it is, only slower. It comes after the effect of the write that filled the
     /// index, since it may evict, and evict that very key.
     pub(crate) fn grow_index(&mut self) {
+        self.grow_history();
         if !self.keys.index.wants_growth() {
             return;
         }
@@ -120,6 +121,13 @@ impl Cx<'_> {
         // Evictions may have shrunk the table to where growing needs a page it did not before.
         if self.keys.index.wants_growth() && self.keys.index.growth_pages() <= pages {
             self.keys.split_bucket();
+        }
+    }
+
+    /// Gives the history the page that an eviction found missing, or lets it go on without.
+    fn grow_history(&mut self) {
+        if self.keys.history.wants_page() && self.make_room(&mut [], 0, 1).is_ok() {
+            self.keys.history.add_page();
         }
     }
 }

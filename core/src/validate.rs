@@ -2,6 +2,8 @@
 //!
 //! Not here: what `Arena` and `Index` check of themselves.
 
+use alloc::vec::Vec;
+
 use crate::arena::Addr;
 use crate::keyspace::Keyspace;
 use crate::linear::Buckets;
@@ -39,7 +41,7 @@ impl Keyspace {
         if !self.pins.is_empty() {
             return Err("keyspace: a record is still pinned");
         }
-        let (mut sum, mut expires) = (Sum::default(), 0);
+        let (mut sum, mut expires, mut ages) = (Sum::default(), 0, Vec::new());
         for bucket in 0..self.index.bucket_count() as u32 {
             let entries = (0..).map_while(|position| self.index.nth(bucket, position));
             for (_, entry) in entries {
@@ -49,6 +51,9 @@ impl Keyspace {
                 }
                 expires += u64::from(entry.is_volatile);
                 sum.add(self.validate_record(entry.addr, &head)?);
+                if self.policy.learns() {
+                    ages.push(entry.age);
+                }
             }
         }
         for id in self.objects.all_dying() {
@@ -63,7 +68,7 @@ impl Keyspace {
         if expires != self.counters.expires {
             return Err("keyspace: the count of deadlines is off");
         }
-        Ok(())
+        self.history.validate(&ages)
     }
 
     fn validate_record(&self, addr: Addr, head: &Head) -> Checked<Sum> {

@@ -78,7 +78,7 @@ export interface FerriteStats {
 /** The policies by which keys leave when the memory is used up. */
 export type EvictionPolicy =
   | "noeviction"
-  | "allkeys-lru" | "allkeys-lfu" | "allkeys-random"
+  | "allkeys-lru" | "allkeys-lfu" | "allkeys-random" | "allkeys-s3fifo" | "allkeys-gdsf"
   | "volatile-lru" | "volatile-lfu" | "volatile-random" | "volatile-ttl";
 
 /** The options of `initFerrite`. */

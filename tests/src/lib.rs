@@ -9,5 +9,7 @@ pub mod model;
 pub mod op;
 pub mod oracle;
 pub mod random;
+pub mod simulation;
 pub mod subject;
+pub mod trace;
 pub mod transcript;
