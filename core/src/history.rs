@@ -52,7 +52,7 @@ const SHARE_STEP_MAX: usize = 10;
 
 /// A gain counts for +200, a loss for -200, an operation for +1: losing a hit in two hundred
 /// operations is borne for good.
-const WEIGHT: i32 = 200;
+const WEIGHT: i64 = 200;
 /// The balance is lost below losses of a tenth of the keys, and no better than twice that.
 const LOSSES_DIVISOR: usize = 10;
 const LOSSES_MIN: usize = 10;
@@ -77,7 +77,7 @@ pub(crate) struct History {
     /// Fingerprints of keys that were on probation when they went, and of others.
     gone_new: usize,
     gone_used: usize,
-    balance: i32,
+    balance: i64,
     /// Keys that are still to come while recency decides, and for how many turnovers next time.
     recency_left: usize,
     turnovers: usize,
@@ -148,7 +148,7 @@ impl History {
             self.note_gone(age, -1);
         }
         let is_lost = remembered.is_some_and(|age| unused_for(age, clock) <= self.horizon);
-        self.weigh(-i32::from(is_lost), len);
+        self.weigh(-i64::from(is_lost), len);
         let age = age_byte((is_lucky || remembered.is_some()).into(), clock);
         self.count(age, 1);
         age
@@ -288,13 +288,12 @@ impl History {
     }
 
     /// An operation that recency would have served worse (1), better (-1), or as well.
-    fn weigh(&mut self, gain: i32, len: usize) {
+    fn weigh(&mut self, gain: i64, len: usize) {
         if self.recency_left > 0 {
             return;
         }
-        let losses = (len / LOSSES_DIVISOR).max(LOSSES_MIN);
-        let limit = (losses as i32).saturating_mul(WEIGHT);
-        self.balance = self.balance.saturating_add(1 + gain * WEIGHT).min(limit.saturating_mul(2));
+        let limit = (len / LOSSES_DIVISOR).max(LOSSES_MIN) as i64 * WEIGHT;
+        self.balance = (self.balance + 1 + gain * WEIGHT).min(2 * limit);
         if self.balance >= limit {
             self.turnovers = TURNOVERS_FIRST;
         } else if self.balance < -limit {
