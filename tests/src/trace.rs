@@ -33,6 +33,9 @@ pub struct Request {
 
 const LINE_BYTES_MAX: u64 = 64 << 10;
 const RECORD_BYTES: usize = 24;
+/// No trace is as long. Text that is taken for records has larger numbers here. (Some writers put
+/// the largest number of all for "never".)
+const POSITION_MAX: i64 = 1 << 48;
 /// The first bytes of a file that zstd packed, as traces often are.
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
@@ -123,7 +126,7 @@ fn read_oracle(
             return Err(format!("record {number}: cut short, {length} of {RECORD_BYTES} bytes"));
         }
         let next = i64::from_le_bytes(record[16..24].try_into().expect("eight bytes"));
-        if next < -1 {
+        if next < -1 || next > POSITION_MAX && next != i64::MAX {
             return Err(format!("record {number}: {next} is no position of a next request"));
         }
         let key = u64::from_le_bytes(record[4..12].try_into().expect("eight bytes"));

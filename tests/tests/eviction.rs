@@ -62,8 +62,11 @@ fn oracle_general_is_read_record_by_record() {
     assert_eq!(requests(Format::OracleGeneral, &bytes), Ok(expected));
     let cut = requests(Format::OracleGeneral, &bytes[..30]);
     assert_eq!(cut, Err("record 2: cut short, 6 of 24 bytes".into()));
-    let csv = requests(Format::OracleGeneral, &record(1, 1, -2));
-    assert_eq!(csv, Err("record 1: -2 is no position of a next request".into()));
+    let negative = requests(Format::OracleGeneral, &record(1, 1, -2));
+    assert_eq!(negative, Err("record 1: -2 is no position of a next request".into()));
+    let text = b"time,key,size\n1,a,10\n2,b,20\n3,a,10\n";
+    let error = requests(Format::OracleGeneral, text).expect_err("text, not records");
+    assert!(error.starts_with("record 1: "), "{error}");
 }
 
 #[test]
