@@ -12,16 +12,18 @@ export type MemberScanOptions = Pick<ScanOptions, "match" | "count">;
 export abstract class HashCommands extends StringCommands {
   /** Sets a field of a hash. How many fields are new: 1, or 0. */
   hset(key: Key, field: Key, value: Value): number;
-  /** Sets fields, given as an object or as pairs. How many of them are new. */
+  /** Sets fields, given as pairs. How many of them are new. */
   hset(key: Key, fields: Iterable<Pair>): number;
+  /** Sets fields, given as an object. How many of them are new. */
   hset(key: Key, fields: Pairs): number;
   hset(key: Key, first: Key | Pairs, ...rest: Value[]): number {
     const values = rest.length > 0 ? [first as Key, ...rest] : inTurn(first as Pairs);
     return this.number("hset", [key, ...values]);
   }
 
-  /** `hset` by its older name, which answers "OK". */
+  /** `hset` by its older name, for pairs. It answers "OK". */
   hmset(key: Key, fields: Iterable<Pair>): "OK";
+  /** `hset` by its older name, for an object. It answers "OK". */
   hmset(key: Key, fields: Pairs): "OK";
   hmset(key: Key, fields: Pairs): "OK" {
     return this.run("hmset", [key, ...inTurn(fields)]) as "OK";

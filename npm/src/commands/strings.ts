@@ -35,15 +35,17 @@ export abstract class StringCommands extends KeyCommands {
     return wanted.map((key) => isKey(key) ? values.next().value ?? null : null);
   }
 
-  /** Sets several keys: all of them, or, if that fails, none. Takes an object or pairs. */
+  /** Sets several keys, given as pairs: all of them, or, if that fails, none. */
   mset(pairs: Iterable<Pair>): "OK";
+  /** Sets several keys, given as an object: all of them, or, if that fails, none. */
   mset(pairs: Pairs): "OK";
   mset(pairs: Pairs): "OK" {
     return this.run("mset", inTurn(pairs)) as "OK";
   }
 
-  /** Sets several keys if none of them is there: 1, or 0. */
+  /** Sets several keys, given as pairs, if none of them is there: 1, or 0. */
   msetnx(pairs: Iterable<Pair>): number;
+  /** Sets several keys, given as an object, if none of them is there: 1, or 0. */
   msetnx(pairs: Pairs): number;
   msetnx(pairs: Pairs): number {
     return this.number("msetnx", inTurn(pairs));
