@@ -116,12 +116,14 @@ describe("values", () => {
     expect(cache.stats().instance_resets).toBe(0);
   });
 
-  it("may be of any size that the engine stores, and none above it", () => {
-    const large = "x".repeat(8 << 20);
+  it("may be of any size that the budget has room for, and none above the engine's limit", () => {
+    const large = "x".repeat(20 << 20);
     expect(cache.set("large", large)).toBe("OK");
     expect(cache.get("large") === large).toBe(true);
     expect(cache.set("large", "y", { get: true }) === large).toBe(true);
-    refused(() => cache.set("large", `${large}x`),
+    refused(() => cache.set("large", new Uint8Array(40 << 20)),
+      "OOM command not allowed when used memory > 'maxmemory'.", "OOM");
+    refused(() => cache.set("large", new Uint8Array((512 << 20) + 1)),
       "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     expect(cache.get("large")).toBe("y");
   });
