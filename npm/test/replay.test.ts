@@ -10,6 +10,12 @@ const files = import.meta.glob<string>(
   { query: "?raw", import: "default", eager: true },
 );
 
+/** How the names of files start that are about commands which the edge build leaves out. */
+const leftOut = ["dump", "lcs", "sort", "types_zset", "zset"];
+const isLeftOut = ([path]: [string, string]) =>
+  leftOut.some((word) => path.split("/").pop()!.startsWith(word));
+const all = Object.entries(files);
+
 const startMs = 1_700_000_000_000;
 /** What the arguments of one call may take, less a little for the key. */
 const callBytesMax = 60_000;
@@ -56,10 +62,10 @@ function askLarge(
 
 describe("transcripts", () => {
   it("are found", () => {
-    expect(Object.keys(files).length).toBeGreaterThanOrEqual(10);
+    expect(all.length).toBeGreaterThanOrEqual(10);
   });
 
-  it.each(Object.entries(files))("%s", async (_, text) => {
+  it.each(all.filter((file) => !isLeftOut(file)))("%s", async (_, text) => {
     let now = startMs;
     const cache = await initFerrite({ evictionPolicy: "noeviction", clock: { now: () => now } });
     const failures: string[] = [];
@@ -79,6 +85,13 @@ describe("transcripts", () => {
     expect(failures).toEqual([]);
     expect(replayed).toBe(text.split("\n").filter((line) => line.startsWith("> ")).length);
     expect(cache.stats().instance_resets).toBe(0);
+  });
+
+  it.each(all.filter(isLeftOut))("%s is about more than there is at the edge", async (_, text) => {
+    const cache = await initFerrite();
+    const requests = parse(text).flatMap((step) => step.kind === "request" ? [step.words] : []);
+    expect(requests.map((words) => show(ask(cache, words))))
+      .toContainEqual(expect.stringMatching(/^-ERR unknown command/));
   });
 
   it("would notice a wrong reply", () => {

@@ -93,7 +93,7 @@ export abstract class ListCommands extends HashCommands {
     return this.run("lset", [key, index, value]) as "OK";
   }
 
-  /** Adds an element beside another. The length of the list; -1 without that one, 0 without list. */
+  /** Adds an element beside another. The length; -1 if that one is not there, 0 without a list. */
   linsert(
     key: Key, where: "BEFORE" | "AFTER" | "before" | "after", pivot: Value, value: Value,
   ): number {
