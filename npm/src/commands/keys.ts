@@ -103,14 +103,12 @@ export abstract class KeyCommands extends Commands {
 
   /** How a value is stored, in Redis's words; null if it is not there. */
   object(about: "encoding" | "ENCODING", key: MaybeKey): string | null;
-  /** How often (with an LFU policy) or how long ago a key was used; null if it is not there. */
-  object(about: "freq" | "FREQ" | "idletime" | "IDLETIME", key: MaybeKey): number | null;
+  /** About how often a key was used, where the policy is one of LFU; null if it is not there. */
+  object(about: "freq" | "FREQ", key: MaybeKey): number | null;
   /** Always 1; null if the key is not there. */
   object(about: "refcount" | "REFCOUNT", key: MaybeKey): number | null;
-  /** What there is to ask. */
-  object(about: "help" | "HELP"): string[];
-  object(about: string, ...keys: MaybeKey[]): unknown {
-    return keys.every(isKey) ? this.run("object", [about, ...keys]) : null;
+  object(about: string, key: MaybeKey): string | number | null {
+    return isKey(key) ? this.run("object", [about, key]) as string | number | null : null;
   }
 
   /** All keys that match a pattern. */

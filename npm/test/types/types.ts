@@ -73,10 +73,8 @@ export function familiesCompile(cache: FerriteCache, pairs: Pairs, names: readon
   cache.copy("a", "b", { replace: true });
   const encoding = cache.object("encoding", "k");
   same<typeof encoding, string | null>();
-  const idle = cache.object("IDLETIME", "k");
-  same<typeof idle, number | null>();
-  const help = cache.object("help");
-  same<typeof help, string[]>();
+  const uses = cache.object("FREQ", "k");
+  same<typeof uses, number | null>();
 
   cache.hset("h", "a", 1);
   cache.hset("h", { a: 1, b: "2" });
