@@ -35,6 +35,13 @@ pub(crate) fn integer(text: &[u8]) -> Result<i64> {
     parse_integer(text).ok_or(Error::NotAnInteger)
 }
 
+/// Reads a count, which is not negative. One beyond what addresses reach, which is less in wasm
+/// than in native code, is as good as the largest.
+pub(crate) fn parse_count(text: &[u8]) -> Option<usize> {
+    let count = parse_integer(text).filter(|&count| count >= 0)?;
+    Some(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 /// A count of seconds in milliseconds, if 64 bits hold it.
 pub(crate) fn millis(seconds: i64) -> Option<i64> {
     (i64::MIN / 1000..=i64::MAX / 1000).contains(&seconds).then(|| seconds * 1000)

@@ -10,7 +10,7 @@ use crate::command::{
 };
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found};
-use crate::num::parse_integer;
+use crate::num::{parse_count, parse_integer};
 use crate::packed::Item;
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
@@ -531,7 +531,7 @@ fn spop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<(
         return Err(Error::Syntax);
     }
     let wanted = match count {
-        Some(count) => parse_integer(count).and_then(|count| usize::try_from(count).ok()),
+        Some(count) => parse_count(count),
         None => Some(1),
     };
     let wanted = wanted.ok_or(Error::NotPositive)?;
@@ -587,7 +587,6 @@ fn show_random(cx: &mut Cx<'_>, found: &Found, reply: &mut dyn Reply) {
 
 /// The keys behind the argument that says how many there are.
 pub(crate) fn counted_keys<'a>(args: &mut Args<'a>) -> Result<Args<'a>> {
-    let count = parse_integer(args.required()).and_then(|count| usize::try_from(count).ok());
-    let count = count.filter(|&count| count > 0).ok_or(Error::NoKeys)?;
+    let count = parse_count(args.required()).filter(|&count| count > 0).ok_or(Error::NoKeys)?;
     args.take_first(count).ok_or(Error::TooManyKeys)
 }

@@ -1,14 +1,16 @@
 // The cache as users see it: Redis's commands in lower case, synchronous.
 // Invariant: after any exception that came through the engine, the instance is not used again.
-// Not here: what a command does, which is the engine's, and how bytes cross (instance.ts).
+// Not here: what a command does, which is the engine's; the commands that are no more than called
+// by name (commands/); and how bytes cross (instance.ts).
 
+import { isKey, readOptions, syntaxError } from "./commands/commands.js";
+import { SetCommands } from "./commands/sets.js";
 import { FerriteError } from "./error.js";
 import {
   asCopy, asText, failed, Instance, missing, mode, type Decode, type Decoded,
 } from "./instance.js";
 import type {
-  ExpireCondition, FerriteModule, FerriteStats, Key, MaybeKey, Reply, ScanOptions, SetOptions,
-  Value,
+  FerriteModule, FerriteStats, Key, MaybeKey, Reply, SetOptions, Value,
 } from "./types.js";
 
 /** What `initFerrite` has made of its options. */
@@ -30,7 +32,7 @@ const bucketsPerTick = 16;
 const bucketsByDefault = 1024;
 
 /** A cache in the memory of this isolate or process. */
-export class FerriteCache {
+export class FerriteCache extends SetCommands {
   private instance: Instance;
   private isOpen = false;
   private writes = 0;
@@ -38,6 +40,7 @@ export class FerriteCache {
 
   /** @internal Users call `initFerrite`. */
   constructor(private readonly configuration: Configuration, instance: Instance) {
+    super();
     this.instance = instance;
   }
 
@@ -74,148 +77,29 @@ export class FerriteCache {
     return instance.reply(result, asText) as string | null;
   }
 
-  /** The values of several keys, in their order. */
-  mget(...keys: MaybeKey[] | [readonly MaybeKey[]]): (string | null)[] {
-    const wanted = flat(keys);
-    const there = wanted.filter(isKey);
-    if (there.length < wanted.length && there.length === 0) return wanted.map(() => null);
-    const values = (this.run("mget", there) as (string | null)[]).values();
-    return wanted.map((key) => isKey(key) ? values.next().value ?? null : null);
-  }
-
-  /** Sets several keys: all of them, or, if that fails, none. Takes an object or pairs. */
-  mset(pairs: Iterable<readonly [Key, Value]>): "OK";
-  mset(pairs: Readonly<Record<string, Value>>): "OK";
-  mset(pairs: Readonly<Record<string, Value>> | Iterable<readonly [Key, Value]>): "OK" {
-    const entries = Symbol.iterator in pairs
-      ? [...pairs as Iterable<readonly [Key, Value]>] : Object.entries(pairs);
-    return this.run("mset", entries.flat()) as "OK";
-  }
-
-  /** Drops keys. How many were there. */
-  del(...keys: Key[] | [readonly Key[]]): number {
-    return this.number("del", flat(keys));
-  }
-
-  /** How many of the keys are there; a key that is named twice counts twice. */
-  exists(...keys: MaybeKey[] | [readonly MaybeKey[]]): number {
-    const wanted = flat(keys);
-    const there = wanted.filter(isKey);
-    return wanted.length > 0 && there.length === 0 ? 0 : this.number("exists", there);
-  }
-
-  /** Lets a key expire in so many seconds. 1, or 0 if there is no such key or it may not. */
-  expire(key: Key, seconds: number, ...conditions: ExpireCondition[]): number {
-    return this.number("expire", [key, seconds, ...conditions]);
-  }
-
-  /** Lets a key expire in so many milliseconds. */
-  pexpire(key: Key, milliseconds: number, ...conditions: ExpireCondition[]): number {
-    return this.number("pexpire", [key, milliseconds, ...conditions]);
-  }
-
-  /** Lets a key expire at a Unix time in seconds. */
-  expireat(key: Key, unixSeconds: number, ...conditions: ExpireCondition[]): number {
-    return this.number("expireat", [key, unixSeconds, ...conditions]);
-  }
-
-  /** Lets a key expire at a Unix time in milliseconds. */
-  pexpireat(key: Key, unixMilliseconds: number, ...conditions: ExpireCondition[]): number {
-    return this.number("pexpireat", [key, unixMilliseconds, ...conditions]);
-  }
-
-  /** Seconds that a key has still to live; -1 if it does not expire, -2 if it is not there. */
-  ttl(key: MaybeKey): number {
-    return isKey(key) ? this.number("ttl", [key]) : -2;
-  }
-
-  /** Milliseconds that a key has still to live; -1 if it does not expire, -2 if it is not there. */
-  pttl(key: MaybeKey): number {
-    return isKey(key) ? this.number("pttl", [key]) : -2;
-  }
-
-  /** Takes a key's expiry away. 1, or 0 if it had none. */
-  persist(key: Key): number {
-    return this.number("persist", [key]);
-  }
-
-  /** The type of a key's value, or "none". */
-  type(key: MaybeKey): string {
-    return isKey(key) ? this.run("type", [key]) as string : "none";
-  }
-
-  /** Adds one to an integer. Like its sisters it counts in 64 bits: beyond 2^53 use `call`. */
-  incr(key: Key): number {
-    return this.number("incr", [key]);
-  }
-
-  /** Subtracts one from an integer. */
-  decr(key: Key): number {
-    return this.number("decr", [key]);
-  }
-
-  /** Adds to an integer, which starts at zero. The sum. */
-  incrby(key: Key, increment: number | bigint): number {
-    return this.number("incrby", [key, increment]);
-  }
-
-  /** Subtracts from an integer, which starts at zero. The difference. */
-  decrby(key: Key, decrement: number | bigint): number {
-    return this.number("decrby", [key, decrement]);
-  }
-
-  /** Adds to the end of a string. Its length in bytes afterwards. */
-  append(key: Key, value: Value): number {
-    return this.number("append", [key, value]);
-  }
-
-  /** The length of a string in bytes; 0 if it is not there. */
-  strlen(key: MaybeKey): number {
-    return isKey(key) ? this.number("strlen", [key]) : 0;
-  }
-
-  /** All keys that match a pattern. */
-  keys(pattern: Key = "*"): string[] {
-    return this.run("keys", [pattern]) as string[];
-  }
-
   /**
-   * Some of the keys, and a cursor to go on with: "0" starts, and "0" is the end. A key that is
-   * there all the while comes at least once.
+   * The value of a key, read as JSON, or null. That it is a `T` the caller knows: nothing is
+   * checked, and nothing but this method ever takes a value for JSON.
    */
-  scan(cursor: string | number | bigint, options: ScanOptions = {}): [string, string[]] {
-    const given = [cursor, ...readOptions(options, ["match", "count", "type"]).flat()];
-    return this.run("scan", given) as [string, string[]];
+  getJson<T = unknown>(key: MaybeKey): T | null {
+    const text = this.get(key);
+    if (text === null) return null;
+    try {
+      return JSON.parse(text) as T;
+    } catch (cause) {
+      throw new FerriteError("ERR value is not JSON", { cause });
+    }
   }
 
-  /** All keys, a few at a time; the cache may change in between. */
-  *scanIterator(options?: ScanOptions): Generator<string, void, undefined> {
-    let cursor = "0";
-    do {
-      const [next, keys] = this.scan(cursor, options);
-      yield* keys;
-      cursor = next;
-    } while (cursor !== "0");
-  }
-
-  /** The number of keys, those included that expired and were not yet noticed. */
-  dbsize(): number {
-    return this.number("dbsize", []);
-  }
-
-  /** Drops every key. */
-  flushdb(how?: "ASYNC" | "SYNC"): "OK" {
-    return this.run("flushdb", how === undefined ? [] : [how]) as "OK";
-  }
-
-  /** "PONG", or the message. */
-  ping(message?: Value): string {
-    return this.run("ping", message === undefined ? [] : [message]) as string;
+  /** Gives a key a value as its JSON: "OK", or null if the condition did not hold. */
+  setJson<T>(key: Key, value: T, options?: SetOptions & { get?: false }): "OK" | null {
+    if ((options as SetOptions | undefined)?.get) throw syntaxError();
+    return this.set(key, jsonOf(value), options);
   }
 
   /** Any command by its name, with its arguments as Redis takes them. */
   call(name: string, ...values: Value[]): Reply {
-    return this.run(name, values) as Reply;
+    return this.run(name, values);
   }
 
   /** The same with strings as bytes; only short fixed texts such as OK are still text. */
@@ -269,11 +153,8 @@ export class FerriteCache {
     return length;
   }
 
-  private number(name: string, values: readonly Value[]): number {
-    return Number(this.run(name, values));
-  }
-
-  private run(name: string, values: readonly Value[]): Decoded<string> {
+  /** @internal */
+  protected run(name: string, values: readonly Value[]): Reply {
     return this.decode(name, values, asText);
   }
 
@@ -325,21 +206,16 @@ export class FerriteCache {
   }
 }
 
-function isKey(key: unknown): key is Key {
-  return key !== null && key !== undefined;
-}
-
-function flat<T>(given: readonly (T | readonly T[])[]): T[] {
-  return given.flat() as T[];
-}
-
-/** The options that are there, as Redis's words and their values. What is not known is an error. */
-function readOptions<Name extends string>(
-  options: object, known: readonly Name[],
-): [Name, Value][] {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  if (given.some(([name]) => !known.includes(name as Name))) throw syntaxError();
-  return given as [Name, Value][];
+function jsonOf(value: unknown): string {
+  let text: string | undefined;
+  let cause: unknown;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    cause = error;
+  }
+  if (text !== undefined) return text;
+  throw new FerriteError(`ERR this ${typeof value} cannot be written as JSON`, { cause });
 }
 
 const plain = { bits: 0, expiry: 0 };
@@ -373,8 +249,4 @@ function readSetOptions(options: SetOptions): { bits: number; expiry: number } {
   const both = mode.ifAbsent | mode.ifPresent;
   if ((bits & both) === both) throw syntaxError();
   return { bits, expiry };
-}
-
-function syntaxError(): FerriteError {
-  return new FerriteError("ERR syntax error");
 }

@@ -1,8 +1,10 @@
-// The typed methods: what goes in comes back exactly, what is wrong is refused in Redis's words.
+// What goes in comes back exactly, what is wrong is refused in Redis's words; options, time, stats.
+// Not here: the methods of the families (keys.test.ts and so on).
 
 import initFerrite, * as ferrite from "@ferrite/edge";
 import { FerriteError, type FerriteCache, type FerriteOptions } from "@ferrite/edge";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { plain, refused } from "./support.js";
 
 const encoder = new TextEncoder();
 let now = 0;
@@ -12,23 +14,6 @@ beforeEach(async () => {
   now = 1_700_000_000_000;
   cache = await initFerrite({ clock: { now: () => now } });
 });
-
-/** Plain JavaScript, which no compiler checks. */
-const plain = (value: unknown) => value as never;
-
-function refused(action: () => unknown, message: string | RegExp, code = "ERR") {
-  let error: unknown;
-  try {
-    action();
-  } catch (thrown) {
-    error = thrown;
-  }
-  expect(error).toBeInstanceOf(FerriteError);
-  const { name, message: given, code: givenCode } = error as FerriteError;
-  expect(given).toMatch(message);
-  if (typeof message === "string") expect(given).toBe(message);
-  expect([name, givenCode]).toEqual(["FerriteError", code]);
-}
 
 /** Lengths around everything that changes course: the loop, a record, a page, the scratch area. */
 const lengths = [
@@ -131,12 +116,14 @@ describe("values", () => {
     expect(cache.stats().instance_resets).toBe(0);
   });
 
-  it("may be of any size that the engine stores, and none above it", () => {
-    const large = "x".repeat(8 << 20);
+  it("may be of any size that the budget has room for, and none above the engine's limit", () => {
+    const large = "x".repeat(20 << 20);
     expect(cache.set("large", large)).toBe("OK");
     expect(cache.get("large") === large).toBe(true);
     expect(cache.set("large", "y", { get: true }) === large).toBe(true);
-    refused(() => cache.set("large", `${large}x`),
+    refused(() => cache.set("large", new Uint8Array(40 << 20)),
+      "OOM command not allowed when used memory > 'maxmemory'.", "OOM");
+    refused(() => cache.set("large", new Uint8Array((512 << 20) + 1)),
       "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     expect(cache.get("large")).toBe("y");
   });
@@ -205,6 +192,7 @@ describe("SET", () => {
   it.each([
     { ex: 1, px: 1 }, { ex: 1, keepTtl: true }, { exat: 1, pxat: 1 }, { px: 1, exat: 1 },
     { nx: true, xx: true }, { ttl: 5 }, { EX: 5 }, { nx: 1 }, { get: "yes" }, { keepTtl: 1 },
+    null, 60, "EX", ["EX", 60],
   ])("refuses %j", (options) => {
     refused(() => cache.set("k", "v", plain(options)), "ERR syntax error");
     expect(cache.get("k")).toBe(null);

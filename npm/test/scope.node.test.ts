@@ -2,11 +2,13 @@
 // inside: there time is 0, random numbers throw, and bytes do not compile.
 
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, expect, it } from "vitest";
 
 const dist = new URL("../dist/", import.meta.url);
-const files = ["workerd", "exports", "error", "init", "cache", "instance", "text"];
+// All but the entry for other runtimes and the wasm as text, which Workers have no use for.
+const files = readdirSync(dist, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".js") && !["index.js", "inlined.js"].includes(file));
 
 const worker = `
   import { initFerrite } from "./workerd.js";
@@ -28,9 +30,8 @@ const miniflare = new Miniflare(convertV4MiniflareOptions({
   cf: false,
   modules: [
     { type: "ESModule", path: "worker.js", contents: worker },
-    ...files.map((name) => ({
-      type: "ESModule" as const, path: `${name}.js`,
-      contents: readFileSync(new URL(`${name}.js`, dist), "utf8"),
+    ...files.map((path) => ({
+      type: "ESModule" as const, path, contents: readFileSync(new URL(path, dist), "utf8"),
     })),
     {
       type: "CompiledWasm", path: "ferrite.wasm",

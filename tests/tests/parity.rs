@@ -8,13 +8,28 @@ use std::fs;
 use std::path::Path;
 
 /// Methods that are no row: other forms of commands, and what is about the cache itself.
-const EXTRA_METHODS: &[&str] = &["getBytes", "call", "callBytes", "scanIterator", "tick", "stats"];
+const EXTRA_METHODS: &[&str] = &[
+    "getBytes",
+    "getJson",
+    "setJson",
+    "scanIterator",
+    "hscanIterator",
+    "sscanIterator",
+    "call",
+    "callBytes",
+    "tick",
+    "stats",
+];
 
 #[test]
 fn rows_and_methods_know_each_other() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../npm/src/cache.ts");
-    let source = fs::read_to_string(&path).expect("the package's source");
-    let methods = public_methods(&source);
+    let sources = sources();
+    let mut methods = BTreeSet::new();
+    for (file, source) in &sources {
+        for method in public_methods(source) {
+            assert!(methods.insert(method), "{file}: {method} is in another file as well");
+        }
+    }
     let mut expected: BTreeSet<&str> = ferrite_engine::all()
         .filter(|spec| spec.flags & ferrite_engine::EDGE != 0)
         .map(|spec| spec.name)
@@ -28,12 +43,35 @@ fn rows_and_methods_know_each_other() {
     assert!(strange.is_empty(), "these methods are neither rows nor listed here: {strange:?}");
 }
 
+/// The file of `FerriteCache`, and those of the classes that it extends: name and text of each.
+fn sources() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../npm/src");
+    let families = fs::read_dir(folder.join("commands")).expect("the package's families");
+    let families = families.map(|entry| entry.expect("a file").path());
+    families
+        .chain([folder.join("cache.ts")])
+        .map(|path| {
+            let source = fs::read_to_string(&path).expect("the package's source");
+            (path.display().to_string(), source)
+        })
+        .collect()
+}
+
 #[test]
 fn only_public_methods_are_found() {
     let source = "\
 function before() {
 }
-export class FerriteCache {
+export abstract class Commands {
+  protected abstract run(name: string): Reply;
+  protected *scanned<Item>(): Generator<Item> {
+  }
+  zero(): void {
+  }
+}
+function between() {
+}
+export class FerriteCache extends Commands {
   private writes = count(1);
   open = count(2);
   constructor(private readonly a: A) {
@@ -59,21 +97,31 @@ class Other {
   }
 }
 ";
-    assert_eq!(public_methods(source), BTreeSet::from(["one", "three", "four"]));
+    assert_eq!(public_methods(source), BTreeSet::from(["zero", "one", "three", "four"]));
 }
 
-/// The names of the class's methods that are not private: lines of the outermost level in the class
-/// that have nothing before the parameters but a name and what may stand before one.
+/// The names of the exported classes' methods that are not private: lines of the outermost level in
+/// a class that have nothing before the parameters but a name and what may stand before one.
 fn public_methods(source: &str) -> BTreeSet<&str> {
-    let class = source.lines().skip_while(|line| !line.starts_with("export class FerriteCache"));
-    let members = class.skip(1).take_while(|line| *line != "}").filter_map(|line| {
-        let member = line.strip_prefix("  ").filter(|member| !member.starts_with(' '))?;
-        let (head, _) = member.split_once(['(', '<'])?;
-        let mut words: Vec<_> = head.trim_start_matches('*').split(' ').collect();
-        let name = words.pop()?;
-        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric()) && !name.is_empty();
-        let is_public = words.iter().all(|word| ["public", "async", "override"].contains(word));
-        (is_name && is_public && name != "constructor").then_some(name)
+    let mut is_in_class = false;
+    let members = source.lines().filter(|line| {
+        is_in_class = match *line {
+            "}" => false,
+            _ => is_in_class || CLASSES.iter().any(|class| line.starts_with(class)),
+        };
+        is_in_class
     });
-    members.collect()
+    members.filter_map(public_method).collect()
+}
+
+const CLASSES: &[&str] = &["export class ", "export abstract class "];
+
+fn public_method(line: &str) -> Option<&str> {
+    let member = line.strip_prefix("  ").filter(|member| !member.starts_with(' '))?;
+    let (head, _) = member.split_once(['(', '<'])?;
+    let mut words: Vec<_> = head.trim_start_matches('*').split(' ').collect();
+    let name = words.pop()?;
+    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric()) && !name.is_empty();
+    let is_public = words.iter().all(|word| ["public", "async", "override"].contains(word));
+    (is_name && is_public && name != "constructor").then_some(name)
 }

@@ -3,7 +3,7 @@
 
 import initFerrite, {
   FerriteError, initFerrite as named,
-  type FerriteCache, type FerriteCacheInstance, type FerriteModule, type FerriteStats,
+  type FerriteCache, type FerriteCacheInstance, type FerriteModule, type FerriteStats, type Pairs,
 } from "@ferrite/edge";
 import module from "@ferrite/edge/ferrite.wasm";
 
@@ -50,6 +50,110 @@ export async function compiles(): Promise<void> {
   same<typeof stats, FerriteStats>();
   const error: Error & { code: string } = new FerriteError("ERR x");
   void error;
+}
+
+interface User { name: string }
+
+export function familiesCompile(cache: FerriteCache, pairs: Pairs, names: readonly string[]): void {
+  const user = cache.getJson<User>("k");
+  same<typeof user, User | null>();
+  const something = cache.getJson(null);
+  same<typeof something, unknown>();
+  const kept = cache.setJson<User>("k", { name: "n" }, { ex: 1, nx: true });
+  same<typeof kept, "OK" | null>();
+
+  cache.getex("k", { ex: 1 });
+  cache.getex("k", { persist: true });
+  cache.getex(null);
+  cache.mset(pairs);
+  cache.mset(names.map((name) => [name, 1]));
+  cache.msetnx({ a: 1 });
+  const sum = cache.incrbyfloat("k", "0.1");
+  same<typeof sum, number>();
+  cache.copy("a", "b", { replace: true });
+  const encoding = cache.object("encoding", "k");
+  same<typeof encoding, string | null>();
+  const uses = cache.object("FREQ", "k");
+  same<typeof uses, number | null>();
+
+  cache.hset("h", "a", 1);
+  cache.hset("h", { a: 1, b: "2" });
+  cache.hset("h", new Map([["a", new Uint8Array()]]));
+  cache.hset("h", names.map((name) => [name, 1]));
+  cache.hset("h", pairs);
+  const record = cache.hgetall("h");
+  same<typeof record, Record<string, string> | null>();
+  const found = cache.hmget("h", names);
+  same<typeof found, (string | null)[]>();
+  const [one, some, more] = [cache.hrandfield("h"), cache.hrandfield("h", 2),
+    cache.hrandfield("h", 2, { withValues: true })] as const;
+  same<[typeof one, typeof some, typeof more], [string | null, string[], [string, string][]]>();
+  const fields = new Map(cache.hscanIterator("h", { match: "*" }));
+  same<typeof fields, Map<string, string>>();
+  cache.hexpire("h", ["a", "b"], 10, "NX");
+  const left = cache.httl("h", "a");
+  same<typeof left, number[]>();
+
+  cache.rpush("l", "a", 1, new Uint8Array());
+  cache.rpush("l", names);
+  const [first, firsts] = [cache.lpop("l"), cache.rpop("l", 2)] as const;
+  same<[typeof first, typeof firsts], [string | null, string[] | null]>();
+  const [at, places] = [cache.lpos("l", "a", { rank: 2 }), cache.lpos("l", "a", { count: 0 })] as
+    const;
+  same<[typeof at, typeof places], [number | null, number[]]>();
+  const taken = cache.lmpop(names, "left", { count: 2 });
+  same<typeof taken, [string, string[]] | null>();
+  cache.lmove("a", "b", "LEFT", "RIGHT");
+  cache.linsert("l", "BEFORE", "a", 1);
+
+  const [member, members] = [cache.spop("s"), cache.srandmember("s", -2)] as const;
+  same<[typeof member, typeof members], [string | null, string[]]>();
+  const common = cache.sinter(names);
+  same<typeof common, string[]>();
+  cache.sintercard("s", { limit: 1 });
+  const all = new Set(cache.sscanIterator("s"));
+  same<typeof all, Set<string>>();
+}
+
+export function familiesDoNotCompile(cache: FerriteCache): void {
+  // @ts-expect-error two changes of the expiry
+  cache.getex("k", { ex: 1, px: 1 });
+  // @ts-expect-error two changes of the expiry
+  cache.getex("k", { exat: 1, persist: true });
+  // @ts-expect-error of GETEX there is no such option
+  cache.getex("k", { keepTtl: true });
+  // @ts-expect-error the old value is text, not a T
+  cache.setJson("k", 1, { get: true });
+  // @ts-expect-error two ways to expire
+  cache.setJson("k", 1, { ex: 1, px: 1 });
+  // @ts-expect-error no pairs
+  cache.mset(["a", "1"]);
+  // @ts-expect-error a value is not missing
+  cache.hset("h", { a: null });
+  // @ts-expect-error a field without a value
+  cache.hset("h", "a");
+  // @ts-expect-error a record is fetched, not written
+  cache.hgetall<{ a: number }>("h");
+  // @ts-expect-error values of how many
+  cache.hrandfield("h", { withValues: true });
+  // @ts-expect-error fields have no types of their own
+  cache.hscan("h", 0, { type: "string" });
+  // @ts-expect-error one condition
+  cache.hexpire("h", "a", 10, "NX", "GT");
+  // @ts-expect-error no such end
+  cache.lmove("a", "b", "TOP", "LEFT");
+  // @ts-expect-error no such place
+  cache.linsert("l", "BESIDE", "a", "b");
+  // @ts-expect-error no such option
+  cache.lpos("l", "a", { start: 1 });
+  // @ts-expect-error a member is not missing
+  cache.sadd("s", null);
+  // @ts-expect-error no such option
+  cache.sintercard(["s"], { count: 1 });
+  // @ts-expect-error nothing of that kind is told
+  cache.object("size", "k");
+  // @ts-expect-error a write needs a key
+  cache.lpush(null, "a");
 }
 
 export async function doesNotCompile(cache: FerriteCache): Promise<void> {

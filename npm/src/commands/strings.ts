@@ -1,0 +1,136 @@
+// Commands on strings, without the hot ones: GET and SET have a way of their own (cache.ts).
+
+import type { Key, MaybeKey, Value } from "../types.js";
+import {
+  flat, inTurn, isKey, wordsOf,
+  type NoneOf, type OneOf, type Pair, type Pairs, type Several,
+} from "./commands.js";
+import { KeyCommands } from "./keys.js";
+
+interface GetexChoices {
+  /** Lets it expire in so many seconds. */
+  ex: number;
+  /** Lets it expire in so many milliseconds. */
+  px: number;
+  /** Lets it expire at this Unix time in seconds. */
+  exat: number;
+  /** Lets it expire at this Unix time in milliseconds. */
+  pxat: number;
+  /** Takes its expiry away. */
+  persist: true;
+}
+
+/** The options of GETEX: one of them, or none. */
+export type GetexOptions = OneOf<GetexChoices> | NoneOf<GetexChoices>;
+
+const getexOptions = ["ex", "px", "exat", "pxat", "persist"];
+
+export abstract class StringCommands extends KeyCommands {
+  /** The values of several keys, in their order; null for what is not there or no string. */
+  mget(...keys: Several<MaybeKey>): (string | null)[] {
+    const wanted = flat(keys);
+    const there = wanted.filter(isKey);
+    if (there.length < wanted.length && there.length === 0) return wanted.map(() => null);
+    const values = (this.run("mget", there) as (string | null)[]).values();
+    return wanted.map((key) => isKey(key) ? values.next().value ?? null : null);
+  }
+
+  /** Sets several keys, given as pairs: all of them, or, if that fails, none. */
+  mset(pairs: Iterable<Pair>): "OK";
+  /** Sets several keys, given as an object: all of them, or, if that fails, none. */
+  mset(pairs: Pairs): "OK";
+  mset(pairs: Pairs): "OK" {
+    return this.run("mset", inTurn(pairs)) as "OK";
+  }
+
+  /** Sets several keys, given as pairs, if none of them is there: 1, or 0. */
+  msetnx(pairs: Iterable<Pair>): number;
+  /** Sets several keys, given as an object, if none of them is there: 1, or 0. */
+  msetnx(pairs: Pairs): number;
+  msetnx(pairs: Pairs): number {
+    return this.number("msetnx", inTurn(pairs));
+  }
+
+  /** The value of a key, or null; and changes its expiry. */
+  getex(key: MaybeKey, options: GetexOptions = {}): string | null {
+    return this.read<string | null>("getex", key, wordsOf(options, getexOptions), null);
+  }
+
+  /** The value of a key, or null; and drops the key. */
+  getdel(key: MaybeKey): string | null {
+    return this.read<string | null>("getdel", key, [], null);
+  }
+
+  /** Sets a key for good. The value that was there before, or null. */
+  getset(key: Key, value: Value): string | null {
+    return this.run("getset", [key, value]) as string | null;
+  }
+
+  /** Sets a key if it is not there: 1, or 0. */
+  setnx(key: Key, value: Value): number {
+    return this.number("setnx", [key, value]);
+  }
+
+  /** Sets a key for so many seconds. */
+  setex(key: Key, seconds: number, value: Value): "OK" {
+    return this.run("setex", [key, seconds, value]) as "OK";
+  }
+
+  /** Sets a key for so many milliseconds. */
+  psetex(key: Key, milliseconds: number, value: Value): "OK" {
+    return this.run("psetex", [key, milliseconds, value]) as "OK";
+  }
+
+  /** Adds one to an integer. Like its sisters it counts in 64 bits: beyond 2^53 use `call`. */
+  incr(key: Key): number {
+    return this.number("incr", [key]);
+  }
+
+  /** Subtracts one from an integer. */
+  decr(key: Key): number {
+    return this.number("decr", [key]);
+  }
+
+  /** Adds to an integer, which starts at zero. The sum. */
+  incrby(key: Key, increment: number | bigint): number {
+    return this.number("incrby", [key, increment]);
+  }
+
+  /** Subtracts from an integer, which starts at zero. The difference. */
+  decrby(key: Key, decrement: number | bigint): number {
+    return this.number("decrby", [key, decrement]);
+  }
+
+  /**
+   * Adds to a decimal number, which starts at zero. The sum, as near as a number comes to it:
+   * `call` gives all its digits.
+   */
+  incrbyfloat(key: Key, increment: number | string): number {
+    return this.number("incrbyfloat", [key, increment]);
+  }
+
+  /** Adds to the end of a string. Its length in bytes afterwards. */
+  append(key: Key, value: Value): number {
+    return this.number("append", [key, value]);
+  }
+
+  /** The length of a string in bytes; 0 if it is not there. */
+  strlen(key: MaybeKey): number {
+    return this.read("strlen", key, [], 0);
+  }
+
+  /** Bytes `start` to `end` of a string, that one included; negative ones count from its end. */
+  getrange(key: MaybeKey, start: number, end: number): string {
+    return this.read("getrange", key, [start, end], "");
+  }
+
+  /** `getrange` by its older name. */
+  substr(key: MaybeKey, start: number, end: number): string {
+    return this.read("substr", key, [start, end], "");
+  }
+
+  /** Writes over a string from a byte on, behind zeros if it is shorter. Its length afterwards. */
+  setrange(key: Key, offset: number, value: Value): number {
+    return this.number("setrange", [key, offset, value]);
+  }
+}

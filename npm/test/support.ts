@@ -1,0 +1,29 @@
+// What the tests of the typed methods share.
+
+import { FerriteError } from "@ferrite/edge";
+import { expect } from "vitest";
+
+/** Plain JavaScript, which no compiler checks. */
+export const plain = (value: unknown) => value as never;
+
+/** The action throws a FerriteError with this message and code. */
+export function refused(action: () => unknown, message: string | RegExp, code = "ERR"): void {
+  let error: unknown;
+  try {
+    action();
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toBeInstanceOf(FerriteError);
+  const { name, message: given, code: givenCode } = error as FerriteError;
+  expect(given).toMatch(message);
+  if (typeof message === "string") expect(given).toBe(message);
+  expect([name, givenCode]).toEqual(["FerriteError", code]);
+}
+
+export const wrongType = "WRONGTYPE Operation against a key holding the wrong kind of value";
+
+/** Names that JavaScript's objects have already, or treat in a way of their own. */
+export const awkwardNames = [
+  "__proto__", "constructor", "toString", "hasOwnProperty", "length", "0", "-1", "", " ", "\0",
+];
