@@ -2,7 +2,8 @@
 //!
 //! The names of encodings are Redis's for what comes closest: entries packed in one record are a
 //! `listpack` (`intset` if they are the integers of a set), tables are a `hashtable`, and so on.
-//! Where one form becomes the other is Ferrite's own affair: `limits.rs`.
+//! Where one form becomes the other is Ferrite's own affair: `limits.rs`. Idle times are the least
+//! they can be: the clock behind them moves on as keys are inserted, not with every use.
 
 use crate::command::{Args, Arity, EDGE, Group, Keys, READ, Spec, docs, word};
 use crate::error::{Error, Result};
@@ -106,7 +107,10 @@ fn object(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result
     };
     match word {
         0 => reply.bulk(encoding.into()),
-        2 => return Err(Error::NoIdleTime),
+        2 => {
+            let found = cx.lookup(key, cx.keys.hash(key)).ok_or(Error::NoSuchKey)?;
+            reply.integer(cx.idle_ms(found.place)? / 1000);
+        }
         // A value belongs to one key.
         _ => reply.integer(1),
     }

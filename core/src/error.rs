@@ -57,7 +57,7 @@ pub enum Error {
     OtherDatabase,
     /// OBJECT FREQ where uses are not counted.
     NotLfu,
-    /// OBJECT IDLETIME: what is kept of a key's last use is not a time.
+    /// OBJECT IDLETIME where the last use is not dated.
     NoIdleTime,
     /// RESTORE of a key that is there.
     BusyKey,
@@ -141,7 +141,11 @@ impl Error {
                  Please note that when switching between policies at runtime LRU and LFU data will \
                  take some time to adjust."
             }
-            Error::NoIdleTime => "ERR idle time is not tracked in seconds",
+            Error::NoIdleTime => {
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that \
+                 when switching between policies at runtime LRU and LFU data will take some time \
+                 to adjust."
+            }
             Error::BusyKey => "BUSYKEY Target key name already exists.",
             Error::BadChecksum => "ERR DUMP payload version or checksum are wrong",
             Error::BadPayload => "ERR Bad data format",
@@ -182,7 +186,11 @@ impl Error {
                  Please note that when switching between policies at runtime LRU and LFU data will \
                  take some time to adjust."
             }
-            Error::NoIdleTime => "ERR idle time is not tracked in seconds",
+            Error::NoIdleTime => {
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that \
+                 when switching between policies at runtime LRU and LFU data will take some time \
+                 to adjust."
+            }
             Error::BusyKey => "BUSYKEY Target key name already exists.",
             Error::BadChecksum => "ERR DUMP payload version or checksum are wrong",
             Error::BadPayload => "ERR Bad data format",

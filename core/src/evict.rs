@@ -21,9 +21,10 @@
 //! Not here: expiry, and when room is needed (room.rs).
 
 use crate::arena::{Addr, PAGE_BYTES};
+use crate::error::{Error, Result};
 use crate::history::{TICKS_PER_TURNOVER as HISTORY_TICKS, unused_for, uses_of};
 use crate::index::{Entry, Place};
-use crate::keyspace::{Cx, Keyspace};
+use crate::keyspace::{Cx, Keyspace, Millis};
 use crate::limits::{EVICTION_LOOK_KEYS, EVICTION_SAMPLE_KEYS};
 use crate::options::Policy;
 
@@ -213,6 +214,34 @@ fn weight(weights: &[u64], uses: u8) -> u64 {
 }
 
 impl Cx<'_> {
+    /// Notices when the clock has moved on.
+    pub(crate) fn notice_clock(&mut self) {
+        let clock = self.keys.clock;
+        while self.keys.noticed_clock != clock {
+            self.keys.noticed_clock = self.keys.noticed_clock.wrapping_add(1);
+            if let Some(at) = self.keys.noticed_at.get_mut(usize::from(self.keys.noticed_clock)) {
+                *at = self.now;
+            }
+        }
+    }
+
+    /// For how long a key was not used, at least: since the clock moved on from the value it had
+    /// at the last use.
+    ///
+    /// # Errors
+    /// [`Error::NoIdleTime`] if the policy does not go by when keys were used.
+    pub(crate) fn idle_ms(&self, place: Place) -> Result<Millis> {
+        let entry = self.keys.index.entry(place).ok_or(Error::NoSuchKey)?;
+        if self.keys.policy.is_lfu() || self.keys.policy.learns() {
+            return Err(Error::NoIdleTime);
+        }
+        if entry.age == self.keys.noticed_clock {
+            return Ok(0);
+        }
+        let left_at = self.keys.noticed_at.get(usize::from(entry.age.wrapping_add(1)));
+        Ok(left_at.map_or(0, |&at| self.now.saturating_sub(at).max(0)))
+    }
+
     /// Lets one key go. False if the policy lets none go.
     pub(crate) fn evict(&mut self) -> bool {
         self.evict_weighed(&Keyspace::bytes_at)

@@ -51,6 +51,9 @@ pub struct Keyspace {
     pub(crate) counters: Stats,
     /// Moves on as keys are inserted; the age of an entry is its value at the last use.
     pub(crate) clock: u8,
+    /// The last value of the clock that was noticed, and when each value was.
+    pub(crate) noticed_clock: u8,
+    pub(crate) noticed_at: [Millis; 256],
     pub(crate) inserted_since_tick: usize,
     /// What policies that learn remember; empty for all others.
     pub(crate) history: History,
@@ -99,6 +102,8 @@ impl Keyspace {
             random,
             counters: Stats::default(),
             clock: 0,
+            noticed_clock: 0,
+            noticed_at: [0; 256],
             inserted_since_tick: 0,
             history: History::new(),
             eviction_hand: 0,

@@ -110,6 +110,7 @@ impl Cx<'_> {
     /// that it stays as it is, only slower. It comes after the effect of the write that filled the
     /// index, since it may evict, and evict that very key.
     pub(crate) fn grow_index(&mut self) {
+        self.notice_clock();
         self.grow_history();
         if !self.keys.index.wants_growth() {
             return;
