@@ -11,11 +11,10 @@
 
 use alloc::vec::Vec;
 
-use siphasher::sip::SipHasher13;
-
 use crate::arena::{Addr, Arena, SEGMENT_BYTES};
 use crate::effects::Effects;
 use crate::error::{Error, Result};
+use crate::hash::Hasher;
 use crate::index::{Index, Place};
 use crate::limits::REAP_PAGES;
 use crate::object::{ObjectId, Objects};
@@ -56,7 +55,7 @@ pub struct Keyspace {
     pub(crate) expiry_hand: u32,
     /// Records that must outlive the search for room; compaction keeps the addresses current.
     pub(crate) pins: Vec<Addr>,
-    pub(crate) hasher: SipHasher13,
+    pub(crate) hasher: Hasher,
     max_memory_bytes: usize,
     host_bytes: usize,
 }
@@ -87,7 +86,7 @@ impl Keyspace {
             usize::try_from(options.max_memory_bytes).map_err(|_| Error::MemoryOutOfRange)?;
         let host_bytes = options.host_bytes as usize;
         let mut random = Random::new(options.seed);
-        let hasher = SipHasher13::new_with_keys(random.next(), random.next());
+        let hasher = Hasher::new(random.next(), random.next());
         Ok(Keyspace {
             arena: Arena::new(max_memory_bytes / SEGMENT_BYTES),
             index: Index::new(),
@@ -290,7 +289,7 @@ impl Keyspace {
 }
 
 /// The hash of the key of the record in `cell`.
-pub(crate) fn hash_record(hasher: &SipHasher13, cell: &[u8]) -> u64 {
+pub(crate) fn hash_record(hasher: &Hasher, cell: &[u8]) -> u64 {
     Head::read(cell).map_or(0, |head| hasher.hash(head.key(cell)))
 }
 

@@ -40,6 +40,7 @@ mod evict;
 mod expire;
 mod float;
 mod glob;
+mod hash;
 mod index;
 mod keys;
 mod keyspace;
