@@ -39,6 +39,7 @@ impl Keyspace {
     }
 
     /// Notes that a key was used.
+    #[inline]
     pub(crate) fn note_use(&mut self, place: Place) {
         if !self.policy.is_lfu() {
             self.index.set_age(place, self.clock);
