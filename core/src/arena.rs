@@ -328,6 +328,13 @@ impl Arena {
         segment.bytes.get_mut(start..start + segment.class.bytes()).unwrap_or_default()
     }
 
+    /// The same from its start to the end of its segment.
+    pub(crate) fn bytes_from_mut(&mut self, addr: Addr) -> &mut [u8] {
+        let segment = self.segments.get_mut(addr.segment() as usize);
+        let bytes = segment.and_then(|segment| segment.bytes.get_mut(addr.unit() * UNIT_BYTES..));
+        bytes.unwrap_or_default()
+    }
+
     /// Copies the start of one cell over the start of another, in another segment: it has another
     /// class, or its own segment is being emptied.
     pub(crate) fn copy(&mut self, from: Addr, to: Addr, bytes: usize) {

@@ -161,7 +161,11 @@ impl Head {
         self.stored_start() + self.stored_len()
     }
 
-    fn key_start(&self) -> usize {
+    pub(crate) fn key_len(&self) -> usize {
+        self.key_len.into()
+    }
+
+    pub(crate) fn key_start(&self) -> usize {
         self.key_start.into()
     }
 
