@@ -486,7 +486,7 @@ impl Keyspace {
             let start = PAGE_HEAD_BYTES + start;
             let Some(target) = cell.get_mut(start..start + len) else { return false };
             part.fill(target);
-            is_ascii &= target.is_ascii();
+            is_ascii &= bytes::is_ascii(target);
             at += len;
         }
         is_ascii
