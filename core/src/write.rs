@@ -324,7 +324,7 @@ impl Keyspace {
     }
 
     /// Writes a string over the one that was found, for which it has the head.
-    pub(crate) fn overwrite(
+    pub(crate) fn put_over(
         &mut self,
         found: &Found,
         head: Head,

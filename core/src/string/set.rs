@@ -94,7 +94,7 @@ impl Cx<'_> {
             if let Some(old) = old {
                 old(Some(self.keys.value(found)));
             }
-            self.keys.overwrite(found, head, key, value);
+            self.keys.put_over(found, head, key, value);
         } else {
             let draft = Draft::new(key, hash, value.len(), deadline, found)?;
             self.set_elsewhere(draft, value, old)?;
