@@ -46,6 +46,10 @@ const WASTE_DIVISOR: usize = 10;
 
 const CLASS_COUNT: usize = 93;
 
+/// Sizes of small cells, which come in steps of a unit.
+const SMALL_BYTES_MIN: usize = 12;
+const SMALL_BYTES_MAX: usize = 128;
+
 /// Cell sizes in bytes: steps of 4 to 128, then sizes that divide a segment with at most a
 /// sixteenth lost to rounding up to 1 KiB, then every whole fraction of a segment.
 const CLASS_SIZES: [u16; CLASS_COUNT] = class_sizes();
@@ -54,11 +58,11 @@ const CLASS_SIZES: [u16; CLASS_COUNT] = class_sizes();
 const fn class_sizes() -> [u16; CLASS_COUNT] {
     let mut sizes = [0; CLASS_COUNT];
     let mut count = 0;
-    let mut size = 12;
-    while size <= 128 {
-        sizes[count] = size;
+    let mut size = SMALL_BYTES_MIN;
+    while size <= SMALL_BYTES_MAX {
+        sizes[count] = size as u16;
         count += 1;
-        size += 4;
+        size += UNIT_BYTES;
     }
     let mut cells = 124;
     while cells >= 1 {
@@ -89,7 +93,11 @@ impl Class {
     /// The smallest class whose cells hold `bytes`, which is what a record or a page needs: the
     /// limits see to it that it is no more than a segment.
     pub(crate) fn fitting(bytes: usize) -> Class {
-        let class = CLASS_SIZES.partition_point(|&size| usize::from(size) < bytes);
+        let class = if bytes <= SMALL_BYTES_MAX {
+            bytes.div_ceil(UNIT_BYTES).saturating_sub(SMALL_BYTES_MIN / UNIT_BYTES)
+        } else {
+            CLASS_SIZES.partition_point(|&size| usize::from(size) < bytes)
+        };
         Class(class.min(CLASS_COUNT - 1) as u8)
     }
 
@@ -304,11 +312,27 @@ impl Arena {
         segment.bytes.get(start..start + segment.class.bytes()).unwrap_or_default()
     }
 
+    /// The bytes from the start of a cell to the end of its segment. Records know their length:
+    /// who reads one need not ask for its class.
+    #[inline]
+    pub(crate) fn bytes_from(&self, addr: Addr) -> &[u8] {
+        let segment = self.segments.get(addr.segment() as usize);
+        let bytes = segment.and_then(|segment| segment.bytes.get(addr.unit() * UNIT_BYTES..));
+        bytes.unwrap_or_default()
+    }
+
     /// The bytes of a cell, to be written.
     pub(crate) fn cell_mut(&mut self, addr: Addr) -> &mut [u8] {
         let Some(segment) = self.segments.get_mut(addr.segment() as usize) else { return &mut [] };
         let start = addr.unit() * UNIT_BYTES;
         segment.bytes.get_mut(start..start + segment.class.bytes()).unwrap_or_default()
+    }
+
+    /// The same from its start to the end of its segment.
+    pub(crate) fn bytes_from_mut(&mut self, addr: Addr) -> &mut [u8] {
+        let segment = self.segments.get_mut(addr.segment() as usize);
+        let bytes = segment.and_then(|segment| segment.bytes.get_mut(addr.unit() * UNIT_BYTES..));
+        bytes.unwrap_or_default()
     }
 
     /// Copies the start of one cell over the start of another, in another segment: it has another

@@ -10,6 +10,16 @@ pub(crate) fn copy(target: &mut [u8], source: &[u8]) {
     }
 }
 
+/// Whether no byte is above 127, eight at a time.
+#[inline]
+pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let (words, rest) = bytes.as_chunks();
+    let any = words.iter().fold(0, |any, &word| any | u64::from_le_bytes(word));
+    let rest = rest.iter().fold(0, |any, &byte| any | u64::from(byte));
+    (any | rest) & HIGHS == 0
+}
+
 /// Writes `source` into `target` from `start` on, if there is room for it.
 pub(crate) fn write_at(target: &mut [u8], start: usize, source: &[u8]) {
     if let Some(target) = target.get_mut(start..) {

@@ -73,6 +73,7 @@ impl Keyspace {
     }
 
     /// Notes that a key was used.
+    #[inline]
     pub(crate) fn note_use(&mut self, place: Place) {
         if !self.policy.is_lfu() && !self.policy.learns() {
             self.index.set_age(place, self.clock);

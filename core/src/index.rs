@@ -57,11 +57,11 @@ impl Bucket {
     fn slots_tagged(&self, tag: u8) -> u32 {
         const ONES: u64 = 0x0101_0101_0101_0101;
         const HIGHS: u64 = ONES << 7;
-        const GATHER: u64 = 0x0102_0408_1020_4080;
+        const GATHER: u64 = 0x0002_0408_1020_4081;
         let [a, b, c, d, e, f, g, h, i, j] = self.tags;
         let differing = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ (ONES * u64::from(tag));
         let equal = differing.wrapping_sub(ONES) & !differing & HIGHS;
-        let first_eight = ((equal >> 7).wrapping_mul(GATHER) >> 56) as u32;
+        let first_eight = (equal.wrapping_mul(GATHER) >> 56) as u32;
         first_eight | u32::from(i == tag) << 8 | u32::from(j == tag) << 9
     }
 
@@ -89,15 +89,17 @@ pub(crate) struct Entry {
 }
 
 /// Where an entry is: good until the next insertion or removal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     bucket: u32,
     slot: u8,
+    /// The age it was found with: most uses need not look there again to leave it as it is.
+    age: u8,
 }
 
 impl Place {
     /// The place of a record that the index does not know.
-    pub(crate) const NOWHERE: Place = Place { bucket: u32::MAX, slot: 0 };
+    pub(crate) const NOWHERE: Place = Place { bucket: u32::MAX, slot: 0, age: 0 };
 }
 
 type Page = Vec<Bucket>;
@@ -145,8 +147,9 @@ impl Index {
         self.buckets
     }
 
-    /// The entry with this hash that `check` recognises, and what it found there.
-    #[inline]
+    /// The entry with this hash that `check` recognises, and what it found there. It recognises
+    /// no record at `Addr::NONE`.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn find<T>(
         &self,
         hash: u64,
@@ -154,19 +157,21 @@ impl Index {
     ) -> Option<(Place, T)> {
         let tag = tag_of(hash);
         let mut number = self.bucket_of(hash);
+        let mut bucket = bucket_in(&self.pages, number)?;
+        let mut slots = bucket.slots_tagged(tag);
         loop {
-            let bucket = self.bucket(number)?;
-            let mut slots = bucket.slots_tagged(tag);
             while slots != 0 {
-                let slot = slots.trailing_zeros() as usize;
+                let slot = slots.trailing_zeros();
                 slots &= slots - 1;
-                let addr = Addr(*bucket.cells.get(slot)?);
-                let is_entry = addr != Addr::NONE && (slot < OVERFLOW_SLOTS || number < OVERFLOW);
-                if is_entry && let Some(found) = check(addr) {
-                    return Some((Place { bucket: number, slot: slot as u8 }, found));
+                let addr = Addr(*bucket.cells.get(slot as usize)?);
+                if let Some(found) = check(addr) {
+                    let age = *bucket.ages.get(slot as usize)?;
+                    return Some((Place { bucket: number, slot: slot as u8, age }, found));
                 }
             }
             number = bucket.next()?;
+            bucket = bucket_in(&self.overflow_pages, number)?;
+            slots = bucket.slots_tagged(tag) & ((1 << OVERFLOW_SLOTS) - 1);
         }
     }
 
@@ -205,9 +210,9 @@ impl Index {
     }
 
     pub(crate) fn set_age(&mut self, place: Place, age: u8) {
-        if let Some(bucket) = self.bucket_mut(place.bucket)
+        if place.age != age
+            && let Some(bucket) = self.bucket_mut(place.bucket)
             && let Some(old) = bucket.ages.get_mut(usize::from(place.slot))
-            && *old != age
         {
             *old = age;
         }
@@ -331,14 +336,15 @@ impl Index {
     /// The entry at a position in the chain of a bucket. Positions have no gaps; removing an
     /// entry moves the last one to its position.
     pub(crate) fn nth(&self, bucket: u32, position: usize) -> Option<(Place, Entry)> {
-        let mut place = Place { bucket, slot: 0 };
+        let mut place = Place { bucket, slot: 0, age: 0 };
         let mut position = position;
         while position >= slots_of(place.bucket) {
             position -= slots_of(place.bucket);
             place.bucket = self.bucket(place.bucket)?.next()?;
         }
         place.slot = position as u8;
-        self.entry(place).map(|entry| (place, entry))
+        let entry = self.entry(place)?;
+        Some((Place { age: entry.age, ..place }, entry))
     }
 
     /// Shows every entry of a bucket.
@@ -351,7 +357,7 @@ impl Index {
                     break;
                 }
                 let is_volatile = bucket.links >> slot & 1 == 1;
-                let place = Place { bucket: number, slot: slot as u8 };
+                let place = Place { bucket: number, slot: slot as u8, age };
                 show(place, Entry { addr: Addr(cell), tag, age, is_volatile });
             }
             let Some(next) = bucket.next() else { break };
@@ -372,7 +378,7 @@ impl Index {
                     return Err("index: a chain is not dense");
                 }
                 for slot in 0..used {
-                    let place = Place { bucket: number, slot: slot as u8 };
+                    let place = Place { bucket: number, slot: slot as u8, age: 0 };
                     let entry = self.entry(place).ok_or("index: a gap in a bucket")?;
                     let hash = hash_of(entry.addr);
                     if self.bucket_of(hash) != bucket as u32 || tag_of(hash) != entry.tag {
@@ -406,9 +412,7 @@ impl Index {
     }
 
     fn bucket(&self, number: u32) -> Option<&Bucket> {
-        let pages = if number >= OVERFLOW { &self.overflow_pages } else { &self.pages };
-        let number = (number & !OVERFLOW) as usize;
-        pages.get(number / BUCKETS_PER_PAGE)?.get(number % BUCKETS_PER_PAGE)
+        bucket_in(if number >= OVERFLOW { &self.overflow_pages } else { &self.pages }, number)
     }
 
     fn bucket_mut(&mut self, number: u32) -> Option<&mut Bucket> {
@@ -473,7 +477,7 @@ impl Index {
             }
             (last, used) = (new, 0);
         }
-        let place = Place { bucket: last, slot: used as u8 };
+        let place = Place { bucket: last, slot: used as u8, age: entry.age };
         self.put(place, Some(entry));
         Some(place)
     }
@@ -501,9 +505,9 @@ impl Index {
         };
         let Some((last, used)) = start.and_then(|start| self.chain_end(start)) else { return };
         let Some(slot) = used.checked_sub(1) else { return };
-        let end = Place { bucket: last, slot: slot as u8 };
+        let end = Place { bucket: last, slot: slot as u8, age: 0 };
         let moved = self.entry(end);
-        if end != place {
+        if (end.bucket, end.slot) != (place.bucket, place.slot) {
             self.put(place, moved);
         }
         self.put(end, None);
@@ -556,6 +560,12 @@ impl Index {
             self.overflow_pages.pop();
         }
     }
+}
+
+#[inline]
+fn bucket_in(pages: &[Page], number: u32) -> Option<&Bucket> {
+    let number = (number & !OVERFLOW) as usize;
+    pages.get(number / BUCKETS_PER_PAGE)?.get(number % BUCKETS_PER_PAGE)
 }
 
 fn slots_of(bucket: u32) -> usize {

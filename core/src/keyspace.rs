@@ -11,8 +11,6 @@
 
 use alloc::vec::Vec;
 
-use siphasher::sip::SipHasher13;
-
 use crate::arena::{Addr, Arena, SEGMENT_BYTES};
 use crate::effects::Effects;
 use crate::error::{Error, Result};
@@ -23,6 +21,7 @@ use crate::object::{ObjectId, Objects};
 use crate::options::{Options, Policy};
 use crate::random::Random;
 use crate::record::{Head, Kind};
+use crate::sip::Hasher;
 use crate::stats::Stats;
 use crate::value::Value;
 
@@ -62,7 +61,7 @@ pub struct Keyspace {
     pub(crate) expiry_hand: u32,
     /// Records that must outlive the search for room; compaction keeps the addresses current.
     pub(crate) pins: Vec<Addr>,
-    pub(crate) hasher: SipHasher13,
+    pub(crate) hasher: Hasher,
     max_memory_bytes: usize,
     host_bytes: usize,
 }
@@ -93,7 +92,7 @@ impl Keyspace {
             usize::try_from(options.max_memory_bytes).map_err(|_| Error::MemoryOutOfRange)?;
         let host_bytes = options.host_bytes as usize;
         let mut random = Random::new(options.seed);
-        let hasher = SipHasher13::new_with_keys(random.next(), random.next());
+        let hasher = Hasher::new(random.next(), random.next());
         Ok(Keyspace {
             arena: Arena::new(max_memory_bytes / SEGMENT_BYTES),
             index: Index::new(),
@@ -164,23 +163,24 @@ impl Keyspace {
         segments <= self.segments_left() + given_back
     }
 
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash(key)
     }
 
     pub(crate) fn head(&self, addr: Addr) -> Option<Head> {
-        Head::read(self.arena.cell(addr))
+        Head::read(self.arena.bytes_from(addr))
     }
 
     pub(crate) fn hash_of(&self, addr: Addr) -> u64 {
-        hash_record(&self.hasher, self.arena.cell(addr))
+        hash_record(&self.hasher, self.arena.bytes_from(addr))
     }
 
     /// Where the index has a key, expired or not.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn locate(&self, key: &[u8], hash: u64) -> Option<Found> {
         let (place, (addr, head)) = self.index.find(hash, |addr| {
-            let cell = self.arena.cell(addr);
+            let cell = self.arena.bytes_from(addr);
             let head = Head::read(cell)?;
             head.has_key(cell, key).then_some((addr, head))
         })?;
@@ -205,8 +205,9 @@ impl Keyspace {
     }
 
     /// The value of a key that is there.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn value(&self, found: &Found) -> Value<'_> {
-        let cell = self.arena.cell(found.addr);
+        let cell = self.arena.bytes_from(found.addr);
         match found.head.object(cell).and_then(|id| self.objects.get(id)) {
             Some(object) => Value::paged(&self.arena, object, found.head.is_ascii()),
             None => Value::whole(found.head.stored(cell), found.head.is_ascii()),
@@ -309,7 +310,7 @@ impl Keyspace {
 }
 
 /// The hash of the key of the record in `cell`.
-pub(crate) fn hash_record(hasher: &SipHasher13, cell: &[u8]) -> u64 {
+pub(crate) fn hash_record(hasher: &Hasher, cell: &[u8]) -> u64 {
     Head::read(cell).map_or(0, |head| hasher.hash(head.key(cell)))
 }
 
@@ -348,19 +349,28 @@ impl<'a> Cx<'a> {
     }
 
     /// Finds a key that has not expired. One that has is dropped.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn lookup(&mut self, key: &[u8], hash: u64) -> Option<Found> {
         let found = self.keys.locate(key, hash)?;
         if self.is_past(found.head.deadline) {
-            self.expire(&found);
-            self.keys.settle();
+            self.drop_expired(found.place);
             return None;
         }
         Some(found)
     }
 
+    /// Drops an expired key. Reads only hand over where it is, so that all else they found out
+    /// can stay in registers.
+    #[cold]
+    fn drop_expired(&mut self, place: Place) {
+        if let Some(found) = self.keys.found(place) {
+            self.expire(&found);
+            self.keys.settle();
+        }
+    }
+
     /// Finds a key to look at it: counts a hit or a miss.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn lookup_look(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.lookup(key, self.keys.hash(key));
         match found {
@@ -371,7 +381,7 @@ impl<'a> Cx<'a> {
     }
 
     /// Finds a key to read it: that also counts as a use.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn lookup_read(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.lookup_look(key)?;
         self.keys.note_use(found.place);

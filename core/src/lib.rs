@@ -58,6 +58,7 @@ mod reply;
 mod room;
 mod scan;
 mod set;
+mod sip;
 mod stats;
 mod string;
 mod table;

@@ -161,7 +161,11 @@ impl Head {
         self.stored_start() + self.stored_len()
     }
 
-    fn key_start(&self) -> usize {
+    pub(crate) fn key_len(&self) -> usize {
+        self.key_len.into()
+    }
+
+    pub(crate) fn key_start(&self) -> usize {
         self.key_start.into()
     }
 
@@ -171,9 +175,15 @@ impl Head {
     }
 
     /// Reads the head of a record. `None` for a page, a hole, or bytes that are no record.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn read(cell: &[u8]) -> Option<Head> {
         let (&[flags, a, b, c, d], _) = cell.split_first_chunk()?;
+        if flags & !ASCII == Kind::String as u8 {
+            // A short string without a deadline: what most reads are for.
+            let (key_len, stored_len) = (a.into(), b.into());
+            let flags = NonZeroU8::new(flags)?;
+            return Some(Head { deadline: NEVER, key_len, stored_len, key_start: 3, flags });
+        }
         if !(1..=Kind::SortedSet as u8).contains(&(flags & KIND_MASK)) {
             return None;
         }
@@ -197,19 +207,27 @@ impl Head {
         let flags = self.flags.get();
         let [a, b] = self.key_len.to_le_bytes();
         let [c, d] = self.stored_len.to_le_bytes();
-        let lengths = if flags & WIDE == 0 { [flags, a, c, 0, 0] } else { [flags, a, b, c, d] };
-        let deadline_bytes = if self.is_volatile() { DEADLINE_BYTES } else { 0 };
-        let lengths_end = self.key_start() - deadline_bytes;
-        bytes::write_at(cell, 0, lengths.get(..lengths_end).unwrap_or_default());
+        // Of a fixed length each, so that none is a call.
+        if flags & WIDE == 0 {
+            write_first(cell, [flags, a, c]);
+        } else {
+            write_first(cell, [flags, a, b, c, d]);
+        }
         if self.is_volatile() {
-            bytes::write_at(cell, lengths_end, &self.deadline.to_le_bytes());
+            let start = self.key_start().saturating_sub(DEADLINE_BYTES);
+            if let Some(cell) = cell.get_mut(start..) {
+                write_first(cell, self.deadline.to_le_bytes());
+            }
         }
     }
 
     /// Whether the record with this head, in `cell`, has this key.
     #[inline]
     pub(crate) fn has_key(&self, cell: &[u8], key: &[u8]) -> bool {
-        usize::from(self.key_len) == key.len() && self.key(cell) == key
+        usize::from(self.key_len) == key.len()
+            && cell
+                .get(self.key_start()..self.stored_start())
+                .is_some_and(|own| bytes::same(own, key))
     }
 
     /// The key of a record with this head.
@@ -218,8 +236,12 @@ impl Head {
     }
 
     /// What stands after the key: the value, or the number of its object.
+    #[inline]
     pub(crate) fn stored<'a>(&self, cell: &'a [u8]) -> &'a [u8] {
-        cell.get(self.stored_start()..self.record_bytes()).unwrap_or_default()
+        match cell.get(self.stored_start()..self.record_bytes()) {
+            Some(bytes) => bytes,
+            None => nothing(),
+        }
     }
 
     /// The same, to be written.
@@ -237,6 +259,23 @@ impl Head {
     pub(crate) fn write_key(&self, cell: &mut [u8], key: &[u8]) {
         bytes::write_at(cell, self.key_start(), key);
     }
+}
+
+/// Writes so many bytes at the start of a cell.
+#[inline]
+fn write_first<const N: usize>(cell: &mut [u8], bytes: [u8; N]) {
+    if let Some(first) = cell.first_chunk_mut() {
+        *first = bytes;
+    }
+}
+
+/// No bytes, where a record has some: apart, so that the way to those that are there is a branch.
+/// A conditional move would have to wait for the head to come from memory, and the value's own
+/// line would be asked for only then.
+#[cold]
+#[cfg_attr(not(target_arch = "wasm32"), inline(never))]
+fn nothing<'a>() -> &'a [u8] {
+    &[]
 }
 
 /// The head of a page of a large value.

@@ -139,6 +139,13 @@ pub trait Source {
 
     /// Fills all of `target` with the next bytes; it never asks for more than `len` in all.
     fn fill(&mut self, target: &mut [u8]);
+
+    /// The same; whether those bytes are ASCII. A source at hand is asked itself: what was only
+    /// just written is slow to read.
+    fn fill_scanned(&mut self, target: &mut [u8]) -> bool {
+        self.fill(target);
+        bytes::is_ascii(target)
+    }
 }
 
 impl Source for &[u8] {
@@ -151,6 +158,12 @@ impl Source for &[u8] {
             bytes::copy(target, next);
             *self = rest;
         }
+    }
+
+    fn fill_scanned(&mut self, target: &mut [u8]) -> bool {
+        let source = *self;
+        self.fill(target);
+        source.get(..target.len()).is_some_and(bytes::is_ascii)
     }
 }
 

@@ -301,6 +301,47 @@ impl Keyspace {
         })
     }
 
+    /// The head of a string that can be written over the string that is there: both stand in the
+    /// record, and the cell is neither too small nor much too large.
+    pub(crate) fn head_in_place(
+        &self,
+        found: &Found,
+        value_len: usize,
+        deadline: Millis,
+    ) -> Option<Head> {
+        let (old, key_len) = (&found.head, found.head.key_len());
+        if old.kind() != Kind::String || old.is_large() || Head::is_large_string(key_len, value_len)
+        {
+            return None;
+        }
+        let head = Head::new(Kind::String, key_len, value_len, deadline);
+        let bytes = head.record_bytes();
+        if bytes == old.record_bytes() {
+            return Some(head);
+        }
+        let cell_bytes = self.arena.cell(found.addr).len();
+        (bytes <= cell_bytes && bytes >= cell_bytes - cell_bytes / 8).then_some(head)
+    }
+
+    /// Writes a string over the one that was found, for which it has the head.
+    pub(crate) fn put_over(
+        &mut self,
+        found: &Found,
+        head: Head,
+        key: &[u8],
+        value: &mut dyn Source,
+    ) {
+        let cell = self.arena.bytes_from_mut(found.addr);
+        if head.key_start() != found.head.key_start() {
+            head.write_key(cell, key);
+        }
+        let is_ascii = value.fill_scanned(head.stored_mut(cell));
+        head.with_ascii(is_ascii).write(cell);
+        self.set_volatile(found, head.is_volatile());
+        self.note_use(found.place);
+        self.reap();
+    }
+
     /// Writes a record: over the one that was found, beside it and in its stead, or as a new key.
     pub(crate) fn put(&mut self, draft: &Draft<'_>, value: &mut dyn Source) -> Result<Found> {
         if !draft.head.is_large() || draft.origin != Origin::Text {
@@ -329,9 +370,9 @@ impl Keyspace {
         }
         let cell = self.arena.cell_mut(addr);
         let target = head.stored_mut(cell);
-        stored.fill(target);
         let is_text = *origin == Origin::Text && !head.is_large();
-        let head = head.with_ascii(if is_text { target.is_ascii() } else { is_ascii });
+        let is_stored_ascii = stored.fill_scanned(target);
+        let head = head.with_ascii(if is_text { is_stored_ascii } else { is_ascii });
         head.write(cell);
         head.write_key(cell, key);
         let is_volatile = head.is_volatile();
@@ -358,9 +399,11 @@ impl Keyspace {
 
     /// Keeps the index's mark and the count of deadlines in step with a record.
     pub(crate) fn set_volatile(&mut self, found: &Found, is_volatile: bool) {
-        self.counters.expires -= u64::from(found.head.is_volatile());
-        self.counters.expires += u64::from(is_volatile);
-        self.index.set_volatile(found.place, is_volatile);
+        if is_volatile != found.head.is_volatile() {
+            self.counters.expires -= u64::from(!is_volatile);
+            self.counters.expires += u64::from(is_volatile);
+            self.index.set_volatile(found.place, is_volatile);
+        }
     }
 
     /// Makes an object of a string, for which there is room. Whether that is ASCII.
@@ -443,7 +486,7 @@ impl Keyspace {
             let start = PAGE_HEAD_BYTES + start;
             let Some(target) = cell.get_mut(start..start + len) else { return false };
             part.fill(target);
-            is_ascii &= target.is_ascii();
+            is_ascii &= bytes::is_ascii(target);
             at += len;
         }
         is_ascii

@@ -1,38 +1,47 @@
 //! `scripts/bench engine`: the engine beside what a Rust engineer would take instead.
 //!
-//! Peers are the `lru` crate bounded by count, with keys and values on the heap, and a plain
-//! `hashbrown` map of the same. All run in one process in turn, round by round; times are of the
-//! CPU, so that a busy neighbour only widens the spread. Losing rows are printed like the others.
+//! Peers are the crates `lru` and `quick_cache`, bounded by count, and a plain `hashbrown` map; all
+//! three keep keys and values on the heap. All run in one process in turn, round by round; times
+//! are of the CPU, so that a busy neighbour only widens the spread. Losing rows are printed like
+//! the others. The same file runs natively and as wasm in Node, whose clock is the CPU's as well
+//! (`tests/bench-wasm`).
+//!
+//! Not here: reading the rows of a run in wasm; `scripts/bench` puts both lists together.
 
 use std::fs;
 use std::hint::black_box;
 
-use ferrite_engine::{Keyspace, Options, Policy, SetOptions};
+use ferrite_engine::{Expiry, Keyspace, Options, Policy, SetOptions};
 use hashbrown::HashMap;
 use lru::LruCache;
+use quick_cache::unsync::Cache as QuickCache;
 
 const VALUE: [u8; 100] = [b'x'; 100];
 const OPERATIONS: usize = 1_000_000;
 const KEY_BYTES: usize = 16;
+const PAYLOAD_BYTES: usize = KEY_BYTES + VALUE.len();
+const IS_WASM: bool = cfg!(target_family = "wasm");
+const RUNTIME: &str = if IS_WASM { "wasm" } else { "native" };
 
 type Boxed = Box<[u8]>;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let is_quick = arguments.iter().any(|argument| argument == "--quick");
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let json = arguments.iter().position(|argument| argument == "--json");
-    let (sizes, rounds) = if is_quick { (vec![20_000], 3) } else { (vec![200_000, 1_000_000], 7) };
+    let (sizes, rounds) = match (has("--quick"), has("--growth")) {
+        (true, _) => (vec![20_000], 3),
+        (_, true) => (vec![1_000, 10_000, 100_000, 1_000_000, 10_000_000], 3),
+        _ => (vec![200_000, 1_000_000], 7),
+    };
     println!(
-        "{:<32} {:<14} {:>9} {:>9}  {:<10} {:>6}  spread of the ratio",
+        "{:<32} {:<14} {:>9} {:>9}  {:<11} {:>6}  spread of the ratio",
         "case", "metric", "ferrite", "peer", "peer_name", "ratio"
     );
     let mut rows = Vec::new();
     // First of all, while what the process holds is not blurred by what it has freed.
-    if let Some(&size) = sizes.last() {
-        let workload = Workload::new(size);
-        let lru = lru_overhead_bytes(&workload);
-        let case = format!("native entry {}", short(size));
-        rows.push(row(&case, "overhead_bytes", "lru", &[(ferrite_overhead_bytes(&workload), lru)]));
+    if let (Some(&size), false) = (sizes.last(), IS_WASM || has("--growth")) {
+        rows.extend(overheads(size));
     }
     for size in sizes {
         rows.extend(measure(size, rounds));
@@ -66,29 +75,35 @@ struct Workload {
 
 fn measure(size: usize, rounds: usize) -> Vec<String> {
     let workload = Workload::new(size);
-    let mut ours = Vec::new();
-    let mut lru = Vec::new();
-    let mut map = Vec::new();
+    let (mut ours, mut lru, mut quick, mut map) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         ours.push(workload.run(Ferrite::new(budget_bytes(size))));
         lru.push(workload.run(LruCache::new(size.try_into().expect("not zero"))));
+        quick.push(workload.run(QuickCache::new(size)));
         map.push(workload.run(HashMap::default()));
     }
     let name = short(size);
-    let compare = |case: &str, metric: &str, peer: &[Times], peer_name, pick: fn(&Times) -> f64| {
+    let mut rows = Vec::new();
+    let mut compare = |case: &str, metric: &str, peer: &[Times], peer_name, pick: Pick| {
         let pairs: Vec<(f64, f64)> =
             ours.iter().zip(peer).map(|(a, b)| (pick(a), pick(b))).collect();
-        row(&format!("native {case} {name}"), metric, peer_name, &pairs)
+        rows.push(row(&format!("{RUNTIME} {case} {name}"), metric, peer_name, &pairs));
     };
-    vec![
-        compare("get", "cpu_ns", &lru, "lru", |times| times.get),
-        compare("set", "cpu_ns", &lru, "lru", |times| times.set),
-        compare("churn", "cpu_ns", &lru, "lru", |times| times.churn),
-        compare("get", "cpu_ns", &map, "hashbrown", |times| times.get),
-        compare("set", "cpu_ns", &map, "hashbrown", |times| times.set),
-        compare("longest insertion", "cpu_us", &map, "hashbrown", |times| times.insert_max),
-    ]
+    for (peer_name, peer) in [("lru", &lru), ("quick_cache", &quick), ("hashbrown", &map)] {
+        compare("get", "cpu_ns", peer, peer_name, |times| times.get);
+        compare("set", "cpu_ns", peer, peer_name, |times| times.set);
+        // A plain map has no capacity at which to insert.
+        if peer_name != "hashbrown" {
+            compare("churn", "cpu_ns", peer, peer_name, |times| times.churn);
+        }
+    }
+    if !IS_WASM {
+        compare("longest insertion", "cpu_us", &map, "hashbrown", |times| times.insert_max);
+    }
+    rows
 }
+
+type Pick = fn(&Times) -> f64;
 
 impl Workload {
     fn new(size: usize) -> Workload {
@@ -107,11 +122,7 @@ impl Workload {
         // What the store before has freed, malloc tidies up in its next large allocation: this one.
         drop(black_box(Vec::<u8>::with_capacity(100_000)));
         let (resident, fresh) = self.keys.split_at(self.size);
-        let mut times = Times::default();
-        for key in resident {
-            let took = cpu_time_of(|| store.set(key, &VALUE));
-            times.insert_max = times.insert_max.max(took / 1000.0);
-        }
+        let mut times = Times { insert_max: fill(&mut store, resident), ..Times::default() };
         let operations = OPERATIONS as f64;
         times.set =
             cpu_time_of(|| self.order.iter().for_each(|&i| store.set(&resident[i], &VALUE)))
@@ -126,25 +137,43 @@ impl Workload {
     }
 }
 
-struct Ferrite(Keyspace);
+/// Inserts every key. The longest insertion, in microseconds of CPU, where that can be told: the
+/// clock that wasm has is too coarse.
+fn fill(store: &mut impl Store, keys: &[[u8; KEY_BYTES]]) -> f64 {
+    let mut longest: f64 = 0.0;
+    for key in keys {
+        if IS_WASM {
+            store.set(key, &VALUE);
+        } else {
+            longest = longest.max(cpu_time_of(|| store.set(key, &VALUE)) / 1000.0);
+        }
+    }
+    longest
+}
+
+struct Ferrite {
+    keys: Keyspace,
+    options: SetOptions,
+}
 
 impl Ferrite {
     fn new(max_memory_bytes: u64) -> Ferrite {
         let policy = Policy::AllKeysLru;
         let options = Options { max_memory_bytes, policy, seed: 7, ..Options::default() };
-        Ferrite(Keyspace::new(&options).expect("options in range"))
+        let keys = Keyspace::new(&options).expect("options in range");
+        Ferrite { keys, options: SetOptions::default() }
     }
 }
 
 impl Store for Ferrite {
     fn get(&mut self, key: &[u8]) -> bool {
-        let mut cx = self.0.at(0);
+        let mut cx = self.keys.at(0);
         let value = cx.get(key).expect("a string");
         value.and_then(|value| value.as_slice()).is_some_and(|bytes| black_box(bytes[50]) == b'x')
     }
 
     fn set(&mut self, key: &[u8], value: &[u8]) {
-        self.0.at(0).set(key, value, &SetOptions::default()).expect("room");
+        self.keys.at(0).set(key, value, &self.options).expect("room");
     }
 }
 
@@ -155,6 +184,16 @@ impl Store for LruCache<Boxed, Boxed> {
 
     fn set(&mut self, key: &[u8], value: &[u8]) {
         self.put(key.into(), value.into());
+    }
+}
+
+impl Store for QuickCache<Boxed, Boxed> {
+    fn get(&mut self, key: &[u8]) -> bool {
+        QuickCache::get(self, key).is_some_and(|bytes| black_box(bytes[50]) == b'x')
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8]) {
+        self.insert(key.into(), value.into());
     }
 }
 
@@ -170,31 +209,55 @@ impl Store for HashMap<Boxed, Boxed> {
 
 /// A budget that holds `size` keys and little more: inserting others then churns.
 fn budget_bytes(size: usize) -> u64 {
-    (size * (KEY_BYTES + VALUE.len() + 24)) as u64 + (1 << 20)
+    (size * (PAYLOAD_BYTES + 24)) as u64 + (1 << 20)
 }
 
 fn short(size: usize) -> String {
     if size < 1_000_000 { format!("{}k", size / 1000) } else { format!("{}M", size / 1_000_000) }
 }
 
-/// Bytes beyond keys and values, for each key, when nothing has been evicted.
-fn ferrite_overhead_bytes(workload: &Workload) -> f64 {
-    let mut store = Ferrite::new(budget_bytes(workload.size));
-    let keys = &workload.keys[..workload.size];
-    keys.iter().for_each(|key| store.set(key, &VALUE));
-    let payload = keys.len() * (KEY_BYTES + VALUE.len());
-    (store.0.stats().used_memory as f64 - payload as f64) / keys.len() as f64
+/// Bytes beyond keys and values, for each key, when nothing has been evicted: ours by what the
+/// engine says it holds (a test compares that with the allocator), also when each key has a
+/// deadline; the peers' by what the process grows by.
+fn overheads(size: usize) -> Vec<String> {
+    let workload = Workload::new(size);
+    let keys = &workload.keys[..size];
+    let ours = |expiry: Expiry| {
+        let mut store = Ferrite::new((size * (PAYLOAD_BYTES + 48)) as u64 + (1 << 20));
+        store.options.expiry = expiry;
+        fill(&mut store, keys);
+        let stats = store.keys.stats();
+        assert_eq!(stats.keys, size as u64, "nothing was evicted");
+        overhead(stats.used_memory as f64, size)
+    };
+    let peers = [
+        ("lru", resident_growth(keys, LruCache::<Boxed, Boxed>::unbounded)),
+        ("quick_cache", resident_growth(keys, || QuickCache::<Boxed, Boxed>::new(2 * size))),
+        ("hashbrown", resident_growth(keys, HashMap::<Boxed, Boxed>::default)),
+    ];
+    let (plain, timed) = (ours(Expiry::Never), ours(Expiry::At(1 << 40)));
+    let name = short(size);
+    let rows = |case: &str, bytes: f64| {
+        let case = format!("native {case} {name}");
+        peers.map(|(peer_name, peer)| {
+            row(&case, "overhead_bytes", peer_name, &[(bytes, overhead(peer, size))])
+        })
+    };
+    [rows("entry", plain), rows("entry with a deadline", timed)].concat()
 }
 
-/// The same for `lru`, by what the process grows by.
-fn lru_overhead_bytes(workload: &Workload) -> f64 {
+fn overhead(bytes: f64, size: usize) -> f64 {
+    bytes / size as f64 - PAYLOAD_BYTES as f64
+}
+
+fn resident_growth<S: Store>(keys: &[[u8; KEY_BYTES]], new: impl FnOnce() -> S) -> f64 {
     let before = resident_bytes();
-    let mut store = LruCache::<Boxed, Boxed>::unbounded();
-    let keys = &workload.keys[..workload.size];
-    keys.iter().for_each(|key| Store::set(&mut store, key, &VALUE));
+    let mut store = new();
+    fill(&mut store, keys);
     let grown = resident_bytes() - before;
-    black_box(store);
-    (grown - (keys.len() * (KEY_BYTES + VALUE.len())) as f64) / keys.len() as f64
+    // Kept, as are those after it, so that none of them finds freed memory to grow into.
+    std::mem::forget(store);
+    grown
 }
 
 fn resident_bytes() -> f64 {
@@ -204,9 +267,12 @@ fn resident_bytes() -> f64 {
     pages * 4096.0
 }
 
-/// Nanoseconds of CPU that this thread spends in `work`.
+/// Nanoseconds of CPU spent in `work`: this thread's, or all that Node's process spends.
 fn cpu_time_of(work: impl FnOnce()) -> f64 {
+    #[cfg(not(target_family = "wasm"))]
     let start = cpu_time::ThreadTime::now();
+    #[cfg(target_family = "wasm")]
+    let start = std::time::Instant::now();
     work();
     start.elapsed().as_nanos() as f64
 }
@@ -220,7 +286,7 @@ fn row(case: &str, metric: &str, peer_name: &str, pairs: &[(f64, f64)]) -> Strin
     let least = ratios().fold(f64::INFINITY, f64::min);
     let most = ratios().fold(0.0, f64::max);
     println!(
-        "{case:<32} {metric:<14} {ferrite:>9.1} {peer:>9.1}  {peer_name:<10} {ratio:>6.2}  \
+        "{case:<32} {metric:<14} {ferrite:>9.1} {peer:>9.1}  {peer_name:<11} {ratio:>6.2}  \
          {least:.2}-{most:.2}"
     );
     let unit = metric.rsplit('_').next().unwrap_or_default();

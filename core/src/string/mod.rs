@@ -36,10 +36,12 @@ impl Cx<'_> {
     }
 
     /// Finds a string to read it.
+    #[inline]
     fn read_string(&mut self, key: &[u8]) -> Result<Option<Found>> {
         a_string(self.lookup_read(key))
     }
 
+    #[inline]
     fn value_of(&self, found: Option<Found>) -> Option<Value<'_>> {
         found.map(|found| self.keys.value(&found))
     }

@@ -88,15 +88,36 @@ impl Cx<'_> {
             }
             return Ok(false);
         }
-        let mut draft = Draft::new(key, hash, value.len(), deadline, found)?;
+        if let Some(found) = &found
+            && let Some(head) = self.keys.head_in_place(found, value.len(), deadline)
+        {
+            if let Some(old) = old {
+                old(Some(self.keys.value(found)));
+            }
+            self.keys.put_over(found, head, key, value);
+        } else {
+            let draft = Draft::new(key, hash, value.len(), deadline, found)?;
+            self.set_elsewhere(draft, value, old)?;
+        }
+        self.emit_set(key, hash, deadline);
+        self.grow_index();
+        Ok(true)
+    }
+
+    /// SET where no string is to be written over. Apart, so that overwriting stays short.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
+    fn set_elsewhere(
+        &mut self,
+        mut draft: Draft<'_>,
+        value: &mut dyn Source,
+        old: Option<ShowOld<'_>>,
+    ) -> Result<()> {
         self.prepare(&mut draft, old.is_some())?;
         if let Some(old) = old {
             old(self.value_of(draft.found));
         }
         self.keys.put(&draft, value)?;
-        self.emit_set(key, hash, deadline);
-        self.grow_index();
-        Ok(true)
+        Ok(())
     }
 
     /// When a value that is set now expires, given what is there.
