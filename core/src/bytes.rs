@@ -21,6 +21,7 @@ pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
 }
 
 /// Writes `source` into `target` from `start` on, if there is room for it.
+#[inline]
 pub(crate) fn write_at(target: &mut [u8], start: usize, source: &[u8]) {
     if let Some(target) = target.get_mut(start..) {
         copy(target, source);

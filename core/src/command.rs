@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::keyspace::Cx;
 use crate::reply::Reply;
 use crate::string::{self, counter, get, range};
-use crate::{encoding, expire, keys, rename, scan, set};
+use crate::{encoding, expire, keys, list, rename, scan, set};
 
 /// One command.
 #[derive(Debug)]
@@ -140,6 +140,7 @@ const FAMILIES: &[&[Spec]] = &[
     encoding::COMMANDS,
     expire::COMMANDS,
     keys::COMMANDS,
+    list::COMMANDS,
     rename::COMMANDS,
     scan::COMMANDS,
     set::COMMANDS,
@@ -231,6 +232,11 @@ impl<'a> Args<'a> {
     /// The value that an option needs.
     pub(crate) fn value(&mut self) -> Result<&'a [u8]> {
         self.next().ok_or(Error::Syntax)
+    }
+
+    /// The remaining arguments.
+    pub(crate) fn as_slice(&self) -> &'a [&'a [u8]] {
+        self.rest.as_slice()
     }
 
     /// The next `count` arguments, if there are as many.

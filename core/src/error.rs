@@ -49,7 +49,7 @@ pub enum Error {
     WrongArity,
     /// A cursor that SCAN did not hand out.
     InvalidCursor,
-    /// RENAME of a key that is not there.
+    /// RENAME or LSET of a key that is not there.
     NoSuchKey,
     /// COPY of a key onto itself.
     SameObject,
@@ -79,6 +79,16 @@ pub enum Error {
     NegativeLimit,
     /// A count below zero, or none at all.
     NotPositive,
+    /// LSET beyond the ends of a list.
+    IndexOutOfRange,
+    /// LPOS from the zeroth match.
+    ZeroRank,
+    /// LPOS with a COUNT below zero, or none at all.
+    NegativeCount,
+    /// LPOS with a MAXLEN below zero, or none at all.
+    NegativeMaxLen,
+    /// A COUNT that is not above zero, or none at all.
+    NoCount,
     /// A count that has no opposite.
     OutOfRange,
     /// The budget is used up and the policy lets nothing go.
@@ -156,6 +166,14 @@ impl Error {
             Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
             Error::NegativeLimit => "ERR LIMIT can't be negative",
             Error::NotPositive => "ERR value is out of range, must be positive",
+            Error::IndexOutOfRange => "ERR index out of range",
+            Error::ZeroRank => {
+                "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second \
+                 ... or use negative to start from the end of the list"
+            }
+            Error::NegativeCount => "ERR COUNT can't be negative",
+            Error::NegativeMaxLen => "ERR MAXLEN can't be negative",
+            Error::NoCount => "ERR count should be greater than 0",
             Error::OutOfRange => {
                 "ERR value is out of range, value must between -9223372036854775807 and \
                  9223372036854775807"

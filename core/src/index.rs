@@ -112,6 +112,8 @@ pub(crate) struct Index {
     /// `Buckets::new(bucket_count)`.
     buckets: Buckets,
     entry_count: usize,
+    /// An entry that was just asked for; none once one may have left its place, or have moved.
+    recent: Option<(Place, Addr)>,
 }
 
 impl Index {
@@ -124,6 +126,7 @@ impl Index {
             bucket_count: 1,
             buckets: Buckets::new(1),
             entry_count: 0,
+            recent: None,
         }
     }
 
@@ -190,7 +193,19 @@ impl Index {
         })
     }
 
+    /// The entry that was remembered, if no entry has left its place since, and no record its cell.
+    #[inline]
+    pub(crate) fn recent(&self) -> Option<(Place, Addr)> {
+        self.recent
+    }
+
+    /// Remembers an entry that may be asked for again soon.
+    pub(crate) fn remember(&mut self, place: Place, addr: Addr) {
+        self.recent = Some((place, addr));
+    }
+
     pub(crate) fn set_addr(&mut self, place: Place, addr: Addr) {
+        self.recent = None;
         if let Some(bucket) = self.bucket_mut(place.bucket)
             && let Some(cell) = bucket.cells.get_mut(usize::from(place.slot))
         {
@@ -498,6 +513,7 @@ impl Index {
 
     /// Empties a slot, filling it from the end of the chain, without counting.
     fn detach(&mut self, place: Place) {
+        self.recent = None;
         let start = if place.bucket >= OVERFLOW {
             self.chain_start(place.bucket)
         } else {

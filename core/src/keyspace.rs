@@ -275,9 +275,14 @@ impl Keyspace {
     pub(crate) fn reap(&mut self) -> bool {
         let is_needed = self.objects.dying().is_some();
         for _ in 0..REAP_PAGES {
-            let Some(object) = self.objects.dying().and_then(|id| self.objects.get_mut(id)) else {
-                break;
-            };
+            let Some(id) = self.objects.dying() else { break };
+            let Some(object) = self.objects.get_mut(id) else { break };
+            if object.is_linked() {
+                if self.reap_list(id).is_none() {
+                    self.objects.remove_dying();
+                }
+                continue;
+            }
             let kind = object.kind.unwrap_or(Kind::String);
             match object.pop(&mut self.arena) {
                 Some(page) => self.free_page(kind, page),

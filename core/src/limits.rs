@@ -30,6 +30,11 @@ pub const EVICTION_SAMPLE_KEYS: usize = 16;
 /// Longest collection that is packed in its record, in bytes of entries.
 pub const PACKED_BYTES_MAX: usize = 1024;
 
+/// Longest list that is packed in its record, in bytes of elements and their count. One that has
+/// outgrown it is packed again when it has become half as long.
+pub const LIST_PACKED_BYTES_MAX: usize = 2048;
+pub(crate) const LIST_REPACKED_BYTES_MAX: usize = LIST_PACKED_BYTES_MAX / 2;
+
 /// Bytes of entries for each page of a large hash or set, on average, above which a page is split.
 pub const TABLE_PAGE_BYTES: usize = 200;
 

@@ -18,6 +18,8 @@ pub(crate) const ITEM_BYTES_MAX: usize = 512;
 
 /// What the first byte of an item means when it is not its length.
 const WIDE: u8 = 251;
+/// Longest string whose length takes one byte.
+pub(crate) const SHORT_BYTES_MAX: usize = WIDE as usize - 1;
 const APART: u8 = 252;
 const DEADLINE: u8 = 253;
 
@@ -63,6 +65,7 @@ pub(crate) struct Packed<'a> {
 impl<'a> Packed<'a> {
     pub(crate) const NOTHING: Packed<'static> = Packed { head: [0; 5], head_len: 0, bytes: &[] };
 
+    #[inline]
     pub(crate) fn new(item: Item<'a>) -> Packed<'a> {
         match item {
             Item::Here(bytes) => {
@@ -85,8 +88,14 @@ impl<'a> Packed<'a> {
         Packed { bytes, ..Packed::NOTHING }
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         usize::from(self.head_len) + self.bytes.len()
+    }
+
+    /// Whether what it names stands elsewhere.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.head.starts_with(&[APART]) && self.head_len > 1
     }
 
     /// Writes it at a place in `target`, and returns the place behind it.

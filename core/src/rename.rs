@@ -74,7 +74,11 @@ impl Cx<'_> {
         deadline: Millis,
     ) -> Result<()> {
         let mut copy = self.float(kind)?;
-        match self.copy_entries(pin, &mut copy) {
+        let copied = match kind {
+            Kind::List => self.copy_list(pin, &mut copy),
+            _ => self.copy_entries(pin, &mut copy),
+        };
+        match copied {
             Ok(()) => self.install(key, copy, deadline),
             Err(error) => {
                 self.sink(&copy);

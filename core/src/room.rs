@@ -8,6 +8,7 @@
 //! Not here: who is evicted (evict.rs), and how a segment is chosen (arena.rs).
 
 use crate::arena::{Addr, Arena, Class, SEGMENT_BYTES};
+use crate::deque::LINKED;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, hash_record};
 use crate::record::PageHead;
@@ -159,7 +160,9 @@ impl Keyspace {
         self.arena.copy(from, to, class.bytes());
         self.counters.compacted_bytes += class.bytes() as u64;
         if let Some(page) = PageHead::read(self.arena.cell(from)) {
-            if let Some(object) = self.objects.get_mut(page.object) {
+            if page.level == LINKED {
+                self.rejoin(page.object, to);
+            } else if let Some(object) = self.objects.get_mut(page.object) {
                 object.redirect(&mut self.arena, page, to);
             }
         } else {

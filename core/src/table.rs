@@ -15,12 +15,13 @@ use alloc::vec::Vec;
 
 use crate::arena::{Addr, Arena, Class, SEGMENT_BYTES};
 use crate::bytes;
+use crate::deque::COUNT_BYTES;
 use crate::error::{Error, Result};
 use crate::index::Place;
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{PACKED_BYTES_MAX, TABLE_PAGE_BYTES};
 use crate::linear::Buckets;
-use crate::object::{Object, ObjectId, directory_cells};
+use crate::object::{Object, ObjectId, Objects, directory_cells};
 use crate::packed::{Entries, Entry, ITEM_BYTES_MAX, Item, Packed, deadline_prefix, find_short};
 use crate::record::{Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead};
 use crate::value::Value;
@@ -41,7 +42,7 @@ const PAGE_STEPS: usize = 4;
 /// A key that has a table, or is to have one.
 pub(crate) struct Target<'a> {
     pub(crate) key: &'a [u8],
-    hash: u64,
+    pub(crate) hash: u64,
     pub(crate) kind: Kind,
     pub(crate) found: Option<Found>,
 }
@@ -221,7 +222,7 @@ impl Cx<'_> {
     }
 
     /// Drops the key of an empty collection.
-    fn drop_target(&mut self, target: &mut Target<'_>) {
+    pub(crate) fn drop_target(&mut self, target: &mut Target<'_>) {
         if let Some(found) = target.found.take() {
             self.keys.forget(&found);
             self.keys.settle();
@@ -655,16 +656,10 @@ impl Keyspace {
 
     /// The string that an item is.
     pub(crate) fn text<'a>(&'a self, item: Item<'a>) -> Value<'a> {
-        match item {
-            Item::Here(bytes) => bytes.into(),
-            Item::Apart(id) => match self.objects.get(id) {
-                Some(object) => Value::paged(&self.arena, object, false),
-                None => Value::whole(&[], false),
-            },
-        }
+        text_of(&self.arena, &self.objects, item)
     }
 
-    fn is_same(&self, item: Item<'_>, other: Item<'_>) -> bool {
+    pub(crate) fn is_same(&self, item: Item<'_>, other: Item<'_>) -> bool {
         match (item, other) {
             (Item::Here(a), Item::Here(b)) => bytes::same(a, b),
             _ => {
@@ -804,6 +799,10 @@ impl Keyspace {
 
     /// Notes that nobody names the objects any more that are named by entries in a cell.
     pub(crate) fn bury_items(&mut self, kind: Kind, addr: Addr, place: Range<usize>) {
+        if kind == Kind::List {
+            self.bury_elements(addr, place.start + COUNT_BYTES..place.end);
+            return;
+        }
         let mut at = place.start;
         while kind != Kind::String && at < place.end {
             let rest = self.arena.cell(addr).get(at..place.end);
@@ -813,6 +812,17 @@ impl Keyspace {
             apart.into_iter().flatten().for_each(|id| self.objects.bury(id));
             at += len;
         }
+    }
+}
+
+/// The string that an item is.
+pub(crate) fn text_of<'a>(arena: &'a Arena, objects: &'a Objects, item: Item<'a>) -> Value<'a> {
+    match item {
+        Item::Here(bytes) => bytes.into(),
+        Item::Apart(id) => match objects.get(id) {
+            Some(object) => Value::paged(arena, object, false),
+            None => Value::whole(&[], false),
+        },
     }
 }
 

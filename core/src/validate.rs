@@ -15,19 +15,19 @@ use crate::value::Value;
 
 /// What the check of a part found: the bytes of its cells, and how many objects it names.
 #[derive(Clone, Copy, Default)]
-struct Sum {
-    cell_bytes: usize,
-    objects: usize,
+pub(crate) struct Sum {
+    pub(crate) cell_bytes: usize,
+    pub(crate) objects: usize,
 }
 
 impl Sum {
-    fn add(&mut self, other: Sum) {
+    pub(crate) fn add(&mut self, other: Sum) {
         self.cell_bytes += other.cell_bytes;
         self.objects += other.objects;
     }
 }
 
-type Checked<T> = Result<T, &'static str>;
+pub(crate) type Checked<T> = Result<T, &'static str>;
 
 impl Keyspace {
     /// Checks every invariant of the engine; the message names the broken one. For tests: it
@@ -89,6 +89,8 @@ impl Keyspace {
             if head.is_ascii() != head.stored(cell).is_ascii() {
                 return Err("keyspace: a value's ASCII flag is off");
             }
+        } else if head.kind() == Kind::List {
+            sum.add(self.validate_packed_list(cell)?);
         } else {
             let (entries, bytes) =
                 self.validate_entries(head.kind(), head.stored(cell), |_| true)?;
@@ -101,10 +103,14 @@ impl Keyspace {
     }
 
     /// Checks an object whose owner says what kind it is; one that is taken apart has none.
-    fn validate_object(&self, id: ObjectId, kind: Option<Kind>) -> Checked<Sum> {
+    pub(crate) fn validate_object(&self, id: ObjectId, kind: Option<Kind>) -> Checked<Sum> {
         let object = self.objects.get(id).ok_or("keyspace: a number of no object")?;
         let mut sum = Sum { cell_bytes: 0, objects: 1 };
         let mut are_own = object.kind.is_some() && (kind.is_none() || kind == object.kind);
+        if object.is_linked() && are_own {
+            sum.add(self.validate_pages(id, kind.is_some())?);
+            return Ok(sum);
+        }
         let mut check = |level: u8, position: usize, addr: Addr| {
             let cell = self.arena.cell(addr);
             let page = PageHead { object: id, level, position: position as u32 };

@@ -43,7 +43,7 @@ enum Origin {
 }
 
 /// The cells that a string needs to grow in pages: full pages, the last page, the directory.
-type StringCells = [(Class, usize); 5];
+pub(crate) type StringCells = [(Class, usize); 5];
 
 impl<'a> Draft<'a> {
     /// A string.
@@ -122,6 +122,15 @@ impl<'a> Draft<'a> {
             *own = (Class::fitting(head.record_bytes()), 1);
         }
         Ok(draft)
+    }
+}
+
+impl Draft<'_> {
+    /// The same, where the value that is given was made from the one there is: nothing of that is
+    /// let go.
+    pub(crate) fn keeping(mut self) -> Self {
+        self.origin = Origin::Same;
+        self
     }
 }
 
@@ -234,11 +243,7 @@ impl Cx<'_> {
 impl Cx<'_> {
     /// Makes an object of a string that is part of a collection, or is going to be.
     pub(crate) fn add_text(&mut self, owner: &mut Option<Found>, text: &[u8]) -> Result<ObjectId> {
-        if text.len() > VALUE_BYTES_MAX {
-            return Err(Error::ValueTooLong);
-        }
-        let directory = directory_cells(text.len().div_ceil(PAGE_VALUE_BYTES));
-        let mut cells = string_cells(0, text.len(), directory);
+        let mut cells = text_cells(text.len())?;
         match owner {
             Some(owner) => self.make_room_beside(owner, &mut cells, 2, 1)?,
             None => {
@@ -491,6 +496,14 @@ impl Keyspace {
         }
         is_ascii
     }
+}
+
+/// The cells that a string in pages needs from the start.
+pub(crate) fn text_cells(len: usize) -> Result<StringCells> {
+    if len > VALUE_BYTES_MAX {
+        return Err(Error::ValueTooLong);
+    }
+    Ok(string_cells(0, len, directory_cells(len.div_ceil(PAGE_VALUE_BYTES))))
 }
 
 /// The cells that a string in pages needs to become so long from `old_len`.
