@@ -342,7 +342,8 @@ impl Cx<'_> {
         }
         object.bytes = len;
         object.len = Entries::new(kind, page_entries(arena, object, 0)).count();
-        object.page_len_max = object.len as u16;
+        // The entry that made it a table is still to come.
+        object.page_len_max = object.len as u16 + 1;
         object.deadline = earliest;
         target.found = Some(self.keys.put(&draft, &mut &id.0.to_le_bytes()[..])?);
         Ok(())
