@@ -16,6 +16,10 @@ pub enum Error {
     NotAnInteger,
     /// A field's value that should be a 64-bit integer is none.
     HashNotAnInteger,
+    /// A field's value that should be a number is none.
+    HashNotAFloat,
+    /// HINCRBYFLOAT by what is no finite number.
+    NanOrInfinity,
     /// HEXPIRE with a time below zero.
     NegativeExpire,
     /// No FIELDS where HEXPIRE and its kin have it.
@@ -117,6 +121,8 @@ impl Error {
             Error::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Error::NotAnInteger => "ERR value is not an integer or out of range",
             Error::HashNotAnInteger => "ERR hash value is not an integer",
+            Error::HashNotAFloat => "ERR hash value is not a float",
+            Error::NanOrInfinity => "ERR value is NaN or Infinity",
             Error::NegativeExpire => "ERR invalid expire time, must be >= 0",
             Error::NoFields => {
                 "ERR Mandatory argument FIELDS is missing or not at the right position"

@@ -249,8 +249,13 @@ impl Run {
             }
             86..90 => self.add_fields(words("HPERSIST", &[&key])),
             90..94 => self.add_fields(words("HPEXPIRETIME", &[&key])),
-            94..96 if !is_waning => words("HGET", &[&key, &field]),
-            94..98 => words("DEL", &[&key]),
+            94..96 => {
+                let (name, other) = (self.random.pick(&["COPY", "RENAME"]), self.key());
+                let mut request = words(name, &[&key, &other]);
+                request.extend((name == "COPY").then(|| b"REPLACE".to_vec()));
+                request
+            }
+            96..98 => words("DEL", &[&key]),
             _ => words("SET", &[&key, &self.value(sizes)]),
         }
     }
@@ -268,7 +273,7 @@ impl Run {
             _ => self.engine.ask(request),
         };
         if matches!(&given, Answer::Error(text) if text.starts_with("OOM ")) {
-            let may_grow = ["HSET", "HSETNX", "HINCRBY", "HPEXPIREAT", "SET"];
+            let may_grow = ["HSET", "HSETNX", "HINCRBY", "HPEXPIREAT", "SET", "COPY", "RENAME"];
             let is_growing = may_grow.iter().any(|name| request[0] == name.as_bytes());
             assert!(is_growing, "{at}: refused {}", short(request));
             self.refused += 1;
@@ -418,6 +423,21 @@ impl Run {
                 self.hashes.remove(key);
                 Answer::ok()
             }
+            // `follow` does it: the effect comes only if it was done.
+            b"COPY" if *key == first => {
+                Answer::Error("ERR source and destination objects are the same".into())
+            }
+            b"COPY" | b"RENAME" => {
+                let is_done = if request[0] == b"COPY" { number(1) } else { Answer::ok() };
+                let no_key = Answer::Error("ERR no such key".into());
+                let is_refused = if request[0] == b"COPY" { number(0) } else { no_key };
+                // A hash whose fields have all expired may be there or not.
+                match self.hashes.get(key) {
+                    Some(_) if all.is_empty() => Answer::OneOf(vec![is_done, is_refused]),
+                    Some(_) => is_done,
+                    None => is_refused,
+                }
+            }
             other => panic!("no map for {}", String::from_utf8_lossy(other)),
         }
     }
@@ -468,6 +488,17 @@ impl Run {
                 b"DEL" => _ = self.hashes.remove(key),
                 b"HDEL" => self.remove(key, &effect[2]),
                 b"HSET" => _ = self.put(key, &effect[2], &effect[3], None),
+                b"COPY" | b"RENAME" => {
+                    let mut hash = self.hashes.get(key).cloned().unwrap_or_default();
+                    hash.retain(|_, field| !self.is_past(field.1));
+                    if effect[0] == b"RENAME" {
+                        self.hashes.remove(key);
+                    }
+                    self.hashes.remove(&effect[2]);
+                    if !hash.is_empty() {
+                        self.hashes.insert(effect[2].clone(), hash);
+                    }
+                }
                 b"HPEXPIREAT" | b"HPERSIST" | b"HINCRBY" | b"SET" => {}
                 _ => panic!("{at}: an effect {}", short(&effect)),
             }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::expire::{ExpireOptions, Ttl, earlier};
 use crate::keyspace::{Cx, Found, Millis};
 use crate::limits::{KEY_BYTES_MAX, PACKED_BYTES_MAX};
-use crate::num::{Digits, parse_integer};
+use crate::num::{Digits, integer, parse_integer};
 use crate::packed::Item;
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
@@ -70,6 +70,12 @@ impl Cx<'_> {
             return Ok(FieldOutcome::Dropped);
         }
         self.set_entry_deadline(&mut target, field, deadline)?;
+        self.emit_deadline(key, field, deadline);
+        Ok(FieldOutcome::Done)
+    }
+
+    /// Tells whoever listens when a field expires.
+    pub(crate) fn emit_deadline(&mut self, key: &[u8], field: &[u8], deadline: Millis) {
         let at = Digits::new(deadline);
         let at = at.as_bytes().into();
         self.emit(&[
@@ -80,7 +86,6 @@ impl Cx<'_> {
             "1".into(),
             field.into(),
         ]);
-        Ok(FieldOutcome::Done)
     }
 
     /// HPERSIST: takes a field's deadline away.
@@ -321,7 +326,7 @@ fn expire_generic(
 ) -> Result<()> {
     let key = args.required();
     cx.target(key, Kind::Hash)?;
-    let number = parse_integer(args.required()).ok_or(Error::NotAnInteger)?;
+    let number = integer(args.required())?;
     if number < 0 {
         return Err(Error::NegativeExpire);
     }

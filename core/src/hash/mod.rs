@@ -13,8 +13,9 @@ use crate::command::{
     Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word,
 };
 use crate::error::{Error, Result};
+use crate::float::{Float, FloatText};
 use crate::keyspace::{Cx, Found, Keyspace};
-use crate::num::{Digits, parse_integer};
+use crate::num::{Digits, integer, parse_integer};
 use crate::packed::{Entry, Item};
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
@@ -137,6 +138,43 @@ impl Cx<'_> {
         Ok(sum)
     }
 
+    /// HINCRBYFLOAT: adds to a number in a field, which starts at zero and keeps its deadline. The
+    /// sum, as it is then stored.
+    ///
+    /// # Errors
+    /// [`Error::NotAFloat`] and [`Error::NanOrInfinity`] for the change, [`Error::HashNotAFloat`]
+    /// for what is there, [`Error::NotFinite`] for the sum, [`Error::WrongType`],
+    /// [`Error::OutOfMemory`].
+    pub fn hincr_by_float<'t>(
+        &mut self,
+        key: &[u8],
+        field: &[u8],
+        change: &[u8],
+        text: &'t mut FloatText,
+    ) -> Result<&'t [u8]> {
+        let change = Float::parse(change).ok_or(Error::NotAFloat)?;
+        if !change.is_finite() {
+            return Err(Error::NanOrInfinity);
+        }
+        let mut target = self.target(key, Kind::Hash)?;
+        let entry = target.found.and_then(|found| self.live_entry(&found, Item::Here(field)));
+        let (old, deadline) = match entry {
+            Some(entry) => {
+                let old = text.read(self.keys.text(entry.value));
+                (old.ok_or(Error::HashNotAFloat)?, entry.deadline)
+            }
+            None => (Float::ZERO, NEVER),
+        };
+        let sum = old.add(&change).ok_or(Error::NotFinite)?.print(text);
+        self.put_entry(&mut target, field, sum, deadline)?;
+        self.emit(&["HSET".into(), key.into(), field.into(), sum.into()]);
+        if deadline != NEVER {
+            self.emit_deadline(key, field, deadline);
+        }
+        self.grow_index();
+        Ok(sum)
+    }
+
     /// The value of a field that has not expired.
     fn field(&self, found: &Found, field: &[u8]) -> Option<Value<'_>> {
         self.live_entry(found, Item::Here(field)).map(|entry| self.keys.text(entry.value))
@@ -214,6 +252,15 @@ pub(crate) const COMMANDS: &[Spec] = &[
         syntax: docs("key field increment"),
         summary: docs("Adds to an integer in a field, which starts at zero."),
         run: hincrby,
+        ..WRITE_ROW
+    },
+    Spec {
+        name: "hincrbyfloat",
+        arity: Arity::Exactly(4),
+        since: docs("2.6.0"),
+        syntax: docs("key field increment"),
+        summary: docs("Adds to a number in a field, which starts at zero and may have decimals."),
+        run: hincrbyfloat,
         ..WRITE_ROW
     },
     Spec {
@@ -327,8 +374,14 @@ fn bulk_or_null(value: Option<Value<'_>>, reply: &mut dyn Reply) {
 
 fn hincrby(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
     let (key, field) = (args.required(), args.required());
-    let change = parse_integer(args.required()).ok_or(Error::NotAnInteger)?;
+    let change = integer(args.required())?;
     reply.integer(cx.hincr_by(key, field, change)?);
+    Ok(())
+}
+
+fn hincrbyfloat(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
+    let (key, field, mut text) = (args.required(), args.required(), FloatText::new());
+    reply.bulk(cx.hincr_by_float(key, field, args.required(), &mut text)?.into());
     Ok(())
 }
 
@@ -381,7 +434,7 @@ fn hrandfield(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Re
         }
         return Ok(());
     };
-    let count = parse_integer(count).ok_or(Error::NotAnInteger)?;
+    let count = integer(count)?;
     if count == i64::MIN {
         return Err(Error::OutOfRange);
     }
