@@ -284,8 +284,9 @@ impl Run {
         }
         self.follow(at);
         if request[0] == b"SET" {
-            // Only there to take the place of a hash.
-            self.step(&vec![b"DEL".to_vec(), request[1].clone()], at);
+            // Only there to take the place of a hash; it may be evicted already.
+            self.engine.ask(&[b"DEL".to_vec(), request[1].clone()]);
+            self.follow(at);
         }
     }
 
@@ -333,117 +334,97 @@ impl Run {
 
     fn apply(&mut self, request: &Words) -> Answer {
         let (key, rest) = (&request[1], &request[2..]);
-        let first = rest.first().cloned().unwrap_or_default();
-        let all: Vec<(Bytes, Field)> = self
-            .hashes
-            .get(key)
-            .cloned()
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|(_, field)| !self.is_past(field.1))
-            .collect();
-        let old = self.live(key, &first).cloned();
-        let number = |number: usize| Answer::Integer(number as i64);
-        let bulks = |items: Vec<Bytes>| items.into_iter().map(Answer::Bulk).collect::<Vec<_>>();
-        let names = || bulks(all.iter().map(|(name, _)| name.clone()).collect());
-        let values = || bulks(all.iter().map(|(_, (value, _))| value.clone()).collect());
-        let pairs = || names().into_iter().zip(values()).flat_map(|(a, b)| [a, b]).collect();
         match request[0].as_slice() {
-            b"HSET" => number(
-                rest.chunks(2).filter(|pair| self.put(key, &pair[0], &pair[1], None)).count(),
-            ),
+            b"HSET" => {
+                let is_new = |pair: &&[Bytes]| self.put(key, &pair[0], &pair[1], None);
+                number(rest.chunks(2).filter(is_new).count())
+            }
             b"HSETNX" => {
-                number(usize::from(old.is_none() && self.put(key, &first, &rest[1], None)))
+                let is_set = self.live(key, &rest[0]).is_none();
+                number(usize::from(is_set && self.put(key, &rest[0], &rest[1], None)))
             }
-            b"HDEL" => number(
-                rest.iter()
-                    .filter(|field| {
-                        let was_live = self.live(key, field).is_some();
-                        self.remove(key, field);
-                        was_live
-                    })
-                    .count(),
-            ),
-            b"HGET" => old.map_or(Answer::Null, |field| Answer::Bulk(field.0)),
-            b"HMGET" => Answer::Array(
-                rest.iter()
-                    .map(|name| {
-                        self.live(key, name).map_or(Answer::Null, |field| Answer::bulk(&field.0))
-                    })
-                    .collect(),
-            ),
-            b"HSTRLEN" => number(old.map_or(0, |field| field.0.len())),
-            b"HEXISTS" => number(usize::from(old.is_some())),
-            b"HLEN" => number(all.len()),
-            b"HGETALL" => Answer::Unordered(pairs()),
-            b"HSCAN" => Answer::Array(pairs()),
-            b"HKEYS" => Answer::Unordered(names()),
-            b"HVALS" => Answer::Unordered(values()),
-            b"HRANDFIELD" if all.is_empty() => Answer::Array(Vec::new()),
-            b"HRANDFIELD" => {
-                let count: i64 = String::from_utf8_lossy(&first).parse().expect("a count");
-                Answer::Several(count.min(all.len() as i64), names())
+            b"HDEL" => {
+                let was_live = |field: &&Bytes| {
+                    let was_live = self.live(key, field).is_some();
+                    self.remove(key, field);
+                    was_live
+                };
+                number(rest.iter().filter(was_live).count())
             }
-            b"HINCRBY" => self.add(key, &first, &rest[1], old),
-            b"HPEXPIREAT" => self.expire(key, &first, &rest[1..]),
-            b"HPERSIST" => Answer::Array(
-                rest[2..]
-                    .iter()
-                    .map(|name| {
-                        Answer::Integer(match self.live(key, name).cloned() {
-                            None => -2,
-                            Some((_, None)) => -1,
-                            Some((value, Some(_))) => {
-                                self.put(key, name, &value, None);
-                                1
-                            }
-                        })
-                    })
-                    .collect(),
-            ),
-            b"HPEXPIRETIME" => Answer::Array(
-                rest[2..]
-                    .iter()
-                    .map(|name| {
-                        Answer::Integer(
-                            self.live(key, name).map_or(-2, |field| field.1.unwrap_or(-1)),
-                        )
-                    })
-                    .collect(),
-            ),
-            b"DEL" => {
-                let was_there = self.hashes.remove(key).is_some();
-                // A hash whose fields have all expired may be there or not.
-                let is_open = was_there && all.is_empty();
-                let [a, b] = [usize::from(was_there), usize::from(was_there && !is_open)];
-                // What SET left is a string, which the maps do not know.
-                Answer::OneOf(vec![number(a), number(b), number(usize::from(!was_there))])
+            b"HINCRBY" => self.add(key, &rest[0], &rest[1]),
+            b"HPEXPIREAT" => self.expire(key, &rest[0], &rest[1..]),
+            b"HPERSIST" => {
+                Answer::Array(rest[2..].iter().map(|name| self.persist(key, name)).collect())
             }
             b"SET" => {
                 self.hashes.remove(key);
                 Answer::ok()
             }
-            // `follow` does it: the effect comes only if it was done.
-            b"COPY" if *key == first => {
-                Answer::Error("ERR source and destination objects are the same".into())
-            }
-            b"COPY" | b"RENAME" => {
-                let is_done = if request[0] == b"COPY" { number(1) } else { Answer::ok() };
-                let no_key = Answer::Error("ERR no such key".into());
-                let is_refused = if request[0] == b"COPY" { number(0) } else { no_key };
-                // A hash whose fields have all expired may be there or not.
-                match self.hashes.get(key) {
-                    Some(_) if all.is_empty() => Answer::OneOf(vec![is_done, is_refused]),
-                    Some(_) => is_done,
-                    None => is_refused,
-                }
-            }
-            other => panic!("no map for {}", String::from_utf8_lossy(other)),
+            _ => self.look(request),
         }
     }
 
-    fn add(&mut self, key: &[u8], field: &[u8], change: &[u8], old: Option<Field>) -> Answer {
+    /// What leaves the maps as they are; DEL, COPY and RENAME, too, since `follow` does them.
+    fn look(&self, request: &Words) -> Answer {
+        let (key, rest) = (&request[1], &request[2..]);
+        let first = rest.first().cloned().unwrap_or_default();
+        let fields = self.hashes.get(key).into_iter().flatten();
+        let all: Vec<_> = fields.filter(|(_, field)| !self.is_past(field.1)).collect();
+        let names = || all.iter().map(|(name, _)| Answer::bulk(name)).collect();
+        let values = || all.iter().map(|(_, (value, _))| Answer::bulk(value)).collect();
+        let pair = |(name, field): &(&Bytes, &Field)| [Answer::bulk(name), Answer::bulk(&field.0)];
+        let value = |name: &Bytes| {
+            self.live(key, name).map_or(Answer::Null, |field| Answer::bulk(&field.0))
+        };
+        let time = |name: &Bytes| self.live(key, name).map_or(-2, |field| field.1.unwrap_or(-1));
+        let old = self.live(key, &first);
+        let (done, otherwise) = match request[0].as_slice() {
+            b"HGET" => return value(&first),
+            b"HMGET" => return Answer::Array(rest.iter().map(value).collect()),
+            b"HSTRLEN" => return number(old.map_or(0, |field| field.0.len())),
+            b"HEXISTS" => return number(usize::from(old.is_some())),
+            b"HLEN" => return number(all.len()),
+            b"HGETALL" => return Answer::Unordered(all.iter().flat_map(pair).collect()),
+            b"HSCAN" => return Answer::Array(all.iter().flat_map(pair).collect()),
+            b"HKEYS" => return Answer::Unordered(names()),
+            b"HVALS" => return Answer::Unordered(values()),
+            b"HRANDFIELD" if all.is_empty() => return Answer::Array(Vec::new()),
+            b"HRANDFIELD" => {
+                let count: i64 = String::from_utf8_lossy(&first).parse().expect("a count");
+                return Answer::Several(count.min(all.len() as i64), names());
+            }
+            b"HPEXPIRETIME" => {
+                return Answer::Array(rest[2..].iter().map(time).map(Answer::Integer).collect());
+            }
+            b"COPY" if *key == first => {
+                return Answer::Error("ERR source and destination objects are the same".into());
+            }
+            b"DEL" | b"COPY" => (number(1), number(0)),
+            b"RENAME" => (Answer::ok(), Answer::Error("ERR no such key".into())),
+            other => panic!("no map for {}", String::from_utf8_lossy(other)),
+        };
+        match self.hashes.get(key) {
+            // A hash whose fields have all expired may be there or not.
+            Some(_) if all.is_empty() => Answer::OneOf(vec![done, otherwise]),
+            Some(_) => done,
+            None => otherwise,
+        }
+    }
+
+    fn persist(&mut self, key: &[u8], name: &[u8]) -> Answer {
+        Answer::Integer(match self.live(key, name).cloned() {
+            None => -2,
+            Some((_, None)) => -1,
+            Some((value, Some(_))) => {
+                self.put(key, name, &value, None);
+                1
+            }
+        })
+    }
+
+    fn add(&mut self, key: &[u8], field: &[u8], change: &[u8]) -> Answer {
         let change: i64 = String::from_utf8_lossy(change).parse().expect("a number");
+        let old = self.live(key, field).cloned();
         let (text, deadline) = old.unwrap_or((b"0".to_vec(), None));
         let Ok(old) = String::from_utf8_lossy(&text).parse::<i64>() else {
             return Answer::Error("ERR hash value is not an integer".into());
@@ -575,6 +556,10 @@ impl Run {
         }
         assert_eq!(self.engine.keys.stats().keys, 0);
     }
+}
+
+fn number(number: usize) -> Answer {
+    Answer::Integer(number as i64)
 }
 
 fn text(answer: &Answer) -> Bytes {
