@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::keyspace::Cx;
 use crate::reply::Reply;
 use crate::string::{self, counter, get, range};
-use crate::{encoding, expire, keys, list, rename, scan, set};
+use crate::{encoding, expire, hash, keys, list, rename, scan, set};
 
 /// One command.
 #[derive(Debug)]
@@ -139,6 +139,8 @@ impl Group {
 const FAMILIES: &[&[Spec]] = &[
     encoding::COMMANDS,
     expire::COMMANDS,
+    hash::COMMANDS,
+    hash::field_expiry::COMMANDS,
     keys::COMMANDS,
     list::COMMANDS,
     rename::COMMANDS,

@@ -14,6 +14,24 @@ pub enum Error {
     WrongType,
     /// An argument or a stored value that should be a 64-bit integer is none.
     NotAnInteger,
+    /// A field's value that should be a 64-bit integer is none.
+    HashNotAnInteger,
+    /// A field's value that should be a number is none.
+    HashNotAFloat,
+    /// HINCRBYFLOAT by what is no finite number.
+    NanOrInfinity,
+    /// HEXPIRE with a time below zero.
+    NegativeExpire,
+    /// No FIELDS where HEXPIRE and its kin have it.
+    NoFields,
+    /// A count of fields that is none, or not above zero: as HEXPIRE says it.
+    NotAFieldCount,
+    /// The same, as HTTL and HPERSIST say it.
+    NoFieldCount,
+    /// A count of fields other than that of the arguments behind it.
+    FieldCountMismatch,
+    /// A count whose double is out of range.
+    OutOfHalfRange,
     /// An increment would leave the range of 64-bit integers.
     Overflow,
     /// DECRBY with the one amount that has no negative.
@@ -112,6 +130,19 @@ impl Error {
         let text = match self {
             Error::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Error::NotAnInteger => "ERR value is not an integer or out of range",
+            Error::HashNotAnInteger => "ERR hash value is not an integer",
+            Error::HashNotAFloat => "ERR hash value is not a float",
+            Error::NanOrInfinity => "ERR value is NaN or Infinity",
+            Error::NegativeExpire => "ERR invalid expire time, must be >= 0",
+            Error::NoFields => {
+                "ERR Mandatory argument FIELDS is missing or not at the right position"
+            }
+            Error::NotAFieldCount => "ERR Parameter `numFields` should be greater than 0",
+            Error::NoFieldCount => "ERR Number of fields must be a positive integer",
+            Error::FieldCountMismatch => {
+                "ERR The `numfields` parameter must match the number of arguments"
+            }
+            Error::OutOfHalfRange => "ERR value is out of range",
             Error::Overflow => "ERR increment or decrement would overflow",
             Error::DecrementOverflow => "ERR decrement would overflow",
             Error::NotAFloat => "ERR value is not a valid float",
@@ -196,33 +227,6 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::WrongType => "WRONGTYPE",
-            Error::NoSuchKey => "ERR no such key",
-            Error::SameObject => "ERR source and destination objects are the same",
-            Error::OtherDatabase => "ERR DB index is out of range",
-            Error::NotLfu => {
-                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. \
-                 Please note that when switching between policies at runtime LRU and LFU data will \
-                 take some time to adjust."
-            }
-            Error::NoIdleTime => {
-                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that \
-                 when switching between policies at runtime LRU and LFU data will take some time \
-                 to adjust."
-            }
-            Error::BusyKey => "BUSYKEY Target key name already exists.",
-            Error::BadChecksum => "ERR DUMP payload version or checksum are wrong",
-            Error::BadPayload => "ERR Bad data format",
-            Error::NegativeTtl => "ERR Invalid TTL value, must be >= 0",
-            Error::NegativeIdleTime => "ERR Invalid IDLETIME value, must be >= 0",
-            Error::InvalidFrequency => "ERR Invalid FREQ value, must be >= 0 and <= 255",
-            Error::NoKeys => "ERR numkeys should be greater than 0",
-            Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
-            Error::NegativeLimit => "ERR LIMIT can't be negative",
-            Error::NotPositive => "ERR value is out of range, must be positive",
-            Error::OutOfRange => {
-                "ERR value is out of range, value must between -9223372036854775807 and \
-                 9223372036854775807"
-            }
             Error::OutOfMemory => "OOM",
             Error::BusyKey => "BUSYKEY",
             _ => "ERR",

@@ -8,6 +8,7 @@
 use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
+use crate::limits::SWEEP_PAGES;
 use crate::num::{Digits, integer, millis};
 use crate::record::NEVER;
 use crate::reply::Reply;
@@ -25,6 +26,14 @@ pub struct ExpireOptions {
     pub if_earlier: bool,
 }
 
+/// The earlier of two deadlines, either of which may be `NEVER`.
+pub(crate) fn earlier(a: Millis, b: Millis) -> Millis {
+    match (a, b) {
+        (NEVER, only) | (only, NEVER) => only,
+        _ => a.min(b),
+    }
+}
+
 impl ExpireOptions {
     fn validate(&self) -> Result<()> {
         if self.if_none && (self.if_some || self.if_later || self.if_earlier) {
@@ -36,7 +45,7 @@ impl ExpireOptions {
         Ok(())
     }
 
-    fn allow(&self, old: Option<Millis>, new: Millis) -> bool {
+    pub(crate) fn allow(&self, old: Option<Millis>, new: Millis) -> bool {
         !(self.if_none && old.is_some()
             || self.if_some && old.is_none()
             || self.if_later && old.is_none_or(|old| new <= old)
@@ -108,12 +117,13 @@ impl Cx<'_> {
         }
     }
 
-    /// Drops keys whose deadline has passed: looks at the next `buckets_max` buckets of about
-    /// eight keys each, going round from call to call. How many it dropped.
+    /// Drops keys and fields of hashes whose deadline has passed: looks at the next `buckets_max`
+    /// buckets of about eight keys each, going round from call to call; in a large hash at some
+    /// pages in each round. How many keys it dropped.
     pub fn tick(&mut self, buckets_max: usize) -> usize {
         let mut dropped = 0;
         for _ in 0..buckets_max.min(self.keys.index.bucket_count()) {
-            if self.keys.counters.expires == 0 {
+            if self.keys.counters.expires == 0 && self.keys.expiring_hashes == 0 {
                 break;
             }
             let bucket = self.keys.bucket_at(self.keys.expiry_hand);
@@ -128,14 +138,20 @@ impl Cx<'_> {
     fn expire_bucket(&mut self, bucket: u32) -> usize {
         let (mut position, mut dropped) = (0, 0);
         while let Some((place, entry)) = self.keys.index.nth(bucket, position) {
-            let found = if entry.is_volatile { self.keys.found(place) } else { None };
-            match found.filter(|found| self.is_past(found.head.deadline)) {
-                // The last of the bucket takes the place of the one that goes.
-                Some(found) => {
+            let may_expire = entry.is_volatile || self.keys.expiring_hashes > 0;
+            let found = if may_expire { self.keys.found(place) } else { None };
+            let is_gone = found.is_some_and(|found| {
+                if self.is_past(found.head.deadline) {
                     self.expire(&found);
-                    dropped += 1;
+                    return true;
                 }
-                None => position += 1,
+                found.head.has_expiring_fields() && self.shed_fields(found, SWEEP_PAGES).is_none()
+            });
+            if is_gone {
+                // The last of the bucket takes the place of the one that went.
+                dropped += 1;
+            } else {
+                position += 1;
             }
         }
         dropped

@@ -100,6 +100,10 @@ pub(crate) struct Place {
 impl Place {
     /// The place of a record that the index does not know.
     pub(crate) const NOWHERE: Place = Place { bucket: u32::MAX, slot: 0, age: 0 };
+
+    pub(crate) fn is_nowhere(&self) -> bool {
+        self.bucket == u32::MAX
+    }
 }
 
 type Page = Vec<Bucket>;

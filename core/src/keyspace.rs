@@ -48,6 +48,8 @@ pub struct Keyspace {
     pub(crate) policy: Policy,
     pub(crate) random: Random,
     pub(crate) counters: Stats,
+    /// Hashes whose fields may expire.
+    pub(crate) expiring_hashes: usize,
     /// Moves on as keys are inserted; the age of an entry is its value at the last use.
     pub(crate) clock: u8,
     /// The last value of the clock that was noticed, and when each value was.
@@ -100,6 +102,7 @@ impl Keyspace {
             policy: options.policy,
             random,
             counters: Stats::default(),
+            expiring_hashes: 0,
             clock: 0,
             noticed_clock: 0,
             noticed_at: [0; 256],
@@ -215,10 +218,10 @@ impl Keyspace {
     }
 
     /// Enters a new record into the index. Room for it was made before.
-    pub(crate) fn enter(&mut self, hash: u64, addr: Addr, is_volatile: bool) -> Place {
+    pub(crate) fn enter(&mut self, hash: u64, addr: Addr, head: &Head) -> Place {
         let age = self.first_age(hash);
-        let place = self.index.insert(hash, addr, age, is_volatile);
-        self.counters.expires += u64::from(is_volatile);
+        let place = self.index.insert(hash, addr, age, head.is_volatile());
+        self.count_in(head);
         self.note_insertion();
         place.unwrap_or(Place::NOWHERE)
     }
@@ -238,8 +241,20 @@ impl Keyspace {
             self.history.leave(entry.age);
         }
         self.index.remove(found.place);
-        self.counters.expires -= u64::from(found.head.is_volatile());
+        self.count_out(&found.head);
         self.arena.free(found.addr);
+    }
+
+    /// Counts what a record in the index has that expires.
+    pub(crate) fn count_in(&mut self, head: &Head) {
+        self.counters.expires += u64::from(head.is_volatile());
+        self.expiring_hashes += usize::from(head.has_expiring_fields());
+    }
+
+    /// Takes a record out of what is counted.
+    pub(crate) fn count_out(&mut self, head: &Head) {
+        self.counters.expires -= u64::from(head.is_volatile());
+        self.expiring_hashes -= usize::from(head.has_expiring_fields());
     }
 
     /// Frees a record with its value.
@@ -299,6 +314,7 @@ impl Keyspace {
         self.objects = Objects::new();
         self.history = History::new();
         self.counters.expires = 0;
+        self.expiring_hashes = 0;
         self.eviction_hand = 0;
         self.expiry_hand = 0;
     }
@@ -360,6 +376,9 @@ impl<'a> Cx<'a> {
         if self.is_past(found.head.deadline) {
             self.drop_expired(found.place);
             return None;
+        }
+        if found.head.has_expiring_fields() && !found.head.is_large() {
+            return self.shed(found, 1);
         }
         Some(found)
     }

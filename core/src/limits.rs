@@ -40,3 +40,6 @@ pub const TABLE_PAGE_BYTES: usize = 200;
 
 /// Keys that it looks at, at most, when it looks for keys of one kind among others.
 pub const EVICTION_LOOK_KEYS: usize = 96;
+
+/// Pages of a large hash in which one step looks for expired fields.
+pub const SWEEP_PAGES: usize = 64;

@@ -42,19 +42,23 @@ pub(crate) struct Object {
     pub(crate) kind: Option<Kind>,
     /// Levels of nodes above the pages.
     depth: u8,
+    /// Members that the page with the most of them ever had.
+    pub(crate) page_len_max: u16,
     /// The top node of the directory; the first page of a list.
     pub(crate) root: Addr,
     /// The last page of a list.
     pub(crate) last: Addr,
     /// How many pages it has.
     pub(crate) pages: u32,
-    /// Members that the page with the most of them ever had.
-    pub(crate) page_len_max: u32,
+    /// One more than the page of a hash at which a sweep for expired fields goes on; zero if none
+    /// is under way.
+    pub(crate) sweep: u32,
     /// Bytes of a string, members of a collection.
     pub(crate) len: usize,
     /// Bytes of the entries of a collection.
     pub(crate) bytes: usize,
-    /// When the first of a hash's fields expires, or `NEVER`.
+    /// When the first of a hash's fields expires, or earlier; `NEVER` if none does. During a sweep
+    /// it speaks of those only that the sweep has seen.
     pub(crate) deadline: Millis,
     /// The next unused number, or the next object to be taken apart.
     next: ObjectId,
@@ -69,11 +73,17 @@ impl Object {
             last: Addr::NONE,
             pages: 0,
             page_len_max: 0,
+            sweep: 0,
             len: 0,
             bytes: 0,
             deadline: NEVER,
             next: ObjectId::NONE,
         }
+    }
+
+    /// Whether a sweep for expired fields is under way.
+    pub(crate) fn is_swept(&self) -> bool {
+        self.sweep > 0
     }
 
     /// Whether its pages are linked with each other instead of found by a directory.

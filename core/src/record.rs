@@ -25,6 +25,7 @@ const WIDE: u8 = 1 << 3;
 const VOLATILE: u8 = 1 << 4;
 const ASCII: u8 = 1 << 5;
 const LARGE: u8 = 1 << 6;
+const EXPIRING_FIELDS: u8 = 1 << 7;
 
 /// The deadline of a key that does not expire. No other is as early: they are all in the future.
 pub(crate) const NEVER: Millis = 0;
@@ -123,6 +124,11 @@ impl Head {
         self.flagged(LARGE, is_large)
     }
 
+    /// The same record of a hash, some of whose fields may expire, or none.
+    pub(crate) fn with_expiring_fields(self, may_expire: bool) -> Head {
+        self.flagged(EXPIRING_FIELDS, may_expire)
+    }
+
     fn flagged(self, flag: u8, is_set: bool) -> Head {
         let flags = self.flags.get() & !flag | if is_set { flag } else { 0 };
         let length_bytes = if flags & WIDE == 0 { 2 } else { 4 };
@@ -149,6 +155,11 @@ impl Head {
     /// Whether the value is too long to stand in the record.
     pub(crate) fn is_large(&self) -> bool {
         self.flags.get() & LARGE != 0
+    }
+
+    /// Whether fields of a hash may expire.
+    pub(crate) fn has_expiring_fields(&self) -> bool {
+        self.flags.get() & EXPIRING_FIELDS != 0
     }
 
     /// Bytes of what stands after the key.

@@ -17,6 +17,7 @@ use crate::arena::{Addr, Arena, Class, SEGMENT_BYTES};
 use crate::bytes;
 use crate::deque::COUNT_BYTES;
 use crate::error::{Error, Result};
+use crate::expire::earlier;
 use crate::index::Place;
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{PACKED_BYTES_MAX, TABLE_PAGE_BYTES};
@@ -166,8 +167,38 @@ impl Cx<'_> {
             self.keys.release(id);
         }
         done?;
+        self.note_deadline(target, deadline);
         self.keep_balance(target, true);
         Ok(is_new || !was_live)
+    }
+
+    /// Gives the field of a hash another deadline, or none; its value stays.
+    pub(crate) fn set_entry_deadline(
+        &mut self,
+        target: &mut Target<'_>,
+        name: &[u8],
+        deadline: Millis,
+    ) -> Result<()> {
+        let (spot, Some(old)) = self.keys.find_spot(target, name) else { return Ok(()) };
+        let prefix = deadline_prefix(deadline);
+        let [old_len, len] =
+            [old.deadline, deadline].map(|at| if at == NEVER { 0 } else { prefix.len() });
+        let spot = Spot { end: spot.start + old_len, ..spot };
+        let pieces = [Packed::raw(prefix.get(..len).unwrap_or_default())];
+        self.splice(target, spot, &pieces, 0)?;
+        self.note_deadline(target, deadline);
+        self.keep_balance(target, len > old_len);
+        Ok(())
+    }
+
+    /// Notes that a field of a hash expires, if it does.
+    fn note_deadline(&mut self, target: &mut Target<'_>, deadline: Millis) {
+        let Some(found) = target.found.as_mut().filter(|_| deadline != NEVER) else { return };
+        let id = self.keys.object_of(found);
+        if let Some(object) = id.and_then(|id| self.keys.objects.get_mut(id)) {
+            object.deadline = earlier(object.deadline, deadline);
+        }
+        self.keys.set_expiring_fields(found, true);
     }
 
     /// Makes an object of a string that is too long to stand among others.
@@ -181,11 +212,31 @@ impl Cx<'_> {
     /// Takes an entry out. Whether it was there; the key goes with the last one.
     pub(crate) fn remove_entry(&mut self, target: &mut Target<'_>, name: &[u8]) -> Result<bool> {
         let (spot, old) = self.keys.find_spot(target, name);
-        let Some(Old { name, value, deadline }) = old else { return Ok(false) };
+        let old = old.filter(|old| !self.is_past(old.deadline));
+        let Some(Old { name, value, .. }) = old else { return Ok(false) };
+        self.take_out(target, spot, [name, value])?;
+        self.settle_down(target);
+        Ok(true)
+    }
+
+    /// Takes out what stands at a spot, with the strings it refers to.
+    fn take_out(
+        &mut self,
+        target: &mut Target<'_>,
+        spot: Spot,
+        apart: [Option<ObjectId>; 2],
+    ) -> Result<()> {
         self.splice(target, spot, &[], -1)?;
-        [name, value].into_iter().flatten().for_each(|id| self.keys.release(id));
+        apart.into_iter().flatten().for_each(|id| self.keys.release(id));
+        Ok(())
+    }
+
+    /// Gives back what a table no longer needs after a removal, or the index if the key is gone.
+    pub(crate) fn settle_down(&mut self, target: &mut Target<'_>) {
         self.keep_balance(target, false);
-        Ok(!self.is_past(deadline))
+        if target.found.is_none() {
+            self.keys.settle();
+        }
     }
 
     /// Puts `pieces` in the place of what stands at a spot. `change` is how many entries more there
@@ -209,23 +260,25 @@ impl Cx<'_> {
         }
         let object = target.found.and_then(|found| self.keys.object_of(&found));
         let id = object.ok_or(Error::OutOfMemory)?;
-        self.splice_page(target, id, spot, pieces, added)?;
+        let done = self.splice_page(target, id, spot, pieces, added);
         if let Some(object) = self.keys.objects.get_mut(id) {
-            object.len = object.len.wrapping_add_signed(change);
-            object.bytes = object.bytes + added - (spot.end - spot.start);
+            if done.is_ok() {
+                object.len = object.len.wrapping_add_signed(change);
+                object.bytes = object.bytes + added - (spot.end - spot.start);
+            }
+            // The last entry went, or the first one did not fit.
             if object.len == 0 {
                 self.keys.release(id);
                 self.drop_target(target);
             }
         }
-        Ok(())
+        done
     }
 
-    /// Drops the key of an empty collection.
+    /// Drops the key of an empty collection. The index is still to settle.
     pub(crate) fn drop_target(&mut self, target: &mut Target<'_>) {
         if let Some(found) = target.found.take() {
             self.keys.forget(&found);
-            self.keys.settle();
         }
     }
 
@@ -262,6 +315,9 @@ impl Cx<'_> {
         let Target { key, hash, kind, found } = *target;
         let deadline = found.map_or(NEVER, |found| found.head.deadline);
         let len = found.map_or(0, |found| found.head.stored_len());
+        let entries = found.map(|found| self.keys.entries(&found, 0));
+        let deadlines = entries.into_iter().flatten().map(|entry| entry.deadline);
+        let earliest = deadlines.fold(NEVER, earlier);
         let mut draft = Draft::of_object(key, hash, kind, deadline, found)?.keeping_value();
         let [_, page, _, nodes @ ..] = &mut draft.cells;
         *page = (page_class(len), usize::from(len > 0));
@@ -287,7 +343,9 @@ impl Cx<'_> {
         }
         object.bytes = len;
         object.len = Entries::new(kind, page_entries(arena, object, 0)).count();
-        object.page_len_max = object.len as u32;
+        // The entry that made it a table is still to come.
+        object.page_len_max = object.len as u16 + 1;
+        object.deadline = earliest;
         target.found = Some(self.keys.put(&draft, &mut &id.0.to_le_bytes()[..])?);
         Ok(())
     }
@@ -404,8 +462,8 @@ impl Cx<'_> {
 /// Where a walk through a table is: good as long as the table does not change.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    page: usize,
-    start: usize,
+    pub(crate) page: usize,
+    pub(crate) start: usize,
 }
 
 /// Draws after which a random choice takes what it finds: pages that lost nearly all they had.
@@ -531,15 +589,19 @@ impl Cx<'_> {
 
     /// Takes out the entry at which a walk is.
     pub(crate) fn remove_at(&mut self, target: &mut Target<'_>, at: Cursor) -> Result<()> {
+        self.cut_at(target, at)?;
+        self.settle_down(target);
+        Ok(())
+    }
+
+    /// The same without settling down: the walk may go on at that place.
+    pub(crate) fn cut_at(&mut self, target: &mut Target<'_>, at: Cursor) -> Result<()> {
         let Some(found) = &target.found else { return Ok(()) };
         let Some(entry) = self.keys.next_entry(found, &mut { at }) else { return Ok(()) };
         let Cursor { page, start } = at;
         let spot = Spot { page, start, end: entry.end };
         let gone = [apart(entry.name), apart(entry.value)];
-        self.splice(target, spot, &[], -1)?;
-        gone.into_iter().flatten().for_each(|id| self.keys.release(id));
-        self.keep_balance(target, false);
-        Ok(())
+        self.take_out(target, spot, gone)
     }
 
     /// Makes room for entries of so many bytes in all before the first of them is written, so that
@@ -652,6 +714,20 @@ impl Keyspace {
             object.page_len_max = object.page_len_max.max(count);
         }
         (Spot { page, start: end, end }, None)
+    }
+
+    /// Says in the record of a hash whether any of its fields may expire.
+    pub(crate) fn set_expiring_fields(&mut self, found: &mut Found, may_expire: bool) {
+        let head = found.head.with_expiring_fields(may_expire);
+        if head == found.head {
+            return;
+        }
+        head.write(self.arena.cell_mut(found.addr));
+        // The index does not know a collection of no key: it is counted when it is installed.
+        if !found.place.is_nowhere() {
+            self.recount(found, &head);
+        }
+        found.head = head;
     }
 
     /// The string that an item is.
@@ -786,7 +862,13 @@ impl Keyspace {
             self.swap_page(id, target, Addr::NONE, from);
         }
         let Keyspace { arena, objects, .. } = self;
-        objects.get_mut(id)?.pop(arena);
+        let object = objects.get_mut(id)?;
+        object.pop(arena);
+        let kind = object.kind.unwrap_or(Kind::String);
+        let merged = Entries::new(kind, page_entries(arena, object, target)).count();
+        object.page_len_max = object.page_len_max.max(merged as u16);
+        // A sweep must see the entries that came to a page it has left behind.
+        object.sweep = object.sweep.min(target as u32 + 1);
         Some(())
     }
 
@@ -837,7 +919,7 @@ fn item(text: &[u8], apart: Option<ObjectId>) -> Item<'_> {
     apart.map_or(Item::Here(text), Item::Apart)
 }
 
-fn apart(item: Item<'_>) -> Option<ObjectId> {
+pub(crate) fn apart(item: Item<'_>) -> Option<ObjectId> {
     match item {
         Item::Apart(id) => Some(id),
         Item::Here(_) => None,

@@ -5,25 +5,29 @@
 use alloc::vec::Vec;
 
 use crate::arena::Addr;
-use crate::keyspace::Keyspace;
+use crate::expire::earlier;
+use crate::keyspace::{Keyspace, Millis};
 use crate::linear::Buckets;
 use crate::object::{Object, ObjectId};
 use crate::packed::{Entries, Item};
-use crate::record::{Head, Kind, PageHead};
+use crate::record::{Head, Kind, NEVER, PageHead};
 use crate::table::page_entries;
 use crate::value::Value;
 
-/// What the check of a part found: the bytes of its cells, and how many objects it names.
+/// What the check of a part found: the bytes of its cells, how many objects it names.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Sum {
     pub(crate) cell_bytes: usize,
     pub(crate) objects: usize,
+    /// When the first of its fields expires.
+    pub(crate) deadline: Millis,
 }
 
 impl Sum {
     pub(crate) fn add(&mut self, other: Sum) {
         self.cell_bytes += other.cell_bytes;
         self.objects += other.objects;
+        self.deadline = earlier(self.deadline, other.deadline);
     }
 }
 
@@ -41,7 +45,8 @@ impl Keyspace {
         if !self.pins.is_empty() {
             return Err("keyspace: a record is still pinned");
         }
-        let (mut sum, mut expires, mut ages) = (Sum::default(), 0, Vec::new());
+        let (mut sum, mut expires, mut expiring_hashes) = (Sum::default(), 0, 0);
+        let mut ages = Vec::new();
         for bucket in 0..self.index.bucket_count() as u32 {
             let entries = (0..).map_while(|position| self.index.nth(bucket, position));
             for (_, entry) in entries {
@@ -50,6 +55,7 @@ impl Keyspace {
                     return Err("keyspace: the index and a record disagree on a deadline");
                 }
                 expires += u64::from(entry.is_volatile);
+                expiring_hashes += usize::from(head.has_expiring_fields());
                 sum.add(self.validate_record(entry.addr, &head)?);
                 if self.policy.learns() {
                     ages.push(entry.age);
@@ -68,6 +74,9 @@ impl Keyspace {
         if expires != self.counters.expires {
             return Err("keyspace: the count of deadlines is off");
         }
+        if expiring_hashes != self.expiring_hashes {
+            return Err("keyspace: the count of hashes whose fields expire is off");
+        }
         self.history.validate(&ages)
     }
 
@@ -76,7 +85,7 @@ impl Keyspace {
         if head.record_bytes() > cell.len() {
             return Err("keyspace: a record is longer than its cell");
         }
-        let mut sum = Sum { cell_bytes: cell.len(), objects: 0 };
+        let mut sum = Sum { cell_bytes: cell.len(), ..Sum::default() };
         if let Some(id) = head.object(cell) {
             let Some(object) = self.objects.get(id) else { return Err("keyspace: no such object") };
             sum.add(self.validate_object(id, Some(head.kind()))?);
@@ -99,13 +108,16 @@ impl Keyspace {
                 return Err("table: packed entries do not fill their record");
             }
         }
+        if sum.deadline != NEVER && !head.has_expiring_fields() {
+            return Err("table: a field expires, and its record does not say so");
+        }
         Ok(sum)
     }
 
     /// Checks an object whose owner says what kind it is; one that is taken apart has none.
     pub(crate) fn validate_object(&self, id: ObjectId, kind: Option<Kind>) -> Checked<Sum> {
         let object = self.objects.get(id).ok_or("keyspace: a number of no object")?;
-        let mut sum = Sum { cell_bytes: 0, objects: 1 };
+        let mut sum = Sum { objects: 1, ..Sum::default() };
         let mut are_own = object.kind.is_some() && (kind.is_none() || kind == object.kind);
         if object.is_linked() && are_own {
             sum.add(self.validate_pages(id, kind.is_some())?);
@@ -149,6 +161,10 @@ impl Keyspace {
         if is_whole && (len != object.len || bytes != object.bytes || len == 0) {
             return Err("table: the counts of an object are off");
         }
+        let is_known = object.deadline != NEVER && object.deadline <= sum.deadline;
+        if is_whole && sum.deadline != NEVER && !object.is_swept() && !is_known {
+            return Err("table: a field expires before the first that does");
+        }
         Ok(sum)
     }
 
@@ -162,6 +178,7 @@ impl Keyspace {
         let (mut count, mut end, mut sum) = (0, 0, Sum::default());
         for entry in Entries::new(kind, bytes) {
             (count, end) = (count + 1, entry.end);
+            sum.deadline = earlier(sum.deadline, entry.deadline);
             if !is_here(entry.name) {
                 return Err("table: an entry is on the wrong page");
             }

@@ -25,6 +25,8 @@ pub(crate) struct Draft<'a> {
     origin: Origin,
     /// Whether it is written over the record that is there.
     is_in_place: bool,
+    /// Whether it counts as a use of the key.
+    is_use: bool,
     /// Objects it needs.
     pub(crate) objects: usize,
     /// The cells it needs: its own; the full pages of a large string, its last page, its directory.
@@ -107,7 +109,9 @@ impl<'a> Draft<'a> {
         if key.len() > KEY_BYTES_MAX {
             return Err(Error::KeyTooLong);
         }
-        let head = Head::new(kind, key.len(), stored_len, deadline);
+        let may_expire = found.is_some_and(|found| found.head.has_expiring_fields());
+        let head = Head::new(kind, key.len(), stored_len, deadline)
+            .with_expiring_fields(may_expire && kind == Kind::Hash);
         let mut draft = Draft {
             key,
             hash,
@@ -115,6 +119,7 @@ impl<'a> Draft<'a> {
             found,
             origin: Origin::Stored,
             is_in_place: false,
+            is_use: true,
             objects: 0,
             cells: Default::default(),
         };
@@ -342,9 +347,24 @@ impl Keyspace {
         }
         let is_ascii = value.fill_scanned(head.stored_mut(cell));
         head.with_ascii(is_ascii).write(cell);
-        self.set_volatile(found, head.is_volatile());
+        if head.is_volatile() != found.head.is_volatile() {
+            self.recount(found, &head);
+        }
         self.note_use(found.place);
         self.reap();
+    }
+
+    /// Writes a shorter record in the place of the one there is, or beside it if there is room:
+    /// nothing else moves, and it does not count as a use.
+    pub(crate) fn shorten(
+        &mut self,
+        mut draft: Draft<'_>,
+        value: &mut dyn Source,
+    ) -> Result<Found> {
+        let [own, ..] = draft.cells;
+        draft.is_in_place = !self.has_room(&[own]);
+        draft.is_use = false;
+        self.put(&draft, value)
     }
 
     /// Writes a record: over the one that was found, beside it and in its stead, or as a new key.
@@ -380,17 +400,18 @@ impl Keyspace {
         let head = head.with_ascii(if is_text { is_stored_ascii } else { is_ascii });
         head.write(cell);
         head.write_key(cell, key);
-        let is_volatile = head.is_volatile();
         let Some(found) = found else {
-            let place = self.enter(*hash, addr, is_volatile);
+            let place = self.enter(*hash, addr, &head);
             return Ok(Found { place, addr, head });
         };
         if !is_in_place {
             self.arena.free(found.addr);
             self.index.set_addr(found.place, addr);
         }
-        self.set_volatile(found, is_volatile);
-        self.note_use(found.place);
+        self.recount(found, &head);
+        if draft.is_use {
+            self.note_use(found.place);
+        }
         self.reap();
         Ok(Found { place: found.place, addr, head })
     }
@@ -402,13 +423,11 @@ impl Keyspace {
         buffer.get(..stored.len()).unwrap_or_default()
     }
 
-    /// Keeps the index's mark and the count of deadlines in step with a record.
-    pub(crate) fn set_volatile(&mut self, found: &Found, is_volatile: bool) {
-        if is_volatile != found.head.is_volatile() {
-            self.counters.expires -= u64::from(!is_volatile);
-            self.counters.expires += u64::from(is_volatile);
-            self.index.set_volatile(found.place, is_volatile);
-        }
+    /// Keeps the index's mark and what is counted in step with a record that gets another head.
+    pub(crate) fn recount(&mut self, found: &Found, head: &Head) {
+        self.count_in(head);
+        self.count_out(&found.head);
+        self.index.set_volatile(found.place, head.is_volatile());
     }
 
     /// Makes an object of a string, for which there is room. Whether that is ASCII.

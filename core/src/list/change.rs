@@ -234,6 +234,7 @@ impl Cx<'_> {
         let len = COUNT_BYTES + elements.len();
         if block.count == 0 {
             self.drop_target(target);
+            self.keys.settle();
             return Ok(());
         }
         self.put_packed(target, buffer.get(..len).unwrap_or_default())
@@ -278,6 +279,7 @@ impl Cx<'_> {
         if object.len == 0 {
             self.keys.release(id);
             self.drop_target(target);
+            self.keys.settle();
             return;
         }
         let cell = self.keys.arena.cell(object.root);
