@@ -73,6 +73,8 @@ impl Oracle {
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .env("FAKETIME_FMT", "%s")
+            // SORT compares texts as the locale says.
+            .env("LC_ALL", "C")
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server starts");
