@@ -19,7 +19,8 @@ pub(super) struct Arguments {
     pub(super) random: Random,
     /// The clock, for absolute times.
     pub(super) now_ms: i64,
-    family: &'static str,
+    /// Whose keys are asked about.
+    pub(super) family: &'static str,
     /// How many keys the last `numkeys` announced.
     keys: usize,
     /// How large fields may be within one request: many are short.
@@ -27,8 +28,8 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    pub(super) fn new(family: &'static str, random: Random) -> Arguments {
-        Arguments { random, now_ms: 0, family, keys: 0, is_bulk: false }
+    pub(super) fn new(random: Random) -> Arguments {
+        Arguments { random, now_ms: 0, family: "", keys: 0, is_bulk: false }
     }
 
     /// How often something is repeated, besides the once that the syntax demands.

@@ -5,6 +5,7 @@
 
 mod argument;
 pub mod compare;
+pub mod exercise;
 mod syntax;
 mod tables;
 
@@ -28,7 +29,8 @@ pub struct Family {
 
 /// A stream of requests.
 pub struct Requests {
-    commands: Vec<(usize, &'static Syntax)>,
+    /// Weight, syntax, and the family whose keys it is about.
+    commands: Vec<(usize, &'static Syntax, &'static str)>,
     weight_total: usize,
     arguments: Arguments,
 }
@@ -37,17 +39,32 @@ impl Requests {
     /// Requests of a family's commands and of those for keys of any type, as far as they are known.
     /// None while the family's first is not.
     pub fn new(family: &Family, seed: u64, is_known: fn(&str) -> bool) -> Option<Requests> {
-        let is_known = |&&(_, text): &&(usize, &str)| text.split(' ').next().is_some_and(is_known);
-        family.commands.first().filter(|command| is_known(command))?;
-        let own = family.commands.iter().filter(is_known);
-        let shared = tables::KEYS.iter().filter(is_known);
-        let commands: Vec<_> = own.chain(shared).map(|&(w, text)| (w, Syntax::of(text))).collect();
-        let weight_total = commands.iter().map(|(weight, _)| weight).sum();
-        let arguments = Arguments::new(family.name, Random::new(seed));
-        Some(Requests { commands, weight_total, arguments })
+        let first = family.commands.first()?.1;
+        let requests = Requests::of([family].into_iter(), Random::new(seed), is_known);
+        is_known(name_in(first)).then_some(requests)
     }
 
-    /// How many different commands there are.
+    /// Requests of all families, as far as they are known.
+    pub fn mixed(random: Random, is_known: fn(&str) -> bool) -> Requests {
+        Requests::of(FAMILIES.iter(), random, is_known)
+    }
+
+    fn of<'a>(
+        families: impl Iterator<Item = &'a Family>,
+        random: Random,
+        is_known: fn(&str) -> bool,
+    ) -> Requests {
+        let mut commands = Vec::new();
+        for family in families {
+            let all = family.commands.iter().chain(tables::KEYS);
+            let known = all.filter(|(_, text)| is_known(name_in(text)));
+            commands.extend(known.map(|&(weight, text)| (weight, Syntax::of(text), family.name)));
+        }
+        let weight_total = commands.iter().map(|(weight, ..)| weight).sum();
+        Requests { commands, weight_total, arguments: Arguments::new(random) }
+    }
+
+    /// How many forms of commands there are.
     pub fn commands(&self) -> usize {
         self.commands.len()
     }
@@ -59,14 +76,14 @@ impl Requests {
 
     /// The next request at this time, once in a while disturbed.
     pub fn request(&mut self, now_ms: i64) -> Words {
-        self.arguments.now_ms = now_ms;
         let mut at = self.arguments.random.below(self.weight_total);
-        let chosen = self.commands.iter().find(|(weight, _)| {
+        let chosen = self.commands.iter().find(|(weight, ..)| {
             let is_here = at < *weight;
             at = at.wrapping_sub(*weight);
             is_here
         });
-        let syntax = chosen.expect("the weights add up to their total").1;
+        let (_, syntax, family) = chosen.expect("the weights add up to their total");
+        (self.arguments.now_ms, self.arguments.family) = (now_ms, family);
         let mut request = Words::new();
         syntax.write(&mut self.arguments, &mut request);
         if self.random().one_in(12) {
@@ -74,6 +91,11 @@ impl Requests {
         }
         request
     }
+}
+
+/// The command's name in its syntax.
+fn name_in(syntax: &'static str) -> &'static str {
+    syntax.split(' ').next().unwrap_or_default()
 }
 
 /// The command's name in upper case.
