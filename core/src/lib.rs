@@ -40,6 +40,8 @@ mod error;
 mod evict;
 mod expire;
 mod float;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod glob;
 mod history;
 mod index;
