@@ -194,7 +194,7 @@ export function accepts(expected: Answer, given: Answer): boolean {
     && expected.items.every((item, index) => accepts(item, given.items[index]!));
 }
 
-/** Whether all items come from the pool, each as often as it stands there unless they may repeat. */
+/** Whether all items come from the pool, each as often as there unless they may repeat. */
 function areOf(items: Answer[], pool: Answer[], mayRepeat: boolean): boolean {
   const left = pool.map((item) => show(item));
   return items.every((item) => {

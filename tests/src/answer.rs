@@ -80,6 +80,13 @@ impl Answer {
     }
 }
 
+impl From<&str> for Answer {
+    /// A bulk string.
+    fn from(text: &str) -> Answer {
+        Answer::bulk(text.as_bytes())
+    }
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

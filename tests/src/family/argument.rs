@@ -61,6 +61,12 @@ impl Arguments {
             "key" | "source" | "destination" => self.key(),
             "lex-key" => format!("lex:{}", self.random.below(2)).into_bytes(),
             "numkeys" => return self.keys_with_their_number(request),
+            "numfields" => {
+                let count = 1 + self.random.below(4);
+                request.push(count.to_string().into_bytes());
+                request.extend((0..count).map(|_| self.member()));
+                return;
+            }
             "weights" => {
                 request.extend((0..self.keys).map(|_| self.score()));
                 return;

@@ -46,7 +46,7 @@ impl Requests {
 
     /// Requests of all families, as far as they are known.
     pub fn mixed(random: Random, is_known: fn(&str) -> bool) -> Requests {
-        Requests::of(FAMILIES.iter(), random, is_known)
+        Requests::of(FAMILIES.iter().chain([tables::FIELDS_THAT_EXPIRE]), random, is_known)
     }
 
     fn of<'a>(
@@ -108,7 +108,8 @@ impl Syntax {
     fn of(text: &'static str) -> &'static Syntax {
         static PARSED: OnceLock<Vec<(&'static str, Syntax)>> = OnceLock::new();
         let parsed = PARSED.get_or_init(|| {
-            let families = FAMILIES.iter().flat_map(|family| family.commands);
+            let families = FAMILIES.iter().chain([tables::FIELDS_THAT_EXPIRE]);
+            let families = families.flat_map(|family| family.commands);
             let all = families.chain(tables::KEYS);
             all.map(|&(_, text)| (text, Syntax::parse(text))).collect()
         });

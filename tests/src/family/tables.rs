@@ -1,5 +1,6 @@
 //! The families' commands with their weights, in the notation of Redis's documentation.
-//! `numkeys` stands for the number and the keys that follow it, `weights` for one weight a key.
+//! `numkeys` stands for the number and the keys that follow it, `weights` for one weight a key,
+//! `numfields` for the number and its fields.
 //! The members of a `lex-key` have one score, since elsewhere lexical ranges mean nothing.
 
 use crate::family::Family;
@@ -94,6 +95,22 @@ const HASHES: &[(usize, &str)] = &[
     (2, "HSCAN key cursor [MATCH pattern] [COUNT len]"),
     (1, "SADD key member"),
 ];
+
+/// What redis-server 7.0 does not know: only ever asked of an engine alone.
+pub(super) const FIELDS_THAT_EXPIRE: &Family = &Family {
+    name: "hash",
+    commands: &[
+        (6, "HPEXPIRE key milliseconds [NX | XX | GT | LT] FIELDS numfields"),
+        (2, "HEXPIRE key seconds [NX | XX | GT | LT] FIELDS numfields"),
+        (3, "HPEXPIREAT key time-milliseconds [NX | XX | GT | LT] FIELDS numfields"),
+        (1, "HEXPIREAT key time-seconds [NX | XX | GT | LT] FIELDS numfields"),
+        (3, "HPTTL key FIELDS numfields"),
+        (1, "HTTL key FIELDS numfields"),
+        (1, "HPEXPIRETIME key FIELDS numfields"),
+        (1, "HEXPIRETIME key FIELDS numfields"),
+        (3, "HPERSIST key FIELDS numfields"),
+    ],
+};
 
 const LISTS: &[(usize, &str)] = &[
     (12, "RPUSH key element [element ...]"),
