@@ -40,8 +40,6 @@ mod error;
 mod evict;
 mod expire;
 mod float;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod glob;
 mod history;
 mod index;
@@ -66,6 +64,9 @@ mod table;
 mod validate;
 mod value;
 mod write;
+
+#[cfg(fuzzing)]
+pub mod fuzzing;
 
 pub use command::{
     Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, all, execute, find,
