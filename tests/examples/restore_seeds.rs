@@ -1,10 +1,13 @@
-//! Writes the first inputs of the target `restore` into a folder: the payloads of the transcripts.
+//! Writes the first inputs of the fuzz target `restore` into a folder: the payloads of the
+//! transcripts, without their frames. For `scripts/fuzz`.
 
 use std::path::PathBuf;
 use std::{env, fs};
 
-use ferrite_fuzz::FRAME_BYTES;
 use ferrite_tests::transcript::{self, Step};
+
+/// Version and checksum, which stand behind the value.
+const FRAME_BYTES: usize = 10;
 
 fn main() {
     let folder = PathBuf::from(env::args().nth(1).expect("a folder to write into"));
