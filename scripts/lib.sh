@@ -8,6 +8,7 @@ tools=${FERRITE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ferrite/tools}
 # npm's tools are pinned by package-lock.json, the toolchain by rust-toolchain.toml, the rest here.
 wasm_bindgen_version=0.2.130
 wasm_pack_version=0.15.1
+cargo_fuzz_version=0.13.2
 rust_version=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$root/rust-toolchain.toml")
 
 # Node 22 comes from node_modules/.bin, before any other; npm ci runs on what was there before it.

@@ -310,7 +310,8 @@ fn answer_ttl(ttl: Ttl, reply: &mut dyn Reply, unit_ms: i64) -> Result<()> {
     reply.integer(match ttl {
         Ttl::Missing => -2,
         Ttl::Forever => -1,
-        Ttl::Left(ms) => ms.saturating_add(unit_ms / 2) / unit_ms,
+        // To the nearest, half up; adding the half first would overflow.
+        Ttl::Left(ms) => ms / unit_ms + i64::from(ms % unit_ms >= (unit_ms + 1) / 2),
     });
     Ok(())
 }

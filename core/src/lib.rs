@@ -69,6 +69,9 @@ mod validate;
 mod value;
 mod write;
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
+
 pub use command::{
     Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, all, execute, find,
 };

@@ -59,6 +59,16 @@ impl Answer {
         }
     }
 
+    /// The same array with its groups of so many items sorted.
+    pub fn sorted_by(self, group: usize) -> Answer {
+        let Answer::Array(items) = self else {
+            return self;
+        };
+        let mut groups: Vec<&[Answer]> = items.chunks(group).collect();
+        groups.sort();
+        Answer::Array(groups.concat())
+    }
+
     /// The same answer with its arrays sorted, for comparing what has no order.
     pub fn sorted(self) -> Answer {
         let Answer::Array(items) = self else {
@@ -67,6 +77,13 @@ impl Answer {
         let mut items: Vec<Answer> = items.into_iter().map(Answer::sorted).collect();
         items.sort();
         Answer::Array(items)
+    }
+}
+
+impl From<&str> for Answer {
+    /// A bulk string.
+    fn from(text: &str) -> Answer {
+        Answer::bulk(text.as_bytes())
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod engine;
+pub mod family;
 pub mod model;
 pub mod op;
 pub mod oracle;

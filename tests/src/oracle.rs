@@ -40,7 +40,7 @@ struct Server {
 impl Oracle {
     /// Starts one, or prints why the calling test is skipped. In CI a missing tool is a failure.
     pub fn start_or_skip() -> Option<Oracle> {
-        let found = match (works("redis-server"), library()) {
+        let found = match (works(&program()), library()) {
             (true, Some(library)) => Ok(library),
             (false, _) => Err("redis-server is not installed"),
             (true, None) => Err("libfaketime is not installed (Debian's package is `faketime`)"),
@@ -61,7 +61,7 @@ impl Oracle {
         let folder = env::temp_dir().join(format!("ferrite-oracle-{}-{port}", process::id()));
         fs::create_dir_all(&folder).expect("a folder for the clock");
         write_clock(&folder, START_MS);
-        let process = Command::new("redis-server")
+        let process = Command::new(program())
             .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
             .args(["--save", "", "--appendonly", "no"])
             .args(["--enable-debug-command", "yes", "--dir"])
@@ -73,6 +73,8 @@ impl Oracle {
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .env("FAKETIME_FMT", "%s")
+            // SORT compares texts as the locale says.
+            .env("LC_ALL", "C")
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server starts");
@@ -161,6 +163,11 @@ fn connect(port: u16, process: &mut Child) -> redis::Connection {
         assert!(started.elapsed() < START_TIMEOUT, "redis-server does not answer");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The server: the one that is installed, or another one that is named.
+fn program() -> String {
+    env::var("FERRITE_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
 }
 
 fn works(program: &str) -> bool {

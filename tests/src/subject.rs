@@ -15,13 +15,18 @@ pub trait Subject {
     fn ask(&mut self, request: &[Vec<u8>]) -> Answer;
 }
 
-/// Asks, and leaves out what nobody promises: the order of what KEYS and SCAN list, and where a
-/// turn of SCAN pauses. A turn is followed to its end.
+/// Asks, and leaves out what nobody promises: the order of what is not ordered, and where a turn
+/// of SCAN and its kin pauses. A turn is followed to its end.
 pub fn ask_whole(subject: &mut dyn Subject, request: &[Vec<u8>]) -> Answer {
     let answer = subject.ask(request);
     match request[0].to_ascii_uppercase().as_slice() {
-        b"KEYS" => answer.sorted(),
-        b"SCAN" => whole_turn(subject, request.to_vec(), answer),
+        b"KEYS" | b"SMEMBERS" | b"SUNION" | b"SINTER" | b"SDIFF" | b"HKEYS" | b"HVALS" => {
+            answer.sorted()
+        }
+        b"HGETALL" => answer.sorted_by(2),
+        b"SCAN" => whole_turn(subject, request.to_vec(), answer, 1, 1),
+        b"SSCAN" => whole_turn(subject, request.to_vec(), answer, 2, 1),
+        b"HSCAN" | b"ZSCAN" => whole_turn(subject, request.to_vec(), answer, 2, 2),
         _ => answer,
     }
 }
@@ -29,20 +34,28 @@ pub fn ask_whole(subject: &mut dyn Subject, request: &[Vec<u8>]) -> Answer {
 /// More pauses than this, and the cursor runs in circles.
 const PAUSES_MAX: usize = 100_000;
 
-fn whole_turn(subject: &mut dyn Subject, mut request: Vec<Vec<u8>>, first: Answer) -> Answer {
+/// A turn from its first answer on: where the request has its cursor, and how many items of the
+/// reply belong together.
+fn whole_turn(
+    subject: &mut dyn Subject,
+    mut request: Vec<Vec<u8>>,
+    first: Answer,
+    cursor_at: usize,
+    group: usize,
+) -> Answer {
     let (mut answer, mut found) = (first, Vec::new());
     for _ in 0..PAUSES_MAX {
         let Answer::Array(reply) = answer else { return answer };
         let [Answer::Bulk(cursor), Answer::Array(items)] = &reply[..] else {
             panic!("SCAN answers a cursor and an array, not {reply:?}");
         };
-        found.extend_from_slice(items);
+        found.extend(items.chunks(group).map(<[Answer]>::to_vec));
         if cursor == b"0" {
             found.sort();
             found.dedup();
-            return Answer::Array(vec![Answer::bulk(b"0"), Answer::Array(found)]);
+            return Answer::Array(vec![Answer::bulk(b"0"), Answer::Array(found.concat())]);
         }
-        request[1].clone_from(cursor);
+        request[cursor_at].clone_from(cursor);
         answer = subject.ask(&request);
     }
     panic!("SCAN does not come to an end");

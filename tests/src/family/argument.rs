@@ -1,0 +1,253 @@
+//! Random arguments by the names that the syntax gives them, and random disturbances.
+//! Few keys and few fields, so that requests meet; now and then many or long ones, so that what is
+//! small becomes large.
+
+use crate::engine::Words;
+use crate::random::Random;
+
+const KEYS: usize = 6;
+const OTHER_FAMILIES: &[&str] = &["string", "hash", "list", "set", "zset"];
+
+/// What may get into a request by chance; a bar between them, because one is empty.
+const STRAY_WORDS: &str = "|0|-1|1|2|01| 1|1.5|-0|NX|xx|GT|lt|CH|incr|EX|px|EXAT|PXAT|GET|keepttl|\
+    COUNT|MATCH|TYPE|LIMIT|limit|withscores|WITHVALUES|BYSCORE|REV|WEIGHTS|AGGREGATE|min|\
+    LEFT|right|BEFORE|RANK|MAXLEN|FIELDS|STORE|desc|REPLACE|string|hash|*|[k|(1|-|+|inf|\
+    nan|10000000000|9223372036854775807|-9223372036854775808|9223372036854775808|junk|SYNC";
+
+/// Where the arguments come from.
+pub(super) struct Arguments {
+    pub(super) random: Random,
+    /// The clock, for absolute times.
+    pub(super) now_ms: i64,
+    /// Whose keys are asked about.
+    pub(super) family: &'static str,
+    /// How many keys the last `numkeys` announced.
+    keys: usize,
+    /// How large fields may be within one request: many are short.
+    is_bulk: bool,
+}
+
+impl Arguments {
+    pub(super) fn new(random: Random) -> Arguments {
+        Arguments { random, now_ms: 0, family: "", keys: 0, is_bulk: false }
+    }
+
+    /// How often something is repeated, besides the once that the syntax demands.
+    pub(super) fn repeats(&mut self) -> usize {
+        let most = match self.random.below(100) {
+            0..50 => 1,
+            50..90 => 4,
+            90..97 => 40,
+            97..99 => 400,
+            _ => 1_000,
+        };
+        self.is_bulk = most > 40;
+        self.random.below(most + 1)
+    }
+
+    /// A word of the syntax itself, in either case.
+    pub(super) fn literal(&mut self, word: &str) -> Vec<u8> {
+        self.is_bulk = false;
+        match self.random.one_in(8) {
+            true => word.to_ascii_lowercase().into_bytes(),
+            false => word.as_bytes().to_vec(),
+        }
+    }
+
+    /// Appends an argument of this kind.
+    pub(super) fn write(&mut self, kind: &str, request: &mut Words) {
+        let now_ms = self.now_ms;
+        let word = match kind {
+            "key" | "source" | "destination" => self.key(),
+            "lex-key" => format!("lex:{}", self.random.below(2)).into_bytes(),
+            "numkeys" => return self.keys_with_their_number(request),
+            "numfields" => {
+                let count = 1 + self.random.below(4);
+                request.push(count.to_string().into_bytes());
+                request.extend((0..count).map(|_| self.member()));
+                return;
+            }
+            "weights" => {
+                request.extend((0..self.keys).map(|_| self.score()));
+                return;
+            }
+            "field" | "member" | "element" | "pivot" => self.member(),
+            "value" => self.value(),
+            "integer" => self.number(&[0, 1, -1, 7, 1 << 40, i64::MAX, i64::MIN, i64::MAX - 1]),
+            "decimal" => {
+                self.pick("0.1|-0.1|1|-2.5|1e3|3.14159|0|1e-5|100|.5|inf|abc|0.30000000000000004")
+            }
+            "index" | "start" | "stop" | "offset" => self.index(),
+            "position" => self.small_or(&[0, 1, 4_000, 5_000, 9_000]),
+            "count" | "rank" | "len" => self.count(),
+            "score" | "increment" => self.score(),
+            "min" | "max" => self.bound(),
+            "lex" => self.lex_bound(),
+            "pattern" => self.pick("*|*1*|m[0-4]*|?|m?|nothing"),
+            "seconds" => self.ttl_ms(1000).to_string().into_bytes(),
+            "milliseconds" => self.ttl_ms(1).to_string().into_bytes(),
+            "time-seconds" => (now_ms / 1000 + self.ttl_ms(1000)).to_string().into_bytes(),
+            "time-milliseconds" => (now_ms + self.ttl_ms(1)).to_string().into_bytes(),
+            "weight-pattern" => self.pick("string:*|hash:*->m1|nosort|nothing*|*"),
+            "get-pattern" => self.pick("string:*|hash:*->m1|#|hash:*->|nothing"),
+            "type" => self.pick("string|hash|LIST|set|zset|stream|nothing"),
+            "cursor" => b"0".to_vec(),
+            _ => panic!("no such argument: {kind}"),
+        };
+        request.push(word);
+    }
+
+    /// Makes a request wrong, or differently right: a word more, less, or another one.
+    pub(super) fn disturb(&mut self, request: &mut Words) {
+        let word = self.pick(STRAY_WORDS);
+        // What makes lexical ranges mean something would be lost.
+        if request.iter().any(|word| word.starts_with(b"lex:")) {
+            return;
+        }
+        // A cursor in the middle of a turn is each implementation's own.
+        let name = request[0].to_ascii_uppercase();
+        let first = match name.as_slice() {
+            b"SCAN" => 2,
+            b"HSCAN" | b"SSCAN" | b"ZSCAN" => 3,
+            _ => 1,
+        };
+        let position = first + self.random.below(request.len().max(first + 1) - first);
+        match self.random.below(3) {
+            0 => request.insert(position.min(request.len()), word),
+            1 if position < request.len() => request[position] = word,
+            2 if position < request.len() => drop(request.remove(position)),
+            _ => request.push(word),
+        }
+    }
+
+    fn pick(&mut self, words: &'static str) -> Vec<u8> {
+        let words: Vec<&str> = words.split('|').collect();
+        self.random.pick(&words).into()
+    }
+
+    /// Mostly a key of the family, sometimes another's.
+    fn key(&mut self) -> Vec<u8> {
+        let family = match self.random.one_in(40) {
+            true => self.random.pick(OTHER_FAMILIES),
+            false => self.family,
+        };
+        format!("{family}:{}", self.random.below(KEYS)).into_bytes()
+    }
+
+    fn keys_with_their_number(&mut self, request: &mut Words) {
+        self.keys = 1 + self.random.below(3);
+        let told = match self.random.one_in(40) {
+            true => self.number(&[0, 1, 2, 5, -1, i64::MAX]),
+            false => self.keys.to_string().into_bytes(),
+        };
+        request.push(told);
+        request.extend((0..self.keys).map(|_| self.key()));
+    }
+
+    fn member(&mut self) -> Vec<u8> {
+        let number = match self.random.below(if self.is_bulk { 7 } else { 10 }) {
+            0..3 => return self.random.below(1_000).to_string().into_bytes(),
+            3..7 => self.random.below(1_500),
+            7..9 => self.random.below(12),
+            _ => return self.rare_member(),
+        };
+        format!("m{number}").into_bytes()
+    }
+
+    fn rare_member(&mut self) -> Vec<u8> {
+        let which = self.random.below(8);
+        let long = vec![b'a' + which as u8; self.random.pick(&[60, 64, 65, 200, 255, 256, 1_100])];
+        match which {
+            0 => Vec::new(),
+            1 => b"\xff\xfe\r\n".to_vec(),
+            2 => self.pick("-5|0|+1|007|1.5|9223372036854775807|-9223372036854775808"),
+            3 => vec![b'z'; self.random.pick(&[2_000, 3_000, 5_000])],
+            _ => long,
+        }
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        let longest = match self.random.below(if self.is_bulk { 25 } else { 40 }) {
+            0..8 => return self.random.below(200).to_string().into_bytes(),
+            8..25 => 20,
+            25..36 => 200,
+            36..38 => 1_200,
+            _ => 5_000,
+        };
+        let (len, first) = (self.random.below(longest + 1), self.random.below(26) as u8);
+        (0..len).map(|i| b'a' + ((first as usize + i % 251) % 26) as u8).collect()
+    }
+
+    fn number(&mut self, numbers: &[i64]) -> Vec<u8> {
+        self.random.pick(numbers).to_string().into_bytes()
+    }
+
+    /// A small number, or one of these.
+    fn small_or(&mut self, numbers: &[i64]) -> Vec<u8> {
+        match self.random.one_in(3) {
+            true => self.number(numbers),
+            false => self.random.below(30).to_string().into_bytes(),
+        }
+    }
+
+    fn index(&mut self) -> Vec<u8> {
+        let number = match self.random.below(20) {
+            0..14 => self.random.below(40) as i64 - 20,
+            14..19 => self.random.below(3_000) as i64 - 1_500,
+            _ => self.random.pick(&[i64::MAX, i64::MIN, i64::MAX - 1, 1 << 32]),
+        };
+        number.to_string().into_bytes()
+    }
+
+    fn count(&mut self) -> Vec<u8> {
+        let number = match self.random.below(40) {
+            0..24 => self.random.below(6) as i64,
+            24..30 => -(self.random.below(6) as i64),
+            30..39 => self.random.below(700) as i64,
+            // The most negative of them would be a reply without end.
+            _ => self.random.pick(&[i64::MAX, i64::MIN, i64::MAX / 2, 1 << 32]),
+        };
+        number.to_string().into_bytes()
+    }
+
+    /// Scores whose text is the same whatever the way of writing them.
+    fn score(&mut self) -> Vec<u8> {
+        let quarters = match self.random.below(40) {
+            0..20 => self.random.below(40) as i64 * 4,
+            20..35 => self.random.below(4_000) as i64 - 2_000,
+            35..38 => self.random.below(1 << 40) as i64,
+            // One word that is no score would refuse all of a bulk.
+            _ if self.is_bulk => 0,
+            _ => return self.pick("inf|-inf|nan|1e3|0x10|-0|+5|abc"),
+        };
+        (quarters as f64 / 4.0).to_string().into_bytes()
+    }
+
+    fn bound(&mut self) -> Vec<u8> {
+        let mut bound = match self.random.one_in(5) {
+            true => self.pick("-inf|+inf|inf|0|abc"),
+            false => self.score(),
+        };
+        if self.random.one_in(4) {
+            bound.insert(0, b'(');
+        }
+        bound
+    }
+
+    fn lex_bound(&mut self) -> Vec<u8> {
+        match self.random.below(8) {
+            0 => self.pick("-|+|[|(|a"),
+            1..3 => self.pick("-|+"),
+            _ => {
+                let mark = self.random.pick(&[b"[", b"("]);
+                [mark.as_slice(), &self.member()].concat()
+            }
+        }
+    }
+
+    /// A time to live in this unit, most of them soon over.
+    fn ttl_ms(&mut self, unit_ms: i64) -> i64 {
+        let scale = self.random.pick(&[10, 100, 1_000, 10_000, 1_000_000]);
+        (self.random.below(scale) as i64 - 3) / unit_ms
+    }
+}

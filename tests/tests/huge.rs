@@ -1,0 +1,108 @@
+//! A million elements in one value: written, read whole, taken apart, given back.
+//! Families that the build lacks are left out.
+
+use ferrite_engine::Options;
+use ferrite_tests::answer::Answer;
+use ferrite_tests::engine::Engine;
+use ferrite_tests::subject::Subject;
+
+const ELEMENTS: usize = 1_000_000;
+const BATCH: usize = 1_000;
+const BUDGET_BYTES: u64 = 128 << 20;
+/// What may be kept when everything is gone: the table of segments, sized by the budget.
+const LEFT_BYTES_MAX: u64 = 512 << 10;
+
+fn ask(engine: &mut Engine, request: &[&str]) -> Answer {
+    let words: Vec<Vec<u8>> = request.iter().map(|word| word.as_bytes().to_vec()).collect();
+    engine.ask(&words)
+}
+
+fn len(answer: &Answer) -> usize {
+    let Answer::Array(items) = answer else { panic!("an array, not {answer}") };
+    items.len()
+}
+
+/// An engine with a value of so many elements, made by commands of one form; None if it has none.
+fn filled(name: &str, element: fn(usize) -> Vec<String>) -> Option<Engine> {
+    ferrite_engine::find(name.as_bytes())?;
+    let mut engine = Engine::new(&Options { max_memory_bytes: BUDGET_BYTES, ..Options::default() });
+    for start in (0..ELEMENTS).step_by(BATCH) {
+        let elements: Vec<String> = (start..start + BATCH).flat_map(element).collect();
+        let mut request = vec![name, "key"];
+        request.extend(elements.iter().map(String::as_str));
+        let answer = ask(&mut engine, &request);
+        assert!(matches!(answer, Answer::Integer(_)), "{answer}");
+    }
+    engine.keys.validate().expect("a sound keyspace");
+    Some(engine)
+}
+
+/// Everything is gone, and so is its memory.
+fn check_empty(mut engine: Engine) {
+    assert_eq!(ask(&mut engine, &["EXISTS", "key"]), Answer::Integer(0));
+    while engine.tick(usize::MAX) > 0 {}
+    engine.keys.validate().expect("a sound keyspace");
+    let left = engine.keys.stats().used_memory;
+    assert!(left < LEFT_BYTES_MAX, "{left} bytes are left");
+}
+
+#[test]
+fn a_list() {
+    let Some(mut engine) = filled("RPUSH", |number| vec![number.to_string()]) else { return };
+    let whole = ask(&mut engine, &["LRANGE", "key", "0", "-1"]);
+    let Answer::Array(items) = &whole else { panic!("an array, not {whole}") };
+    let is_right = |(number, item): (usize, &Answer)| *item == number.to_string().as_str().into();
+    assert!(items.len() == ELEMENTS && items.iter().enumerate().all(is_right));
+    let widest = [i64::MIN.to_string(), i64::MAX.to_string()];
+    let again = ask(&mut engine, &["LRANGE", "key", &widest[0], &widest[1]]);
+    assert!(again == whole);
+    assert_eq!(ask(&mut engine, &["LINDEX", "key", "-500000"]), "500000".into());
+    assert_eq!(ask(&mut engine, &["LPOS", "key", "999999"]), Answer::Integer(999_999));
+    assert_eq!(ask(&mut engine, &["LREM", "key", "0", "700000"]), Answer::Integer(1));
+    assert_eq!(ask(&mut engine, &["LTRIM", "key", "400000", "-400001"]), Answer::ok());
+    assert_eq!(ask(&mut engine, &["LLEN", "key"]), Answer::Integer(199_999));
+    engine.keys.validate().expect("a sound keyspace");
+    assert_eq!(len(&ask(&mut engine, &["LPOP", "key", &widest[1]])), 199_999);
+    check_empty(engine);
+}
+
+#[test]
+fn a_hash() {
+    let field = |number: usize| vec![format!("f{number}"), number.to_string()];
+    let Some(mut engine) = filled("HSET", field) else { return };
+    assert_eq!(len(&ask(&mut engine, &["HGETALL", "key"])), 2 * ELEMENTS);
+    assert_eq!(len(&ask(&mut engine, &["HRANDFIELD", "key", "2000000"])), ELEMENTS);
+    assert_eq!(len(&ask(&mut engine, &["HRANDFIELD", "key", "-2000000"])), 2 * ELEMENTS);
+    let refused = ask(&mut engine, &["HRANDFIELD", "key", &i64::MIN.to_string()]);
+    assert!(matches!(&refused, Answer::Error(_)), "{refused}");
+    assert_eq!(ask(&mut engine, &["HGET", "key", "f765432"]), "765432".into());
+    assert_eq!(ask(&mut engine, &["DEL", "key"]), Answer::Integer(1));
+    check_empty(engine);
+}
+
+#[test]
+fn a_set() {
+    let Some(mut engine) = filled("SADD", |number| vec![format!("m{number}")]) else { return };
+    assert_eq!(len(&ask(&mut engine, &["SMEMBERS", "key"])), ELEMENTS);
+    assert_eq!(len(&ask(&mut engine, &["SRANDMEMBER", "key", "600000"])), 600_000);
+    assert_eq!(len(&ask(&mut engine, &["SPOP", "key", "900000"])), 900_000);
+    engine.keys.validate().expect("a sound keyspace");
+    assert_eq!(ask(&mut engine, &["SCARD", "key"]), Answer::Integer(100_000));
+    assert_eq!(len(&ask(&mut engine, &["SPOP", "key", &i64::MAX.to_string()])), 100_000);
+    check_empty(engine);
+}
+
+#[test]
+fn a_sorted_set() {
+    let scored = |number: usize| vec![(number / 3).to_string(), format!("m{number:07}")];
+    let Some(mut engine) = filled("ZADD", scored) else { return };
+    let whole = ask(&mut engine, &["ZRANGE", "key", "0", "-1"]);
+    let Answer::Array(items) = &whole else { panic!("an array, not {whole}") };
+    assert!(items.len() == ELEMENTS && items.is_sorted());
+    assert_eq!(ask(&mut engine, &["ZRANK", "key", "m0765432"]), Answer::Integer(765_432));
+    let removed = ask(&mut engine, &["ZREMRANGEBYRANK", "key", "1000", "-1001"]);
+    assert_eq!(removed, Answer::Integer(ELEMENTS as i64 - 2_000));
+    engine.keys.validate().expect("a sound keyspace");
+    assert_eq!(len(&ask(&mut engine, &["ZPOPMAX", "key", &i64::MAX.to_string()])), 4_000);
+    check_empty(engine);
+}
