@@ -137,6 +137,8 @@ impl Group {
 
 /// The families' rows.
 const FAMILIES: &[&[Spec]] = &[
+    #[cfg(feature = "dump")]
+    crate::dump::COMMANDS,
     encoding::COMMANDS,
     expire::COMMANDS,
     hash::COMMANDS,

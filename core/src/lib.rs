@@ -35,6 +35,8 @@ mod arena;
 mod bytes;
 mod command;
 mod deque;
+#[cfg(feature = "dump")]
+mod dump;
 mod effects;
 mod encoding;
 mod error;
@@ -55,6 +57,8 @@ mod object;
 mod options;
 mod packed;
 mod random;
+#[cfg(feature = "dump")]
+mod rdb;
 mod record;
 mod rename;
 mod reply;
