@@ -75,10 +75,15 @@ impl Keyspace {
     /// Notes that a key was used.
     #[inline]
     pub(crate) fn note_use(&mut self, place: Place) {
-        if !self.policy.is_lfu() && !self.policy.learns() {
+        if self.policy.dates_uses() {
             self.index.set_age(place, self.clock);
-            return;
+        } else {
+            self.count_use(place);
         }
+    }
+
+    #[inline(never)]
+    fn count_use(&mut self, place: Place) {
         let Some(entry) = self.index.entry(place) else { return };
         if self.policy.learns() {
             let age = self.history.touch(entry.age, self.clock, self.len());

@@ -43,6 +43,17 @@ struct Bucket {
 
 const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
 
+/// Which of eight bytes are equal to one, as a bit each; one above a true one may be wrong.
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+fn equal_bytes(bytes: [u8; 8], byte: u8) -> u32 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES << 7;
+    const GATHER: u64 = 0x0002_0408_1020_4081;
+    let differing = u64::from_le_bytes(bytes) ^ (ONES * u64::from(byte));
+    let equal = differing.wrapping_sub(ONES) & !differing & HIGHS;
+    (equal.wrapping_mul(GATHER) >> 56) as u32
+}
+
 impl Bucket {
     const EMPTY: Bucket = Bucket {
         tags: [0; BUCKET_SLOTS],
@@ -55,14 +66,11 @@ impl Bucket {
     /// above a true one may be wrong, which costs a look at the record.
     #[inline]
     fn slots_tagged(&self, tag: u8) -> u32 {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGHS: u64 = ONES << 7;
-        const GATHER: u64 = 0x0002_0408_1020_4081;
-        let [a, b, c, d, e, f, g, h, i, j] = self.tags;
-        let differing = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ (ONES * u64::from(tag));
-        let equal = differing.wrapping_sub(ONES) & !differing & HIGHS;
-        let first_eight = (equal.wrapping_mul(GATHER) >> 56) as u32;
-        first_eight | u32::from(i == tag) << 8 | u32::from(j == tag) << 9
+        let (Some(first), Some(last)) = (self.tags.first_chunk(), self.tags.last_chunk()) else {
+            return 0;
+        };
+        // The last eight tags are the third to the tenth.
+        equal_bytes(*first, tag) | equal_bytes(*last, tag) << (BUCKET_SLOTS - 8)
     }
 
     /// The overflow bucket after this one.
@@ -582,7 +590,7 @@ impl Index {
     }
 }
 
-#[inline]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn bucket_in(pages: &[Page], number: u32) -> Option<&Bucket> {
     let number = (number & !OVERFLOW) as usize;
     pages.get(number / BUCKETS_PER_PAGE)?.get(number % BUCKETS_PER_PAGE)

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use crate::arena::{Addr, Arena, SEGMENT_BYTES};
 use crate::effects::Effects;
 use crate::error::{Error, Result};
+use crate::hasher::Hasher;
 use crate::history::History;
 use crate::index::{Index, Place};
 use crate::limits::REAP_PAGES;
@@ -21,7 +22,6 @@ use crate::object::{ObjectId, Objects};
 use crate::options::{Options, Policy};
 use crate::random::Random;
 use crate::record::{Head, Kind};
-use crate::sip::Hasher;
 use crate::stats::Stats;
 use crate::value::Value;
 
@@ -94,7 +94,7 @@ impl Keyspace {
             usize::try_from(options.max_memory_bytes).map_err(|_| Error::MemoryOutOfRange)?;
         let host_bytes = options.host_bytes as usize;
         let mut random = Random::new(options.seed);
-        let hasher = Hasher::new(random.next(), random.next());
+        let hasher = Hasher::new([random.next(), random.next(), random.next()]);
         Ok(Keyspace {
             arena: Arena::new(max_memory_bytes / SEGMENT_BYTES),
             index: Index::new(),

@@ -103,6 +103,11 @@ impl Policy {
         matches!(self, Policy::AllKeysS3Fifo | Policy::AllKeysGdsf)
     }
 
+    /// Whether it goes by the last use of a key, or by nothing.
+    pub(crate) fn dates_uses(self) -> bool {
+        !self.is_lfu() && !self.learns()
+    }
+
     /// Whether it counts uses instead of dating them.
     pub(crate) fn is_lfu(self) -> bool {
         matches!(self, Policy::AllKeysLfu | Policy::VolatileLfu)
