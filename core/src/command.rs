@@ -11,6 +11,8 @@ use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::Cx;
 use crate::reply::Reply;
+#[cfg(feature = "zset")]
+use crate::sorted_set;
 use crate::string::{self, counter, get, range};
 use crate::{encoding, expire, hash, keys, list, rename, scan, set};
 
@@ -148,6 +150,8 @@ const FAMILIES: &[&[Spec]] = &[
     rename::COMMANDS,
     scan::COMMANDS,
     set::COMMANDS,
+    #[cfg(feature = "zset")]
+    sorted_set::COMMANDS,
     counter::COMMANDS,
     get::COMMANDS,
     range::COMMANDS,

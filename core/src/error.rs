@@ -109,6 +109,40 @@ pub enum Error {
     NoCount,
     /// A count that has no opposite.
     OutOfRange,
+    /// A count that is none, or not above zero.
+    CountNotPositive,
+    /// A count whose double leaves the range of 64-bit integers.
+    ValueOutOfRange,
+    /// A score at the end of a range that is no number.
+    #[cfg(feature = "zset")]
+    NotAFloatRange,
+    /// A text at the end of a range that begins with none of `[`, `(`, `-` and `+`.
+    #[cfg(feature = "zset")]
+    NotATextRange,
+    /// The sum of two opposite infinities.
+    #[cfg(feature = "zset")]
+    NotANumber,
+    /// ZADD's NX with XX.
+    #[cfg(feature = "zset")]
+    AddNxXxConflict,
+    /// Two of ZADD's GT, LT and NX.
+    #[cfg(feature = "zset")]
+    AddGtLtNxConflict,
+    /// ZADD's INCR with several members.
+    #[cfg(feature = "zset")]
+    IncrementOfSeveral,
+    /// ZRANGE's LIMIT without BYSCORE or BYLEX.
+    #[cfg(feature = "zset")]
+    LimitOfRanks,
+    /// ZRANGE's WITHSCORES with BYLEX.
+    #[cfg(feature = "zset")]
+    ScoresOfTexts,
+    /// A count of sorted sets that is not above zero.
+    #[cfg(feature = "zset")]
+    NoInputs,
+    /// A weight that is no number.
+    #[cfg(feature = "zset")]
+    WeightNotAFloat,
     /// The budget is used up and the policy lets nothing go.
     OutOfMemory,
     /// A key longer than [`KEY_BYTES_MAX`](crate::limits::KEY_BYTES_MAX).
@@ -209,6 +243,37 @@ impl Error {
                 "ERR value is out of range, value must between -9223372036854775807 and \
                  9223372036854775807"
             }
+            Error::CountNotPositive => "ERR count should be greater than 0",
+            Error::ValueOutOfRange => "ERR value is out of range",
+            #[cfg(feature = "zset")]
+            Error::NotAFloatRange => "ERR min or max is not a float",
+            #[cfg(feature = "zset")]
+            Error::NotATextRange => "ERR min or max not valid string range item",
+            #[cfg(feature = "zset")]
+            Error::NotANumber => "ERR resulting score is not a number (NaN)",
+            #[cfg(feature = "zset")]
+            Error::AddNxXxConflict => "ERR XX and NX options at the same time are not compatible",
+            #[cfg(feature = "zset")]
+            Error::AddGtLtNxConflict => {
+                "ERR GT, LT, and/or NX options at the same time are not compatible"
+            }
+            #[cfg(feature = "zset")]
+            Error::IncrementOfSeveral => "ERR INCR option supports a single increment-element pair",
+            #[cfg(feature = "zset")]
+            Error::LimitOfRanks => {
+                "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or \
+                 BYLEX"
+            }
+            #[cfg(feature = "zset")]
+            Error::ScoresOfTexts => {
+                "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+            }
+            #[cfg(feature = "zset")]
+            Error::NoInputs => {
+                return ["ERR at least 1 input key is needed for '", command, "' command"];
+            }
+            #[cfg(feature = "zset")]
+            Error::WeightNotAFloat => "ERR weight value is not a float",
             Error::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Error::KeyTooLong => "ERR key exceeds maximum allowed size (8000 bytes)",
             Error::ValueTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",

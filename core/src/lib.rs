@@ -25,6 +25,7 @@
 //! | `effects` | yes | somebody may listen to [`Effects`] |
 //! | `lcs` | yes | the command LCS |
 //! | `simulate` | no | keys can be evicted one by one, to drive the policies by a trace |
+//! | `zset` | yes | sorted sets |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -65,10 +66,16 @@ mod rename;
 mod reply;
 mod room;
 mod scan;
+#[cfg(feature = "zset")]
+mod score;
 mod set;
+#[cfg(feature = "zset")]
+mod sorted_set;
 mod stats;
 mod string;
 mod table;
+#[cfg(feature = "zset")]
+mod tree;
 mod validate;
 mod value;
 mod write;
@@ -89,6 +96,8 @@ pub use keyspace::{Cx, Keyspace, Millis};
 pub use list::{Positions, ShowElement};
 pub use options::{Options, Policy, parse_memory};
 pub use reply::Reply;
+#[cfg(feature = "zset")]
+pub use sorted_set::{AddOptions, Added};
 pub use stats::Stats;
 pub use string::ShowOld;
 #[cfg(feature = "lcs")]

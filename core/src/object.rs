@@ -12,6 +12,7 @@
 //! Not here: what pages hold, and the budget (room.rs).
 
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::arena::{Addr, Arena, Class, PAGE_BYTES, SEGMENT_BYTES};
 use crate::bytes;
@@ -60,6 +61,8 @@ pub(crate) struct Object {
     /// When the first of a hash's fields expires, or earlier; `NEVER` if none does. During a sweep
     /// it speaks of those only that the sweep has seen.
     pub(crate) deadline: Millis,
+    /// The tree that has a sorted set's members in order.
+    pub(crate) tree: ObjectId,
     /// The next unused number, or the next object to be taken apart.
     next: ObjectId,
 }
@@ -77,6 +80,7 @@ impl Object {
             len: 0,
             bytes: 0,
             deadline: NEVER,
+            tree: ObjectId::NONE,
             next: ObjectId::NONE,
         }
     }
@@ -379,13 +383,15 @@ impl Objects {
         Some(self.dying).filter(|&id| id != ObjectId::NONE)
     }
 
-    /// Notes an object that nobody names any more.
+    /// Notes an object that nobody names any more, and so its tree.
     pub(crate) fn bury(&mut self, id: ObjectId) {
-        let next = self.dying;
-        if let Some(object) = self.get_mut(id) {
+        let (mut dying, mut next) = (id, self.dying);
+        while let Some(object) = self.get_mut(dying) {
             object.next = next;
-            self.dying = id;
+            next = dying;
+            dying = mem::take(&mut object.tree);
         }
+        self.dying = next;
     }
 
     /// Gives the number of the object back that was to be taken apart, and now is.

@@ -54,6 +54,18 @@ impl<'a> Item<'a> {
     }
 }
 
+/// Where the item ends that begins at a place.
+#[cfg(feature = "zset")]
+#[inline]
+pub(crate) fn item_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let first = *bytes.get(at)?;
+    if first < WIDE {
+        return Some(at + 1 + usize::from(first));
+    }
+    let (_, rest) = Item::read(bytes.get(at..)?)?;
+    Some(bytes.len() - rest.len())
+}
+
 /// What is written of an item: its length or mark, then its bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Packed<'a> {
@@ -151,7 +163,12 @@ impl<'a> Entries<'a> {
 /// as little reading as can be. `Err` with the place from which to look on by other means: there
 /// stands an entry that is out of the ordinary.
 #[inline]
-pub(crate) fn find_short(kind: Kind, entries: &[u8], name: &[u8]) -> Result<Option<usize>, usize> {
+pub(crate) fn find_short(
+    kind: Kind,
+    entries: &[u8],
+    name: &[u8],
+    passed: &mut u32,
+) -> Result<Option<usize>, usize> {
     let score_bytes = if kind == Kind::SortedSet { SCORE_BYTES } else { 0 };
     let mut rest = entries;
     while let Some((&len, behind)) = rest.split_first() {
@@ -171,6 +188,7 @@ pub(crate) fn find_short(kind: Kind, entries: &[u8], name: &[u8]) -> Result<Opti
             }
         }
         rest = behind.get(skipped..).unwrap_or_default();
+        *passed += 1;
     }
     Ok(None)
 }

@@ -6,9 +6,13 @@ use crate::command::{Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, Spec, WRITE,
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Millis};
 use crate::num::parse_integer;
+#[cfg(feature = "zset")]
+use crate::packed::Item;
 use crate::record::Kind;
 use crate::reply::Reply;
 use crate::table::{Cursor, Target};
+#[cfg(feature = "zset")]
+use crate::tree::score_of;
 use crate::value::TextBuffer;
 
 impl Cx<'_> {
@@ -96,6 +100,12 @@ impl Cx<'_> {
             let deadline = entry.deadline;
             let name = name.copy(self.keys.text(entry.name))?;
             let value = value.copy(self.keys.text(entry.value))?;
+            #[cfg(feature = "zset")]
+            if found.head.kind() == Kind::SortedSet {
+                let place = self.place(copy, name);
+                self.put_score(copy, name, score_of(Item::Here(value)), &place)?;
+                continue;
+            }
             self.put_entry(copy, name, value, deadline)?;
         }
     }

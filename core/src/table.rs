@@ -7,7 +7,8 @@
 //!
 //! Invariant: a table has at least one entry; its object counts entries and their bytes.
 //!
-//! Not here: what entries mean (hash.rs, set.rs, sorted_set.rs), and how they are packed (packed.rs).
+//! Not here: what entries mean (hash.rs, set.rs, sorted_set/), and how they are packed
+//! (packed.rs).
 
 use core::ops::Range;
 
@@ -51,15 +52,15 @@ pub(crate) struct Target<'a> {
 /// Where an entry is, or where one may be added.
 #[derive(Clone, Copy)]
 pub(crate) struct Spot {
-    page: usize,
-    start: usize,
-    end: usize,
+    pub(crate) page: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 /// What was at a spot: strings that stand apart, and when the field expires.
-#[derive(Default)]
-struct Old {
-    name: Option<ObjectId>,
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Old {
+    pub(crate) name: Option<ObjectId>,
     value: Option<ObjectId>,
     deadline: Millis,
 }
@@ -135,6 +136,19 @@ impl Cx<'_> {
         deadline: Millis,
     ) -> Result<bool> {
         let (spot, old) = self.keys.find_spot(target, name);
+        self.put_at(target, name, value, deadline, spot, old)
+    }
+
+    /// The same at a spot that was found for it.
+    pub(crate) fn put_at(
+        &mut self,
+        target: &mut Target<'_>,
+        name: &[u8],
+        value: &[u8],
+        deadline: Millis,
+        spot: Spot,
+        old: Option<Old>,
+    ) -> Result<bool> {
         let is_new = old.is_none();
         let Old { name: old_name, value: old_value, deadline: old_deadline } =
             old.unwrap_or_default();
@@ -202,7 +216,11 @@ impl Cx<'_> {
     }
 
     /// Makes an object of a string that is too long to stand among others.
-    fn stand_apart(&mut self, target: &mut Target<'_>, text: &[u8]) -> Result<Option<ObjectId>> {
+    pub(crate) fn stand_apart(
+        &mut self,
+        target: &mut Target<'_>,
+        text: &[u8],
+    ) -> Result<Option<ObjectId>> {
         if text.len() <= ITEM_BYTES_MAX {
             return Ok(None);
         }
@@ -311,7 +329,7 @@ impl Cx<'_> {
     }
 
     /// Moves packed entries, if there are any, to the first page of a new object.
-    fn make_table(&mut self, target: &mut Target<'_>) -> Result<()> {
+    pub(crate) fn make_table(&mut self, target: &mut Target<'_>) -> Result<()> {
         let Target { key, hash, kind, found } = *target;
         let deadline = found.map_or(NEVER, |found| found.head.deadline);
         let len = found.map_or(0, |found| found.head.stored_len());
@@ -628,13 +646,15 @@ type Marks = [u64; ENTRIES_BYTES_MAX / 2 / 64 + 1];
 impl Keyspace {
     /// The entries in a record, or on one of the pages.
     pub(crate) fn entries(&self, found: &Found, page: usize) -> Entries<'_> {
+        Entries::new(found.head.kind(), self.entry_bytes(found, page))
+    }
+
+    fn entry_bytes(&self, found: &Found, page: usize) -> &[u8] {
         let cell = self.arena.cell(found.addr);
-        let object = found.head.object(cell).and_then(|id| self.objects.get(id));
-        let bytes = match object {
+        match found.head.object(cell).and_then(|id| self.objects.get(id)) {
             Some(object) => page_entries(&self.arena, object, page),
             None => found.head.stored(cell),
-        };
-        Entries::new(found.head.kind(), bytes)
+        }
     }
 
     /// The next entry of a walk. Its place is given from the start of the page.
@@ -676,7 +696,7 @@ impl Keyspace {
         if let Item::Here(name) = name
             && name.len() <= ITEM_BYTES_MAX
         {
-            match find_short(kind, bytes, name) {
+            match find_short(kind, bytes, name, &mut 0) {
                 Ok(start) => return Entries::new(kind, bytes).from(start?).next(),
                 Err(place) => from = place,
             }
@@ -685,33 +705,59 @@ impl Keyspace {
         entries.find(|entry| self.is_same(entry.name, name))
     }
 
+    /// Where the entry of this name is.
+    #[cfg(feature = "zset")]
+    pub(crate) fn cursor_of(&self, found: &Found, name: Item<'_>) -> Option<Cursor> {
+        let start = self.find_entry(found, name)?.start;
+        Some(Cursor { page: self.bucket_of(found, name), start })
+    }
+
+    /// Writes other bytes over the end of an entry on a page.
+    #[cfg(feature = "zset")]
+    pub(crate) fn overwrite_entry(&mut self, found: &Found, spot: Spot, bytes: &[u8]) {
+        let start = ENTRIES_START + spot.end - bytes.len();
+        if let Some(object) = self.large(found) {
+            let page = object.page(&self.arena, spot.page);
+            bytes::write_at(self.arena.cell_mut(page), start, bytes);
+        }
+    }
+
     fn bucket_of(&self, found: &Found, name: Item<'_>) -> usize {
         self.large(found)
             .map_or(0, |object| Buckets::new(object.pages as usize).of(self.hash_item(name)))
     }
 
     /// Where the entry of this name is, with what it was; or where it may be added.
-    fn find_spot(&mut self, target: &Target<'_>, name: &[u8]) -> (Spot, Option<Old>) {
+    pub(crate) fn find_spot(&mut self, target: &Target<'_>, name: &[u8]) -> (Spot, Option<Old>) {
         let Some(found) = &target.found else {
             return (Spot { page: 0, start: 0, end: 0 }, None);
         };
-        let name = Item::Here(name);
-        let page = self.bucket_of(found, name);
-        let (mut end, mut count) = (0, 1);
-        for entry in self.entries(found, page) {
-            if self.is_same(entry.name, name) {
-                let old = Old {
-                    name: apart(entry.name),
-                    value: apart(entry.value),
-                    deadline: entry.deadline,
-                };
-                return (Spot { page, start: entry.start, end: entry.end }, Some(old));
-            }
-            end = entry.end;
-            count += 1;
+        let kind = found.head.kind();
+        let page = self.bucket_of(found, Item::Here(name));
+        let bytes = self.entry_bytes(found, page);
+        let (mut count, mut from, mut old) = (0, 0, None);
+        let is_short = name.len() <= ITEM_BYTES_MAX;
+        let found_short = if is_short { find_short(kind, bytes, name, &mut count) } else { Err(0) };
+        match found_short {
+            Ok(Some(start)) => old = Entries::new(kind, bytes).from(start).next(),
+            Ok(None) => from = bytes.len(),
+            Err(place) => from = place,
         }
+        if old.is_none() {
+            let mut entries = Entries::new(kind, bytes).from(from);
+            old = entries.find(|entry| {
+                count += 1;
+                self.is_same(entry.name, Item::Here(name))
+            });
+        }
+        if let Some(entry) = old {
+            let spot = Spot { page, start: entry.start, end: entry.end };
+            let (name, value) = (apart(entry.name), apart(entry.value));
+            return (spot, Some(Old { name, value, deadline: entry.deadline }));
+        }
+        let end = bytes.len();
         if let Some(object) = self.object_of(found).and_then(|id| self.objects.get_mut(id)) {
-            object.page_len_max = object.page_len_max.max(count);
+            object.page_len_max = object.page_len_max.max(count as u16 + 1);
         }
         (Spot { page, start: end, end }, None)
     }

@@ -104,6 +104,10 @@ impl Keyspace {
             let (entries, bytes) =
                 self.validate_entries(head.kind(), head.stored(cell), |_| true)?;
             sum.add(entries.1);
+            #[cfg(feature = "zset")]
+            if head.kind() == Kind::SortedSet && !self.are_in_order(head.stored(cell)) {
+                return Err("sorted set: packed members are out of order");
+            }
             if entries.0 == 0 || bytes != head.stored_len() {
                 return Err("table: packed entries do not fill their record");
             }
@@ -139,6 +143,11 @@ impl Keyspace {
         }
         if let Some(Kind::Hash | Kind::Set | Kind::SortedSet) = object.kind {
             sum.add(self.validate_table(object, kind.is_some())?);
+        }
+        #[cfg(feature = "zset")]
+        if kind == Some(Kind::SortedSet) {
+            sum.add(self.validate_object(object.tree, Some(Kind::String))?);
+            self.validate_tree(object)?;
         }
         Ok(sum)
     }
