@@ -150,6 +150,8 @@ const FAMILIES: &[&[Spec]] = &[
     rename::COMMANDS,
     scan::COMMANDS,
     set::COMMANDS,
+    #[cfg(feature = "sort")]
+    crate::sort::COMMANDS,
     #[cfg(feature = "zset")]
     sorted_set::COMMANDS,
     counter::COMMANDS,

@@ -187,7 +187,6 @@ impl Cx<'_> {
             (Kind::Hash, Part::Field(field, value, deadline)) => {
                 self.put_entry(target, field, value, deadline)?
             }
-            #[cfg(feature = "zset")]
             (Kind::SortedSet, Part::Scored(member, score)) => {
                 self.add_scored(target, member, score)?
             }

@@ -89,6 +89,8 @@ pub enum Error {
     NegativeIdleTime,
     /// A frequency of RESTORE that is not in 0 to 255.
     InvalidFrequency,
+    /// SORT by something that is no number.
+    NotADouble,
     /// A count of keys that is none, or not above zero.
     NoKeys,
     /// A count of keys above that of the arguments behind it.
@@ -227,6 +229,7 @@ impl Error {
             Error::NegativeTtl => "ERR Invalid TTL value, must be >= 0",
             Error::NegativeIdleTime => "ERR Invalid IDLETIME value, must be >= 0",
             Error::InvalidFrequency => "ERR Invalid FREQ value, must be >= 0 and <= 255",
+            Error::NotADouble => "ERR One or more scores can't be converted into double",
             Error::NoKeys => "ERR numkeys should be greater than 0",
             Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
             Error::NegativeLimit => "ERR LIMIT can't be negative",

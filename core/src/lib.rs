@@ -69,6 +69,8 @@ mod scan;
 #[cfg(feature = "zset")]
 mod score;
 mod set;
+#[cfg(feature = "sort")]
+mod sort;
 #[cfg(feature = "zset")]
 mod sorted_set;
 mod stats;

@@ -34,6 +34,18 @@ pub(crate) fn parse_limit(text: &[u8]) -> Result<(f64, bool)> {
     Ok((number, is_excluded))
 }
 
+/// Reads a number as C's `strtod` does, if it takes all of the text up to a zero byte, and is in
+/// range: what SORT goes by.
+#[cfg(feature = "sort")]
+pub(crate) fn parse_double(text: &[u8]) -> Option<f64> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    let number = match read(text) {
+        Some(number) => (number.len == text.len() && number.is_in_range).then_some(number.value),
+        None => text.is_empty().then_some(0.0),
+    };
+    number.filter(|number| !number.is_nan())
+}
+
 /// A sum or a product as a score: zero has no sign, and what is no number is none.
 pub(crate) fn as_score(number: f64) -> Option<f64> {
     // Minus zero plus zero is zero.

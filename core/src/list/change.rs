@@ -11,7 +11,7 @@ use crate::deque::{
     Block, COUNT_BYTES, SPACE_BYTES, Side, element_at, element_bytes, page_class, write_element,
 };
 use crate::error::{Error, Result};
-use crate::keyspace::{Cx, Found};
+use crate::keyspace::Cx;
 use crate::limits::{LIST_PACKED_BYTES_MAX, LIST_REPACKED_BYTES_MAX};
 use crate::object::ObjectId;
 use crate::packed::{ITEM_BYTES_MAX, Item, Packed};
@@ -395,6 +395,7 @@ impl Cx<'_> {
     }
 
     /// Adds an element at the right.
+    #[cfg(any(feature = "dump", feature = "sort"))]
     pub(crate) fn add_element(&mut self, target: &mut Target<'_>, text: &[u8]) -> Result<()> {
         let pushed = Pushed { values: &[text], moved: None };
         if pushed.texts().next().is_some() {
@@ -404,7 +405,12 @@ impl Cx<'_> {
     }
 
     /// Shows every element of a list.
-    pub(crate) fn each_element(&self, found: &Found, show: &mut dyn FnMut(Value<'_>)) {
+    #[cfg(any(feature = "dump", feature = "sort"))]
+    pub(crate) fn each_element(
+        &self,
+        found: &crate::keyspace::Found,
+        show: &mut dyn FnMut(Value<'_>),
+    ) {
         let mut walk = self.keys.walk_list(found);
         while let Some(item) = self.keys.next_element(&mut walk) {
             show(self.keys.text(item));

@@ -75,6 +75,14 @@ impl Keyspace {
         rank
     }
 
+    /// Shows every member in its order.
+    #[cfg(feature = "sort")]
+    pub(crate) fn each_member(&self, found: &Found, show: &mut dyn FnMut(crate::Value<'_>)) {
+        let count = self.large(found).map_or(usize::MAX, |object| object.len);
+        let slice = Slice { first: 0, count, is_reverse: false };
+        self.members(found, &slice, &mut |member, _| show(self.text(member)));
+    }
+
     /// Shows the members of a slice, which is within the sorted set.
     pub(super) fn members(
         &self,
