@@ -62,6 +62,7 @@ fn fold(a: u64, b: u64) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     extern crate std;
 
