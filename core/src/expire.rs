@@ -119,9 +119,15 @@ impl Cx<'_> {
 
     /// Drops keys and fields of hashes whose deadline has passed: looks at the next `buckets_max`
     /// buckets of about eight keys each, going round from call to call; in a large hash at some
-    /// pages in each round. How many keys it dropped.
+    /// pages in each round. How many keys it dropped. For each bucket it also gives back some
+    /// pages of large values that were deleted before.
     pub fn tick(&mut self, buckets_max: usize) -> usize {
         let mut dropped = 0;
+        for _ in 0..buckets_max {
+            if !self.keys.reap() {
+                break;
+            }
+        }
         for _ in 0..buckets_max.min(self.keys.index.bucket_count()) {
             if self.keys.counters.expires == 0 && self.keys.expiring_hashes == 0 {
                 break;

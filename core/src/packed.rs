@@ -159,9 +159,9 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Looks for the entry with a short name among those in `entries`: what is not it is passed over with
-/// as little reading as can be. `Err` with the place from which to look on by other means: there
-/// stands an entry that is out of the ordinary.
+/// Looks for the entry with a short name among those in `entries`: what is not it is passed over
+/// with as little reading as can be. `Err` with the place from which to look on by other means:
+/// there stands an entry that is out of the ordinary.
 #[inline]
 pub(crate) fn find_short(
     kind: Kind,
@@ -222,6 +222,7 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::expect_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use alloc::vec;

@@ -16,8 +16,8 @@ use crate::tree::score_of;
 use crate::value::TextBuffer;
 
 impl Cx<'_> {
-    /// RENAME: gives the value of one key, with its deadline, to another, in place of what that has.
-    /// False if `if_absent` was asked for and it has one.
+    /// RENAME: gives the value of one key, with its deadline, to another, in place of what that
+    /// has. False if `if_absent` was asked for and it has one.
     ///
     /// # Errors
     /// [`Error::NoSuchKey`], [`Error::KeyTooLong`], [`Error::OutOfMemory`].

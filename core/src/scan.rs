@@ -103,14 +103,17 @@ fn scan(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<(
     Ok(())
 }
 
-/// HSCAN, SSCAN and ZSCAN: `show` is handed each entry with a place for what it stands for. Packed
+/// Hands on what an entry of a collection is shown as: its name, or its name and its value.
+type Tell<'f> = &'f mut dyn FnMut(&Cx<'_>, &Entry<'_>, &mut dyn FnMut(&[Value<'_>]));
+
+/// HSCAN, SSCAN and ZSCAN: `tell` is handed each entry with a place for what it stands for. Packed
 /// entries come all at once.
 pub(crate) fn scan_entries(
     cx: &mut Cx<'_>,
     args: &mut Args<'_>,
     reply: &mut dyn Reply,
     kind: Kind,
-    tell: &mut dyn FnMut(&Cx<'_>, &Entry<'_>, &mut dyn FnMut(&[Value<'_>])),
+    tell: Tell<'_>,
 ) -> Result<()> {
     let key = args.required();
     let start = parse_cursor(args.required())?;
