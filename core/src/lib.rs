@@ -22,10 +22,12 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `docs` | yes | the documentation fields of the command table |
+//! | `dump` | yes | the commands DUMP and RESTORE |
 //! | `effects` | yes | somebody may listen to [`Effects`] |
 //! | `lcs` | yes | the command LCS |
+//! | `sort` | yes | the commands SORT and SORT_RO |
+//! | `zset` | yes | sorted sets; `dump` and `sort` need them |
 //! | `simulate` | no | keys can be evicted one by one, to drive the policies by a trace |
-//! | `zset` | yes | sorted sets |
 
 #![no_std]
 #![forbid(unsafe_code)]

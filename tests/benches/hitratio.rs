@@ -102,7 +102,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         .map_err(|error| format!("{}: {error}", path.display()))
 }
 
-const METRICS: [(&str, fn(Ratios) -> f64); 2] =
+type Metric = (&'static str, fn(Ratios) -> f64);
+
+const METRICS: [Metric; 2] =
     [("object_hit_ratio", |ratios| ratios.object), ("byte_hit_ratio", |ratios| ratios.byte)];
 
 /// Prints a row, and gives it as JSON, once a peer. A ratio above one means that Ferrite is better;

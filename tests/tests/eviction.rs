@@ -208,7 +208,7 @@ fn gdsf_gains_where_sizes_differ() {
 fn left_after_scan(policy: Policy, hot_bytes: usize, scan_bytes: usize) -> usize {
     let options = Options { max_memory_bytes: 2 << 20, policy, seed: 5, ..Options::default() };
     let mut keys = Keyspace::new(&options).expect("a keyspace");
-    let mut set = |keys: &mut Keyspace, name: String, bytes: usize| {
+    let set = |keys: &mut Keyspace, name: String, bytes: usize| {
         keys.at(0).set(name.as_bytes(), &vec![b'x'; bytes], &SetOptions::default()).expect("room");
     };
     let hot = |number: usize| format!("hot:{number}");

@@ -93,7 +93,7 @@ impl Run {
         let words = |name: &str, rest: Vec<Vec<u8>>| -> Words {
             std::iter::once(name.as_bytes().to_vec()).chain(rest).collect()
         };
-        let is_growing = step / 250 % 2 == 0;
+        let is_growing = (step / 250).is_multiple_of(2);
         let key = self.key(keys);
         match self.random.below(20) {
             0..10 if is_growing => {

@@ -87,7 +87,7 @@ fn ordered(order: &str, count: usize, random: &mut Random) -> Vec<usize> {
         "down" => numbers.reverse(),
         "random" => (1..count).for_each(|last| numbers.swap(last, random.below(last + 1))),
         "inward" => {
-            let flip = |n: usize| if n % 2 == 0 { n / 2 } else { count - 1 - n / 2 };
+            let flip = |n: usize| if n.is_multiple_of(2) { n / 2 } else { count - 1 - n / 2 };
             numbers.iter_mut().for_each(|number| *number = flip(*number));
         }
         _ => {}
@@ -188,7 +188,7 @@ impl Run {
 
     fn request(&mut self, keys: usize, step: usize) -> Words {
         let key = self.key(keys);
-        let is_growing = step / 200 % 2 == 0;
+        let is_growing = (step / 200).is_multiple_of(2);
         // While they grow, half of what would shrink them adds instead.
         let choice = self.random.below(24);
         let choice = if is_growing && choice < 16 && self.random.one_in(2) { 0 } else { choice };
