@@ -186,7 +186,7 @@ fn options<'a>(args: &mut Args<'a>, words: &[&str]) -> Result<(Filter<'a>, usize
                 count = usize::try_from(wanted).unwrap_or(usize::MAX);
             }
             1 => filter.pattern = Some(value),
-            2 if words.len() > 2 && filter.type_name.is_none() => filter.type_name = Some(value),
+            2 if words.len() > 2 => filter.type_name = Some(value),
             _ => return Err(Error::Syntax),
         }
     }

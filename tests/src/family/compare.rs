@@ -19,7 +19,20 @@ pub fn answers(
 ) -> (Answer, Answer) {
     match name_of(request).as_slice() {
         b"SPOP" => pop(judge, subject, request),
-        b"SRANDMEMBER" | b"HRANDFIELD" | b"ZRANDMEMBER" => draw(judge, subject, request),
+        b"SRANDMEMBER" | b"HRANDFIELD" => draw(judge, subject, request),
+        b"ZRANDMEMBER" => {
+            let (expected, given) = draw(judge, subject, request);
+            (without_minus_zero(expected), without_minus_zero(given))
+        }
+        // WITHSCORE came with Redis 7.2; before, a fourth word is one too many.
+        b"ZRANK" | b"ZREVRANK" if request.len() == 4 => {
+            let request = &request[..3].to_vec();
+            (judge.ask(request), subject.ask(request))
+        }
+        [b'Z', ..] => {
+            let (expected, given) = (ask_whole(judge, request), ask_whole(subject, request));
+            (without_minus_zero(expected), without_minus_zero(given))
+        }
         b"RANDOMKEY" => random_key(judge, subject, request),
         b"DUMP" => dump(judge, subject, request),
         b"SORT" | b"SORT_RO" if is_left_unsorted(judge, request) => {
@@ -60,7 +73,19 @@ fn value(subject: &mut dyn Subject, key: &[u8]) -> Answer {
     };
     let mut request = words(request);
     request[1] = key.to_vec();
-    Answer::Array(vec![Answer::Simple(type_name), ask_whole(subject, &request)])
+    let value = ask_whole(subject, &request);
+    let value = if type_name == "zset" { without_minus_zero(value) } else { value };
+    Answer::Array(vec![Answer::Simple(type_name), value])
+}
+
+/// An answer whose scores have no sign of zero: Redis forgets it in small sorted sets, and Ferrite
+/// in all of them.
+fn without_minus_zero(answer: Answer) -> Answer {
+    match answer {
+        Answer::Bulk(text) if text == b"-0" => Answer::bulk(b"0"),
+        Answer::Array(items) => Answer::Array(items.into_iter().map(without_minus_zero).collect()),
+        other => other,
+    }
 }
 
 fn words(words: &[&str]) -> Words {
