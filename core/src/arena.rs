@@ -168,9 +168,7 @@ pub(crate) struct Arena {
     /// Segment 0 is never used, so that address 0 can mean none.
     segments: Vec<Segment>,
     segments_max: usize,
-    /// Segment numbers handed out so far, and the first of those that came back: each unused
-    /// segment names the next.
-    begun_segments: u32,
+    /// The first of the segment numbers that came back: each unused segment names the next.
     unused_number: u32,
     classes: [ClassState; CLASS_COUNT],
     /// Classes whose holes could take in all cells of one of their segments.
@@ -186,7 +184,6 @@ impl Arena {
         Arena {
             segments: Vec::new(),
             segments_max,
-            begun_segments: 0,
             unused_number: NO_SEGMENT,
             classes: [ClassState::EMPTY; CLASS_COUNT],
             compactable_classes: 0,
@@ -480,19 +477,23 @@ impl Arena {
     fn add_segment(&mut self, class: Class) -> Option<u32> {
         if self.segments.is_empty() {
             self.segments.try_reserve_exact(self.segments_max + 1).ok()?;
-            self.segments.resize_with(self.segments_max + 1, Segment::empty);
+            self.segments.push(Segment::empty());
         }
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(SEGMENT_BYTES).ok()?;
         bytes.resize(SEGMENT_BYTES, 0);
         let number = match self.unused_number {
-            NO_SEGMENT => self.begun_segments + 1,
+            NO_SEGMENT => self.segments.len() as u32,
             number => number,
         };
-        let slot = self.segments.get_mut(number as usize)?;
         if self.unused_number == NO_SEGMENT {
-            self.begun_segments = number;
+            if self.segments.len() > self.segments_max {
+                return None;
+            }
+            // One at a time: to write the whole table would take milliseconds.
+            self.segments.push(Segment::empty());
         }
+        let slot = self.segments.get_mut(number as usize)?;
         self.unused_number = slot.next;
         *slot = Segment { bytes, class, ..Segment::empty() };
         self.segment_count += 1;

@@ -111,6 +111,9 @@ pub enum Error {
     NoCount,
     /// A count that has no opposite.
     OutOfRange,
+    /// More random elements, repeated ones among them, than
+    /// [`RANDOM_DRAWS_MAX`](crate::limits::RANDOM_DRAWS_MAX).
+    TooManyDraws,
     /// A count that is none, or not above zero.
     CountNotPositive,
     /// A count whose double leaves the range of 64-bit integers.
@@ -246,6 +249,7 @@ impl Error {
                 "ERR value is out of range, value must between -9223372036854775807 and \
                  9223372036854775807"
             }
+            Error::TooManyDraws => "ERR value is out of range, must be at least -16777216",
             Error::CountNotPositive => "ERR count should be greater than 0",
             Error::ValueOutOfRange => "ERR value is out of range",
             #[cfg(feature = "zset")]

@@ -11,6 +11,12 @@ pub const VALUE_BYTES_MAX: usize = 512 << 20;
 /// Pages of a large value that are given back in one step when it is deleted.
 pub const REAP_PAGES: usize = 64;
 
+/// Such steps that one operation short of memory takes before it empties a segment instead.
+pub const REAPS_MAX: usize = 4;
+
+/// Random elements that one negative count of SRANDMEMBER and its sisters may ask for.
+pub const RANDOM_DRAWS_MAX: usize = 1 << 24;
+
 /// Largest table that LCS fills in, in cells: Redis's cells have four bytes, and its table may take
 /// no more than the longest string (512 MB).
 #[cfg(feature = "lcs")]

@@ -11,6 +11,7 @@ use crate::arena::{Addr, Arena, Class, SEGMENT_BYTES};
 use crate::deque::LINKED;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, hash_record};
+use crate::limits::REAPS_MAX;
 use crate::record::PageHead;
 
 impl Cx<'_> {
@@ -28,15 +29,17 @@ impl Cx<'_> {
         pages: usize,
     ) -> Result<bool> {
         let (mut has_moved, mut is_checked) = (false, false);
+        let (mut is_compacted, mut reaps) = (false, 0);
         loop {
             let missing = self.keys.arena.segments_missing(cells) + pages;
             if missing == 0 {
                 return Ok(has_moved);
             }
             if missing <= self.keys.segments_left() {
-                // What lies in holes is used before more is taken, once it is a good part.
-                if self.keys.arena.is_wasteful() && self.keys.compact() {
-                    has_moved = true;
+                // What lies in holes is used before more is taken, once it is a good part: one
+                // segment is emptied for what is taken, so that no single operation does it all.
+                if !is_compacted && self.keys.arena.is_wasteful() && self.keys.compact() {
+                    (has_moved, is_compacted) = (true, true);
                     continue;
                 }
                 return Ok(has_moved);
@@ -52,7 +55,13 @@ impl Cx<'_> {
                     return Err(Error::OutOfMemory);
                 }
             }
-            let has_progress = self.keys.reap() || self.keys.compact() || self.evict();
+            // The pages of a dying object may lie in as many segments: before all of them are given
+            // back one by one, their holes are filled.
+            reaps += 1;
+            let has_progress = reaps <= REAPS_MAX && self.keys.reap()
+                || self.keys.compact()
+                || self.keys.reap()
+                || self.evict();
             if !has_progress {
                 return Err(Error::OutOfMemory);
             }

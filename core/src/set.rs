@@ -15,7 +15,7 @@ use crate::packed::Item;
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
 use crate::scan::scan_entries;
-use crate::table::{Cursor, Target};
+use crate::table::{Cursor, Target, draws};
 use crate::value::{TextBuffer, Value};
 
 /// What becomes of several sets.
@@ -563,7 +563,7 @@ fn srandmember(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> R
         (None, Some(_)) => reply.array(0),
         (Some(found), None) => show_random(cx, &found, reply),
         (Some(found), Some(count)) if count < 0 => {
-            let count = count.unsigned_abs() as usize;
+            let count = draws(count)?;
             reply.array(count);
             (0..count).for_each(|_| show_random(cx, &found, reply));
         }

@@ -20,6 +20,7 @@ use crate::packed::{Entry, Item};
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
 use crate::scan::scan_entries;
+use crate::table::draws;
 use crate::value::Value;
 
 /// Bytes that a field takes beside its name and its value, at most.
@@ -456,6 +457,7 @@ fn hrandfield(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Re
         return Ok(());
     };
     if count < 0 {
+        let wanted = draws(count)?;
         reply.array(len(wanted));
         (0..wanted).for_each(|_| show_random(cx, &found, parts, reply));
         return Ok(());

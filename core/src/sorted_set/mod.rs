@@ -17,7 +17,7 @@ use crate::record::Kind;
 use crate::reply::Reply;
 use crate::score::{ScoreText, as_score, parse_score};
 use crate::string::set::Condition;
-use crate::table::Target;
+use crate::table::{Target, draws};
 use crate::tree::{Edge, score_of};
 use crate::value::Value;
 
@@ -439,7 +439,7 @@ fn zrandmember(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> R
     };
     let each = if with_scores { 2 } else { 1 };
     if count < 0 {
-        let count = count.unsigned_abs() as usize;
+        let count = draws(count)?;
         reply.array(each * count);
         (0..count).for_each(|_| show_random(cx, &found, with_scores, reply));
         return Ok(());
