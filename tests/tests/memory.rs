@@ -114,6 +114,154 @@ fn compare_two(keys: &mut Keyspace, now_ms: i64) {
     }
 }
 
+/// Sizes of values, and of the members of large collections.
+const SHIFTS: &[usize] = &[100, 10_000, 1_000, 20, 10_000, 100];
+const COLLECTION_ADDS: usize = 3_000;
+
+#[test]
+fn collections_keep_the_budget_as_well() {
+    for (seed, (name, policy)) in (0..).zip(Policy::ALL) {
+        for max_memory_bytes in [1 << 20, 6 << 20] {
+            let options = Options { max_memory_bytes, policy, seed, ..Options::default() };
+            Collections::new(&options, name).run();
+        }
+    }
+}
+
+/// Commands on large collections, with what they allocate for a moment.
+const TRANSIENT: &[&str] = &[
+    "SUNIONSTORE set:9 set:0 set:1 set:2",
+    "SDIFFSTORE set:8 set:0 set:1",
+    "SINTERSTORE set:8 set:0 set:9",
+    "SRANDMEMBER set:0 300",
+    "SRANDMEMBER set:0 -300",
+    "HRANDFIELD hash:0 300 WITHVALUES",
+    "SPOP set:1 500",
+    "COPY hash:0 hash:9 REPLACE",
+    "COPY list:0 list:9 REPLACE",
+    "COPY set:0 set:7 REPLACE",
+    "RENAME set:9 set:6",
+    "LRANGE list:0 0 -1",
+    "LTRIM list:1 200 -200",
+    "LREM list:0 0 nothing",
+    "LINSERT list:0 BEFORE nothing x",
+    "ZUNIONSTORE zset:9 2 zset:0 zset:1",
+    "ZINTERSTORE zset:8 2 zset:0 set:0",
+    "ZRANGESTORE zset:7 zset:0 0 500",
+    "ZRANDMEMBER zset:0 300 WITHSCORES",
+    "ZREMRANGEBYRANK zset:1 0 500",
+    "SORT list:0 ALPHA STORE list:8",
+    "SORT set:0 ALPHA LIMIT 0 10",
+    "HGETALL hash:0",
+    "HPEXPIRE hash:1 5 FIELDS 2 m1 m2",
+    "PEXPIRE list:1 10",
+    "DEL set:2",
+    "KEYS *",
+    "LCS one other",
+];
+
+struct Collections {
+    keys: Keyspace,
+    random: Random,
+    now_ms: i64,
+    bound: i64,
+    name: String,
+}
+
+impl Collections {
+    fn new(options: &Options, name: &str) -> Collections {
+        LIVE_BYTES.set(0);
+        PEAK_BYTES.set(0);
+        let budget = options.max_memory_bytes as i64;
+        Collections {
+            keys: counted(|| Keyspace::new(options)).expect("a keyspace"),
+            random: Random::new(options.seed),
+            now_ms: START_MS,
+            bound: budget + (budget / 50).max(512 << 10),
+            name: format!("{name}, {budget} bytes"),
+        }
+    }
+
+    fn ask(&mut self, arguments: &[&[u8]], reply: &mut dyn Reply) {
+        let (keys, now_ms) = (&mut self.keys, self.now_ms);
+        counted(|| execute(&mut keys.at(now_ms), arguments, reply));
+        let text = String::from_utf8_lossy(arguments[0]);
+        check(&self.keys, self.bound, &format!("{}, after {text}", self.name));
+    }
+
+    fn run(mut self) {
+        for &bytes in SHIFTS {
+            for _ in 0..COLLECTION_ADDS {
+                self.add(bytes);
+            }
+            compare_two(&mut self.keys, self.now_ms);
+            for line in TRANSIENT {
+                let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+                self.ask(&words, &mut Nowhere);
+                self.now_ms += 1;
+            }
+            for key in ["hash:0", "list:0", "set:0", "zset:0", "string:7"] {
+                self.restore(key);
+            }
+            self.keys.validate().expect("a sound keyspace");
+        }
+        let Collections { mut keys, now_ms, name, .. } = self;
+        give_back(&mut keys, now_ms + 10_000_000, &name);
+        counted(|| drop(keys));
+        assert_eq!(LIVE_BYTES.get(), 0, "{name}: a dropped keyspace leaves nothing behind");
+    }
+
+    /// One more entry of some collection, or a string.
+    fn add(&mut self, bytes: usize) {
+        let which = self.random.below(3);
+        let member = format!("m{}", self.random.below(5_000));
+        let value = vec![b'v'; bytes / 2 + self.random.below(bytes)];
+        // Members are shorter than values, but some stand apart.
+        let long = if self.random.one_in(50) { "l".repeat(bytes) } else { member.clone() };
+        let score = self.random.below(1_000).to_string();
+        let (member, score, long) = (member.as_bytes(), score.as_bytes(), long.as_bytes());
+        let key = |kind: &str| format!("{kind}:{which}").into_bytes();
+        match self.random.below(6) {
+            0 => self.ask(&[b"HSET", &key("hash"), member, &value], &mut Nowhere),
+            1 => self.ask(&[b"RPUSH", &key("list"), &value], &mut Nowhere),
+            2 => self.ask(&[b"SADD", &key("set"), long], &mut Nowhere),
+            3 => self.ask(&[b"ZADD", &key("zset"), score, long], &mut Nowhere),
+            4 => self.ask(&[b"LPOP", &key("list")], &mut Nowhere),
+            _ => {
+                let key = format!("string:{}", self.random.below(2_000));
+                self.ask(&[b"SET", key.as_bytes(), &value, b"PX", b"90000"], &mut Nowhere);
+            }
+        }
+    }
+
+    /// DUMP, and RESTORE of what it gave beside the original.
+    fn restore(&mut self, key: &str) {
+        let mut dumped = Dumped::default();
+        self.ask(&[b"DUMP", key.as_bytes()], &mut dumped);
+        if !dumped.0.is_empty() {
+            let arguments: [&[u8]; 5] = [b"RESTORE", b"restored", b"0", &dumped.0, b"REPLACE"];
+            self.ask(&arguments, &mut Nowhere);
+        }
+    }
+}
+
+/// The bytes of one reply, which are the test's own.
+#[derive(Default)]
+struct Dumped(Vec<u8>);
+
+impl Reply for Dumped {
+    fn simple(&mut self, _: &'static str) {}
+    fn integer(&mut self, _: i64) {}
+    fn bulk(&mut self, value: Value<'_>) {
+        IS_COUNTING.set(false);
+        self.0 = value.parts().flatten().copied().collect();
+        IS_COUNTING.set(true);
+    }
+    fn null(&mut self) {}
+    fn array(&mut self, _: usize) {}
+    fn error(&mut self, _: &[&[u8]]) {}
+}
+
 fn check(keys: &Keyspace, bound: i64, at: &str) {
     let (live, peak) = (LIVE_BYTES.get(), PEAK_BYTES.get());
     // The struct itself counts as used, but lies on this test's stack.
