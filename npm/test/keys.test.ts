@@ -76,6 +76,7 @@ describe("keys", () => {
       .toEqual(["int", "embstr", "raw", null, null]);
     expect([cache.object("REFCOUNT", "short"), cache.object("refcount", null)]).toEqual([1, null]);
     expect([cache.object("freq", "none"), cache.object("FREQ", undefined)]).toEqual([null, null]);
+    expect(["short", "none"].map((key) => cache.object("idletime", key))).toEqual([0, null]);
     refused(() => cache.object("freq", "short"), /^ERR An LFU maxmemory policy is not selected/);
     refused(() => cache.object(plain("size"), "short"), /^ERR unknown subcommand/i);
   });

@@ -71,6 +71,18 @@ fn each_rule_finds_its_fault() {
     assert!(faults.is_empty(), "{faults:?}");
 }
 
+/// A file of the engine stands in the code map under its name, or its folder does.
+#[test]
+fn the_code_map_has_every_file_of_the_engine() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the code map");
+    let files = tracked_files();
+    let names = files.iter().filter_map(|file| file.strip_prefix("core/src/")).map(|path| {
+        path.split_once('/').map_or_else(|| path.to_string(), |(folder, _)| format!("{folder}/"))
+    });
+    let missing: Vec<_> = names.filter(|name| !map.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md lacks {missing:?}");
+}
+
 fn check(file: &str, text: &str, faults: &mut Vec<String>) {
     let is_source = file.ends_with(".rs") || file.ends_with(".ts");
     let mut fault = |line: usize, what: String| faults.push(format!("{file}:{line}: {what}"));

@@ -105,6 +105,8 @@ export abstract class KeyCommands extends Commands {
   object(about: "encoding" | "ENCODING", key: MaybeKey): string | null;
   /** About how often a key was used, where the policy is one of LFU; null if it is not there. */
   object(about: "freq" | "FREQ", key: MaybeKey): number | null;
+  /** How many seconds a key was not used, at the least, where the policy is none of LFU. */
+  object(about: "idletime" | "IDLETIME", key: MaybeKey): number | null;
   /** Always 1; null if the key is not there. */
   object(about: "refcount" | "REFCOUNT", key: MaybeKey): number | null;
   object(about: string, key: MaybeKey): string | number | null {
