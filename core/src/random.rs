@@ -1,5 +1,15 @@
 //! Random choices from a seed (SplitMix64; Steele, Lea and Flood, 2014). Not for secrets.
 
+use crate::error::{Error, Result};
+use crate::limits::RANDOM_DRAWS_MAX;
+
+/// How many random entries a negative count asks for. Redis goes on for as long as it takes; here
+/// the answer has a limit, since nothing else runs meanwhile.
+pub(crate) fn draws(count: i64) -> Result<usize> {
+    let count = usize::try_from(count.unsigned_abs()).ok();
+    count.filter(|&count| count <= RANDOM_DRAWS_MAX).ok_or(Error::TooManyDraws)
+}
+
 pub(crate) struct Random(u64);
 
 impl Random {

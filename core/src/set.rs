@@ -12,10 +12,11 @@ use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found};
 use crate::num::{parse_count, parse_integer};
 use crate::packed::Item;
+use crate::random::draws;
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
 use crate::scan::scan_entries;
-use crate::table::{Cursor, Target, draws};
+use crate::table::{Cursor, Target};
 use crate::value::{TextBuffer, Value};
 
 /// What becomes of several sets.

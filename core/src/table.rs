@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::expire::earlier;
 use crate::index::Place;
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
-use crate::limits::{PACKED_BYTES_MAX, RANDOM_DRAWS_MAX, TABLE_PAGE_BYTES};
+use crate::limits::{PACKED_BYTES_MAX, TABLE_PAGE_BYTES};
 use crate::linear::Buckets;
 use crate::object::{Object, ObjectId, Objects, directory_cells};
 use crate::packed::{Entries, Entry, ITEM_BYTES_MAX, Item, Packed, deadline_prefix, find_short};
@@ -486,13 +486,6 @@ pub(crate) struct Cursor {
 
 /// Draws after which a random choice takes what it finds: pages that lost nearly all they had.
 const DRAWS_MAX: usize = 1000;
-
-/// How many random entries a negative count asks for. Redis goes on for as long as it takes; here
-/// the answer has a limit, since nothing else runs meanwhile.
-pub(crate) fn draws(count: i64) -> Result<usize> {
-    let count = usize::try_from(count.unsigned_abs()).ok();
-    count.filter(|&count| count <= RANDOM_DRAWS_MAX).ok_or(Error::TooManyDraws)
-}
 
 impl Cx<'_> {
     /// The next entry of a walk that has not expired.

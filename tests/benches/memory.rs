@@ -52,9 +52,9 @@ fn main() -> ExitCode {
             ("moved_for_written", "share", figures.moved),
             ("moved_in_a_step_max", "bytes", figures.step as f64),
         ] {
-            rows.push(format!(
-                r#"  {{"case": "{name}", "metric": "{metric}", "unit": "{unit}", "ferrite": {value}, "peer": null, "peer_name": null, "ratio": null, "rounds": 1}}"#
-            ));
+            let figures = format!(r#""metric": "{metric}", "unit": "{unit}", "ferrite": {value}"#);
+            let no_peer = r#""peer": null, "peer_name": null, "ratio": null, "rounds": 1"#;
+            rows.push(format!(r#"  {{"case": "{name}", {figures}, {no_peer}}}"#));
         }
     }
     match json.map(|file| fs::write(&file, format!("[\n{}\n]\n", rows.join(",\n")))) {

@@ -17,10 +17,10 @@ use crate::float::{Float, FloatText};
 use crate::keyspace::{Cx, Found, Keyspace};
 use crate::num::{Digits, integer, parse_integer};
 use crate::packed::{Entry, Item};
+use crate::random::draws;
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
 use crate::scan::scan_entries;
-use crate::table::draws;
 use crate::value::Value;
 
 /// Bytes that a field takes beside its name and its value, at most.

@@ -13,11 +13,12 @@ use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found};
 use crate::num::{Digits, parse_integer};
 use crate::packed::{Item, SCORE_BYTES};
+use crate::random::draws;
 use crate::record::Kind;
 use crate::reply::Reply;
 use crate::score::{ScoreText, as_score, parse_score};
 use crate::string::set::Condition;
-use crate::table::{Target, draws};
+use crate::table::Target;
 use crate::tree::{Edge, score_of};
 use crate::value::Value;
 
