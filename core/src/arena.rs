@@ -139,7 +139,7 @@ impl Addr {
 }
 
 struct Segment {
-    /// Empty for an unused segment number.
+    /// The cells begun so far, in room for a whole segment. Empty for an unused segment number.
     bytes: Vec<u8>,
     class: Class,
     list: u8,
@@ -243,6 +243,9 @@ impl Arena {
                 }
             }
             let free = self.free_cells(class);
+            if before + count <= free {
+                continue;
+            }
             let missing_for = |wanted: usize| class.segments_for(wanted.saturating_sub(free));
             missing += missing_for(before + count) - missing_for(before);
         }
@@ -481,7 +484,6 @@ impl Arena {
         }
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(SEGMENT_BYTES).ok()?;
-        bytes.resize(SEGMENT_BYTES, 0);
         let number = match self.unused_number {
             NO_SEGMENT => self.segments.len() as u32,
             number => number,
@@ -594,7 +596,10 @@ impl Segment {
 
     fn take_cell(&mut self) -> Option<usize> {
         let unit = if self.hole == NO_HOLE {
-            let start = usize::from(self.begun_cells) * self.class.bytes();
+            // Within the capacity. Memory is touched cell by cell, so that no single one waits for
+            // the system to give all of a segment.
+            let start = self.bytes.len();
+            self.bytes.resize(start + self.class.bytes(), 0);
             self.begun_cells += 1;
             start / UNIT_BYTES
         } else {

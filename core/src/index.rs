@@ -125,7 +125,7 @@ pub(crate) struct Index {
     buckets: Buckets,
     entry_count: usize,
     /// An entry that was just asked for; none once one may have left its place, or have moved.
-    recent: Option<(Place, Addr)>,
+    recent: Option<(u64, Place, Addr)>,
 }
 
 impl Index {
@@ -207,13 +207,15 @@ impl Index {
 
     /// The entry that was remembered, if no entry has left its place since, and no record its cell.
     #[inline]
-    pub(crate) fn recent(&self) -> Option<(Place, Addr)> {
-        self.recent
+    pub(crate) fn recent(&self) -> Option<(u64, Place, Addr)> {
+        let (hash, place, addr) = self.recent?;
+        let age = *self.bucket(place.bucket)?.ages.get(usize::from(place.slot))?;
+        Some((hash, Place { age, ..place }, addr))
     }
 
-    /// Remembers an entry that may be asked for again soon.
-    pub(crate) fn remember(&mut self, place: Place, addr: Addr) {
-        self.recent = Some((place, addr));
+    /// Remembers an entry of this hash that may be asked for again soon.
+    pub(crate) fn remember(&mut self, hash: u64, place: Place, addr: Addr) {
+        self.recent = Some((hash, place, addr));
     }
 
     pub(crate) fn set_addr(&mut self, place: Place, addr: Addr) {

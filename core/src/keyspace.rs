@@ -276,8 +276,9 @@ impl Keyspace {
     }
 
     /// The object of a large value.
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
     pub(crate) fn object_of(&self, found: &Found) -> Option<ObjectId> {
-        found.head.object(self.arena.cell(found.addr))
+        found.head.object(self.arena.bytes_from(found.addr))
     }
 
     /// Lets go of an object that nobody names any more: at once if it is small, else step by step.
@@ -317,6 +318,13 @@ impl Keyspace {
         self.expiring_hashes = 0;
         self.eviction_hand = 0;
         self.expiry_hand = 0;
+    }
+
+    /// Counts a hit or a miss.
+    #[inline]
+    pub(crate) fn count_look(&mut self, is_hit: bool) {
+        self.counters.keyspace_hits += u64::from(is_hit);
+        self.counters.keyspace_misses += u64::from(!is_hit);
     }
 
     /// Gives the index back what fewer keys no longer need: a bounded step after each removal.
@@ -363,10 +371,35 @@ impl<'a> Cx<'a> {
     }
 
     /// Tells the listener, if there is one.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn emit(&mut self, arguments: &[Value<'_>]) {
         if let Some((_, effects)) = self.listener() {
             effects.effect(arguments);
         }
+    }
+
+    /// Finds a key that may have a collection, with its hash. What is done to one large collection
+    /// time and again does without that: it is remembered where its record is.
+    pub(crate) fn lookup_collection(&mut self, key: &[u8]) -> (u64, Option<Found>) {
+        if let Some((hash, found)) = self.recent(key) {
+            return (hash, Some(found));
+        }
+        let hash = self.keys.hash(key);
+        let found = self.lookup(key, hash);
+        if let Some(found) = found.filter(|found| found.head.is_large()) {
+            self.keys.index.remember(hash, found.place, found.addr);
+        }
+        (hash, found)
+    }
+
+    /// The key that was asked for last, if it is this one and has a large value.
+    #[inline]
+    pub(crate) fn recent(&self, key: &[u8]) -> Option<(u64, Found)> {
+        let (hash, place, addr) = self.keys.index.recent()?;
+        let cell = self.keys.arena.bytes_from(addr);
+        let head = Head::read(cell)?;
+        let is_it = head.has_key(cell, key) && head.is_large() && !self.is_past(head.deadline);
+        is_it.then_some((hash, Found { place, addr, head }))
     }
 
     /// Finds a key that has not expired. One that has is dropped.
@@ -397,10 +430,7 @@ impl<'a> Cx<'a> {
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn lookup_look(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.lookup(key, self.keys.hash(key));
-        match found {
-            Some(_) => self.keys.counters.keyspace_hits += 1,
-            None => self.keys.counters.keyspace_misses += 1,
-        }
+        self.keys.count_look(found.is_some());
         found
     }
 

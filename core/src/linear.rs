@@ -1,7 +1,7 @@
 //! Linear hashing (Litwin, 1980): which bucket a hash belongs to while a table grows and shrinks by
 //! one bucket at a time, and the cursor of a scan that such a table does not disturb.
 //!
-//! Not here: the buckets (index.rs for keys, table.rs for the entries of a collection).
+//! Not here: the buckets (index.rs for keys, table/ for the entries of a collection).
 
 /// How many buckets there are.
 #[derive(Clone, Copy, Debug)]

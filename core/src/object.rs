@@ -95,29 +95,40 @@ impl Object {
         self.kind == Some(Kind::List)
     }
 
-    /// The page at a position.
-    #[inline]
+    /// The page at a position, of which there is one.
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
     pub(crate) fn page(&self, arena: &Arena, position: usize) -> Addr {
-        if self.depth == 1 {
-            return slot(arena, self.root, position);
+        slot(arena.bytes_from(self.leaf(arena, position)), position % FANOUT)
+    }
+
+    /// The node that has the address of the page at a position.
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    fn leaf(&self, arena: &Arena, position: usize) -> Addr {
+        match self.depth {
+            1 => self.root,
+            2 => slot(arena.bytes_from(self.root), position / FANOUT),
+            _ => self.at(arena, 1, position / FANOUT),
         }
-        self.at(arena, 0, position)
     }
 
     /// The page at a position of a level: the directory's own nodes from level one up.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
     fn at(&self, arena: &Arena, level: u8, position: usize) -> Addr {
         let mut at = self.root;
         let mut below = self.depth;
         while below > level {
             below -= 1;
-            at = slot(arena, at, position / span(below - level) % FANOUT);
+            at = slot(arena.cell(at), position / span(below - level) % FANOUT);
         }
         at
     }
 
     /// Notes where a page of a level now is.
     pub(crate) fn set(&self, arena: &mut Arena, level: u8, position: usize, addr: Addr) {
-        let node = self.at(arena, level + 1, position / FANOUT);
+        let node = match level {
+            0 => self.leaf(arena, position),
+            _ => self.at(arena, level + 1, position / FANOUT),
+        };
         set_slot(arena, node, position % FANOUT, addr);
     }
 
@@ -211,7 +222,7 @@ impl Object {
             self.set(arena, level, position / span(level), Addr::NONE);
         }
         while self.depth > 1 && self.pages as usize <= span(self.depth - 1) {
-            let child = slot(arena, self.root, 0);
+            let child = slot(arena.cell(self.root), 0);
             arena.free(self.root);
             self.root = child;
             self.depth -= 1;
@@ -282,9 +293,10 @@ fn add_node(
     Some(node)
 }
 
-fn slot(arena: &Arena, node: Addr, index: usize) -> Addr {
+#[inline]
+fn slot(node: &[u8], index: usize) -> Addr {
     let start = PAGE_HEAD_BYTES + index * ADDR_BYTES;
-    let bytes = arena.cell(node).get(start..).and_then(<[u8]>::first_chunk);
+    let bytes = node.get(start..).and_then(<[u8]>::first_chunk);
     bytes.map_or(Addr::NONE, |bytes| Addr(u32::from_le_bytes(*bytes)))
 }
 

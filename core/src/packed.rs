@@ -6,7 +6,7 @@
 //! set is an item; of a hash two, and the field's deadline before them if it has one; of a sorted
 //! set an item and the eight bytes of its score.
 //!
-//! Not here: which entries stand where (table.rs, list.rs).
+//! Not here: which entries stand where (table/, list.rs).
 
 use crate::bytes;
 use crate::keyspace::Millis;
@@ -112,9 +112,17 @@ impl<'a> Packed<'a> {
 
     /// Writes it at a place in `target`, and returns the place behind it.
     pub(crate) fn write(&self, target: &mut [u8], at: usize) -> usize {
-        let head = self.head.get(..self.head_len.into()).unwrap_or_default();
-        bytes::write_at(target, at, head);
-        bytes::write_at(target, at + head.len(), self.bytes);
+        let [first, ..] = self.head;
+        if self.head_len == 1
+            && let Some(place) = target.get_mut(at)
+        {
+            *place = first;
+        } else if let Some(head) = self.head.get(..self.head_len.into()) {
+            bytes::write_at(target, at, head);
+        }
+        if !self.bytes.is_empty() {
+            bytes::write_at(target, at + usize::from(self.head_len), self.bytes);
+        }
         at + self.len()
     }
 }
@@ -160,35 +168,36 @@ impl<'a> Entries<'a> {
 }
 
 /// Looks for the entry with a short name among those in `entries`: what is not it is passed over
-/// with as little reading as can be. `Err` with the place from which to look on by other means:
-/// there stands an entry that is out of the ordinary.
-#[inline]
+/// with as little reading as can be, and counted. `Err` with the place from which to look on by
+/// other means: there stands an entry that is out of the ordinary.
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(crate) fn find_short(
     kind: Kind,
     entries: &[u8],
     name: &[u8],
-    passed: &mut u32,
+    passed: &mut usize,
 ) -> Result<Option<usize>, usize> {
     let score_bytes = if kind == Kind::SortedSet { SCORE_BYTES } else { 0 };
-    let mut rest = entries;
-    while let Some((&len, behind)) = rest.split_first() {
-        let here = entries.len() - rest.len();
+    let mut at = 0;
+    while let Some(&len) = entries.get(at) {
         if len >= WIDE {
-            return Err(here);
+            return Err(at);
         }
-        let Some((other, behind)) = behind.split_at_checked(len.into()) else { break };
-        if bytes::same(other, name) {
-            return Ok(Some(here));
+        let mut end = at + 1 + usize::from(len);
+        if usize::from(len) == name.len()
+            && let Some(other) = entries.get(at + 1..end)
+            && bytes::same(other, name)
+        {
+            return Ok(Some(at));
         }
-        let mut skipped = score_bytes;
         if kind == Kind::Hash {
-            match behind.first() {
-                Some(&len) if len < WIDE => skipped = usize::from(len) + 1,
-                _ => return Err(here),
+            match entries.get(end) {
+                Some(&len) if len < WIDE => end += 1 + usize::from(len),
+                _ => return Err(at),
             }
         }
-        rest = behind.get(skipped..).unwrap_or_default();
         *passed += 1;
+        at = end + score_bytes;
     }
     Ok(None)
 }

@@ -1,6 +1,6 @@
 //! Sets: SADD, SPOP, SINTER and their kin.
 //!
-//! Not here: how members are stored and found (table.rs), and SSCAN's cursor (scan.rs).
+//! Not here: how members are stored and found (table/), and SSCAN's cursor (scan.rs).
 
 use core::ops::Range;
 

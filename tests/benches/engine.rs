@@ -8,13 +8,15 @@
 //!
 //! Not here: reading the rows of a run in wasm; `scripts/bench` puts both lists together.
 
-use std::fs;
+mod report;
+
 use std::hint::black_box;
 
 use ferrite_engine::{Expiry, Keyspace, Options, Policy, SetOptions};
 use hashbrown::HashMap;
 use lru::LruCache;
 use quick_cache::unsync::Cache as QuickCache;
+use report::{cpu_time_of, resident_bytes, row, save, short, title};
 
 const VALUE: [u8; 100] = [b'x'; 100];
 const OPERATIONS: usize = 1_000_000;
@@ -28,16 +30,12 @@ type Boxed = Box<[u8]>;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    let json = arguments.iter().position(|argument| argument == "--json");
     let (sizes, rounds) = match (has("--quick"), has("--growth")) {
         (true, _) => (vec![20_000], 3),
         (_, true) => (vec![1_000, 10_000, 100_000, 1_000_000, 10_000_000], 3),
         _ => (vec![200_000, 1_000_000], 7),
     };
-    println!(
-        "{:<32} {:<14} {:>9} {:>9}  {:<11} {:>6}  spread of the ratio",
-        "case", "metric", "ferrite", "peer", "peer_name", "ratio"
-    );
+    title();
     let mut rows = Vec::new();
     // First of all, while what the process holds is not blurred by what it has freed.
     if let (Some(&size), false) = (sizes.last(), IS_WASM || has("--growth")) {
@@ -46,9 +44,7 @@ fn main() {
     for size in sizes {
         rows.extend(measure(size, rounds));
     }
-    if let Some(path) = json.and_then(|position| arguments.get(position + 1)) {
-        fs::write(path, format!("[\n{}\n]\n", rows.join(",\n"))).expect("the file can be written");
-    }
+    save(&arguments, &rows);
 }
 
 /// What one store took for each kind of work, in nanoseconds of CPU an operation; and the longest
@@ -212,10 +208,6 @@ fn budget_bytes(size: usize) -> u64 {
     (size * (PAYLOAD_BYTES + 24)) as u64 + (1 << 20)
 }
 
-fn short(size: usize) -> String {
-    if size < 1_000_000 { format!("{}k", size / 1000) } else { format!("{}M", size / 1_000_000) }
-}
-
 /// Bytes beyond keys and values, for each key, when nothing has been evicted: ours by what the
 /// engine says it holds (a test compares that with the allocator), also when each key has a
 /// deadline; the peers' by what the process grows by.
@@ -258,47 +250,4 @@ fn resident_growth<S: Store>(keys: &[[u8; KEY_BYTES]], new: impl FnOnce() -> S) 
     // Kept, as are those after it, so that none of them finds freed memory to grow into.
     std::mem::forget(store);
     grown
-}
-
-fn resident_bytes() -> f64 {
-    let statm = fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages: f64 =
-        statm.split(' ').nth(1).and_then(|field| field.parse().ok()).expect("a number");
-    pages * 4096.0
-}
-
-/// Nanoseconds of CPU spent in `work`: this thread's, or all that Node's process spends.
-fn cpu_time_of(work: impl FnOnce()) -> f64 {
-    #[cfg(not(target_family = "wasm"))]
-    let start = cpu_time::ThreadTime::now();
-    #[cfg(target_family = "wasm")]
-    let start = std::time::Instant::now();
-    work();
-    start.elapsed().as_nanos() as f64
-}
-
-/// Prints a row, and gives it as JSON. A ratio above one means that Ferrite is better.
-fn row(case: &str, metric: &str, peer_name: &str, pairs: &[(f64, f64)]) -> String {
-    let ferrite = median(pairs.iter().map(|pair| pair.0));
-    let peer = median(pairs.iter().map(|pair| pair.1));
-    let ratios = || pairs.iter().map(|(ferrite, peer)| peer / ferrite);
-    let (ratio, rounds) = (median(ratios()), pairs.len());
-    let least = ratios().fold(f64::INFINITY, f64::min);
-    let most = ratios().fold(0.0, f64::max);
-    println!(
-        "{case:<32} {metric:<14} {ferrite:>9.1} {peer:>9.1}  {peer_name:<11} {ratio:>6.2}  \
-         {least:.2}-{most:.2}"
-    );
-    let unit = metric.rsplit('_').next().unwrap_or_default();
-    format!(
-        "  {{\"case\": \"{case}\", \"metric\": \"{metric}\", \"unit\": \"{unit}\", \
-         \"ferrite\": {ferrite:.3}, \"peer\": {peer:.3}, \"peer_name\": \"{peer_name}\", \
-         \"ratio\": {ratio:.4}, \"rounds\": {rounds}}}"
-    )
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

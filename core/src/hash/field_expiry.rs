@@ -5,7 +5,7 @@
 //! fields are taken off in sweeps: all pages when a command needs the exact number of fields, some
 //! pages a step by `tick`.
 //!
-//! Not here: where a deadline stands (packed.rs), and how it is written (table.rs).
+//! Not here: where a deadline stands (packed.rs), and how it is written (table/).
 
 use core::ops::Range;
 

@@ -4,7 +4,7 @@
 //! key is looked up; in a large hash a command for one field looks at that field only, and those
 //! that need the exact number of fields have the expired ones taken off first.
 //!
-//! Not here: how fields are stored and found (table.rs), their deadlines (field_expiry.rs), and
+//! Not here: how fields are stored and found (table/), their deadlines (field_expiry.rs), and
 //! HSCAN's cursor (scan.rs).
 
 pub(crate) mod field_expiry;

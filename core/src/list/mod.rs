@@ -23,7 +23,7 @@ use crate::keyspace::{Cx, Found};
 use crate::num::Digits;
 use crate::object::ObjectId;
 use crate::packed::{ITEM_BYTES_MAX, Item};
-use crate::record::{Head, Kind};
+use crate::record::Kind;
 use crate::value::Value;
 
 use self::change::Pushed;
@@ -82,11 +82,10 @@ impl Cx<'_> {
             return Ok(len);
         }
         let mut target = self.target(key, Kind::List)?;
-        if let Some(found) = &target.found {
-            self.keys.index.remember(found.place, found.addr);
-            if let Some(len) = self.push_quick(key, side, values, name) {
-                return Ok(len);
-            }
+        if target.found.is_some()
+            && let Some(len) = self.push_quick(key, side, values, name)
+        {
+            return Ok(len);
         }
         if !(values.is_empty() || must_exist && target.found.is_none()) {
             let pushed = Pushed { values, moved: None };
@@ -109,12 +108,8 @@ impl Cx<'_> {
     /// list time and again needs no hash of its key.
     #[inline]
     fn recent_list(&self, key: &[u8]) -> Option<(Place, ObjectId)> {
-        let (place, addr) = self.keys.index.recent()?;
-        let cell = self.keys.arena.cell(addr);
-        let head = Head::read(cell)?;
-        let is_it =
-            head.has_key(cell, key) && head.kind() == Kind::List && !self.is_past(head.deadline);
-        Some((place, head.object(cell).filter(|_| is_it)?))
+        let (_, found) = self.recent(key).filter(|(_, found)| found.head.kind() == Kind::List)?;
+        Some((found.place, self.keys.object_of(&found)?))
     }
 
     /// Pushes one short element onto a long list whose last page has space for it: how nearly all
@@ -177,7 +172,6 @@ impl Cx<'_> {
         }
         let mut target = self.target(key, Kind::List)?;
         let Some(found) = target.found else { return Ok(None) };
-        self.keys.index.remember(found.place, found.addr);
         let count = count.min(self.keys.list_len(&found));
         if count == 0 {
             return Ok(Some(0));

@@ -3,7 +3,7 @@
 //!
 //! Invariant: table and tree have the same members with the same scores.
 //!
-//! Not here: the table (table.rs) and the tree (tree.rs) themselves, and what commands mean.
+//! Not here: the table (table/) and the tree (tree.rs) themselves, and what commands mean.
 
 use crate::bytes;
 use crate::error::{Error, Result};

@@ -11,7 +11,7 @@
 //! node is empty but a root without members; each slot but the root's is in exactly one branch.
 //!
 //! Not here: how it grows and shrinks (grow.rs, shrink.rs); the table of the same members, which
-//! also owns the strings that stand apart (table.rs); what commands do with ranges (sorted_set/).
+//! also owns the strings that stand apart (table/); what commands do with ranges (sorted_set/).
 
 mod check;
 mod grow;
