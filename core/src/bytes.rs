@@ -1,6 +1,8 @@
 //! Copies of bytes that cannot panic: the edge build carries no panic's message, nor the means to
 //! print one.
 
+use core::ops::Range;
+
 /// Copies as much of `source` as `target` has room for.
 #[inline]
 pub(crate) fn copy(target: &mut [u8], source: &[u8]) {
@@ -41,4 +43,11 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
         return a_last == b_last && a_first == b_first && (a.len() <= 16 || a == b);
     }
     a.iter().zip(b).all(|(a, b)| a == b)
+}
+
+/// The bytes at a place, or none where there is no such place.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline)]
+pub(crate) fn part(bytes: &[u8], place: Range<usize>) -> &[u8] {
+    bytes.get(place).unwrap_or_default()
 }

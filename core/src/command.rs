@@ -5,6 +5,7 @@
 //!
 //! Not here: any wire format, and any list of commands but the families' own.
 
+use core::ops::Deref;
 use core::slice;
 
 use crate::bytes;
@@ -31,11 +32,11 @@ pub struct Spec {
     pub group: Group,
     /// The version of Redis that had it first. Empty without the feature `docs`, as are the
     /// following two.
-    pub since: &'static str,
+    pub since: Docs,
     /// Its arguments, in the notation of Redis's documentation.
-    pub syntax: &'static str,
+    pub syntax: Docs,
     /// What it does, in a sentence.
-    pub summary: &'static str,
+    pub summary: Docs,
     /// Its function: arguments without the name in, reply out.
     pub run: fn(&mut Cx<'_>, &mut Args<'_>, &mut dyn Reply) -> Result<()>,
 }
@@ -285,7 +286,29 @@ pub(crate) fn word(option: &[u8], words: &[&str]) -> usize {
     found.unwrap_or(words.len())
 }
 
-/// Text that only documentation needs: the edge build leaves it out.
-pub(crate) const fn docs(text: &'static str) -> &'static str {
-    if cfg!(feature = "docs") { text } else { "" }
+/// A text that only documentation needs. Without the feature `docs` it is empty and takes no room in
+/// the rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Docs {
+    #[cfg(feature = "docs")]
+    text: &'static str,
+}
+
+impl Deref for Docs {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        #[cfg(feature = "docs")]
+        return self.text;
+        #[cfg(not(feature = "docs"))]
+        ""
+    }
+}
+
+#[cfg_attr(not(feature = "docs"), expect(unused_variables))]
+pub(crate) const fn docs(text: &'static str) -> Docs {
+    Docs {
+        #[cfg(feature = "docs")]
+        text,
+    }
 }

@@ -6,293 +6,200 @@
 
 use core::fmt;
 
-/// An error of a command or an option. The keyspace is as it was before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Error {
+macro_rules! errors {
+    ($($(#[doc = $doc:literal])+ $(#[cfg($when:meta)])? $name:ident = $text:literal,)+) => {
+        /// An error of a command or an option. The keyspace is as it was before.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[non_exhaustive]
+        pub enum Error {
+            $($(#[doc = $doc])+ $(#[cfg($when)])? $name,)+
+        }
+
+        /// The lines, in the order of the errors: a table weighs less than a `match`.
+        const TEXTS: &[&str] = &[$($(#[cfg($when)])? $text,)+];
+    };
+}
+
+// A line that ends in a quote goes on with the name of the command.
+errors! {
     /// A string command on another type.
-    WrongType,
+    WrongType = "WRONGTYPE Operation against a key holding the wrong kind of value",
     /// An argument or a stored value that should be a 64-bit integer is none.
-    NotAnInteger,
+    NotAnInteger = "ERR value is not an integer or out of range",
     /// A field's value that should be a 64-bit integer is none.
-    HashNotAnInteger,
+    HashNotAnInteger = "ERR hash value is not an integer",
     /// A field's value that should be a number is none.
-    HashNotAFloat,
+    HashNotAFloat = "ERR hash value is not a float",
     /// HINCRBYFLOAT by what is no finite number.
-    NanOrInfinity,
+    NanOrInfinity = "ERR value is NaN or Infinity",
     /// HEXPIRE with a time below zero.
-    NegativeExpire,
+    NegativeExpire = "ERR invalid expire time, must be >= 0",
     /// No FIELDS where HEXPIRE and its kin have it.
-    NoFields,
+    NoFields = "ERR Mandatory argument FIELDS is missing or not at the right position",
     /// A count of fields that is none, or not above zero: as HEXPIRE says it.
-    NotAFieldCount,
+    NotAFieldCount = "ERR Parameter `numFields` should be greater than 0",
     /// The same, as HTTL and HPERSIST say it.
-    NoFieldCount,
+    NoFieldCount = "ERR Number of fields must be a positive integer",
     /// A count of fields other than that of the arguments behind it.
-    FieldCountMismatch,
+    FieldCountMismatch = "ERR The `numfields` parameter must match the number of arguments",
     /// A count whose double is out of range.
-    OutOfHalfRange,
+    OutOfHalfRange = "ERR value is out of range",
     /// An increment would leave the range of 64-bit integers.
-    Overflow,
+    Overflow = "ERR increment or decrement would overflow",
     /// DECRBY with the one amount that has no negative.
-    DecrementOverflow,
+    DecrementOverflow = "ERR decrement would overflow",
     /// An argument or a stored value that should be a number is none.
-    NotAFloat,
+    NotAFloat = "ERR value is not a valid float",
     /// The sum of INCRBYFLOAT would be infinite.
-    NotFinite,
+    NotFinite = "ERR increment would produce NaN or Infinity",
     /// SETRANGE before the start of a string.
-    OffsetOutOfRange,
+    OffsetOutOfRange = "ERR offset is out of range",
     /// LCS of a value that is no string.
     #[cfg(feature = "lcs")]
-    LcsNotAString,
+    LcsNotAString = "ERR The specified keys must contain string values",
     /// LCS with LEN and IDX.
     #[cfg(feature = "lcs")]
-    LcsLenIdxConflict,
+    LcsLenIdxConflict = "ERR If you want both the length and indexes, please just use IDX.",
     /// LCS of strings whose table would exceed
     /// [`LCS_TABLE_CELLS_MAX`](crate::limits::LCS_TABLE_CELLS_MAX).
     #[cfg(feature = "lcs")]
-    LcsTooLarge,
+    LcsTooLarge = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
     /// LCS of strings whose table the budget has no room for.
     #[cfg(feature = "lcs")]
-    LcsOutOfMemory,
+    LcsOutOfMemory = "ERR Insufficient memory, failed allocating transient memory for LCS",
     /// Options that are unknown, repeated or exclude each other.
-    Syntax,
+    Syntax = "ERR syntax error",
     /// EXPIRE's NX with XX, GT or LT.
-    ExpireNxConflict,
+    ExpireNxConflict = "ERR NX and XX, GT or LT options at the same time are not compatible",
     /// EXPIRE's GT with LT.
-    ExpireGtLtConflict,
+    ExpireGtLtConflict = "ERR GT and LT options at the same time are not compatible",
     /// A time to live that is not positive, or a deadline beyond 64 bits.
-    InvalidExpire,
+    InvalidExpire = "ERR invalid expire time in '",
     /// The wrong number of arguments.
-    WrongArity,
+    WrongArity = "ERR wrong number of arguments for '",
     /// A cursor that SCAN did not hand out.
-    InvalidCursor,
+    InvalidCursor = "ERR invalid cursor",
     /// RENAME or LSET of a key that is not there.
-    NoSuchKey,
+    NoSuchKey = "ERR no such key",
     /// COPY of a key onto itself.
-    SameObject,
+    SameObject = "ERR source and destination objects are the same",
     /// COPY to another database: a keyspace is one.
-    OtherDatabase,
+    OtherDatabase = "ERR DB index is out of range",
     /// OBJECT FREQ where uses are not counted.
-    NotLfu,
+    NotLfu =
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
+         that when switching between policies at runtime LRU and LFU data will take some time to \
+         adjust.",
     /// OBJECT IDLETIME where the last use is not dated.
-    NoIdleTime,
+    NoIdleTime =
+        "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
+         switching between policies at runtime LRU and LFU data will take some time to adjust.",
     /// RESTORE of a key that is there.
-    BusyKey,
+    #[cfg(feature = "dump")]
+    BusyKey = "BUSYKEY Target key name already exists.",
     /// A payload of RESTORE whose frame is not sound.
-    BadChecksum,
+    #[cfg(feature = "dump")]
+    BadChecksum = "ERR DUMP payload version or checksum are wrong",
     /// A payload of RESTORE whose value is not sound.
-    BadPayload,
+    #[cfg(any(feature = "dump", feature = "zset"))]
+    BadPayload = "ERR Bad data format",
     /// A time to live of RESTORE below zero.
-    NegativeTtl,
+    #[cfg(feature = "dump")]
+    NegativeTtl = "ERR Invalid TTL value, must be >= 0",
     /// An idle time of RESTORE below zero.
-    NegativeIdleTime,
+    #[cfg(feature = "dump")]
+    NegativeIdleTime = "ERR Invalid IDLETIME value, must be >= 0",
     /// A frequency of RESTORE that is not in 0 to 255.
-    InvalidFrequency,
+    #[cfg(feature = "dump")]
+    InvalidFrequency = "ERR Invalid FREQ value, must be >= 0 and <= 255",
     /// SORT by something that is no number.
-    NotADouble,
+    #[cfg(feature = "sort")]
+    NotADouble = "ERR One or more scores can't be converted into double",
     /// A count of keys that is none, or not above zero.
-    NoKeys,
+    NoKeys = "ERR numkeys should be greater than 0",
     /// A count of keys above that of the arguments behind it.
-    TooManyKeys,
+    TooManyKeys = "ERR Number of keys can't be greater than number of args",
     /// A limit below zero, or none at all.
-    NegativeLimit,
+    NegativeLimit = "ERR LIMIT can't be negative",
     /// A count below zero, or none at all.
-    NotPositive,
+    NotPositive = "ERR value is out of range, must be positive",
     /// LSET beyond the ends of a list.
-    IndexOutOfRange,
+    IndexOutOfRange = "ERR index out of range",
     /// LPOS from the zeroth match.
-    ZeroRank,
+    ZeroRank =
+        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or \
+         use negative to start from the end of the list",
     /// LPOS with a COUNT below zero, or none at all.
-    NegativeCount,
+    NegativeCount = "ERR COUNT can't be negative",
     /// LPOS with a MAXLEN below zero, or none at all.
-    NegativeMaxLen,
+    NegativeMaxLen = "ERR MAXLEN can't be negative",
     /// A COUNT that is not above zero, or none at all.
-    NoCount,
+    NoCount = "ERR count should be greater than 0",
     /// A count that has no opposite.
-    OutOfRange,
+    OutOfRange =
+        "ERR value is out of range, value must between -9223372036854775807 and \
+         9223372036854775807",
     /// More random elements, repeated ones among them, than
     /// [`RANDOM_DRAWS_MAX`](crate::limits::RANDOM_DRAWS_MAX).
-    TooManyDraws,
+    TooManyDraws = "ERR value is out of range, must be at least -16777216",
     /// A count that is none, or not above zero.
-    CountNotPositive,
+    CountNotPositive = "ERR count should be greater than 0",
     /// A count whose double leaves the range of 64-bit integers.
-    ValueOutOfRange,
+    ValueOutOfRange = "ERR value is out of range",
     /// A score at the end of a range that is no number.
     #[cfg(feature = "zset")]
-    NotAFloatRange,
+    NotAFloatRange = "ERR min or max is not a float",
     /// A text at the end of a range that begins with none of `[`, `(`, `-` and `+`.
     #[cfg(feature = "zset")]
-    NotATextRange,
+    NotATextRange = "ERR min or max not valid string range item",
     /// The sum of two opposite infinities.
     #[cfg(feature = "zset")]
-    NotANumber,
+    NotANumber = "ERR resulting score is not a number (NaN)",
     /// ZADD's NX with XX.
     #[cfg(feature = "zset")]
-    AddNxXxConflict,
+    AddNxXxConflict = "ERR XX and NX options at the same time are not compatible",
     /// Two of ZADD's GT, LT and NX.
     #[cfg(feature = "zset")]
-    AddGtLtNxConflict,
+    AddGtLtNxConflict = "ERR GT, LT, and/or NX options at the same time are not compatible",
     /// ZADD's INCR with several members.
     #[cfg(feature = "zset")]
-    IncrementOfSeveral,
+    IncrementOfSeveral = "ERR INCR option supports a single increment-element pair",
     /// ZRANGE's LIMIT without BYSCORE or BYLEX.
     #[cfg(feature = "zset")]
-    LimitOfRanks,
+    LimitOfRanks =
+        "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
     /// ZRANGE's WITHSCORES with BYLEX.
     #[cfg(feature = "zset")]
-    ScoresOfTexts,
+    ScoresOfTexts = "ERR syntax error, WITHSCORES not supported in combination with BYLEX",
     /// A count of sorted sets that is not above zero.
     #[cfg(feature = "zset")]
-    NoInputs,
+    NoInputs = "ERR at least 1 input key is needed for '",
     /// A weight that is no number.
     #[cfg(feature = "zset")]
-    WeightNotAFloat,
+    WeightNotAFloat = "ERR weight value is not a float",
     /// The budget is used up and the policy lets nothing go.
-    OutOfMemory,
+    OutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.",
     /// A key longer than [`KEY_BYTES_MAX`](crate::limits::KEY_BYTES_MAX).
-    KeyTooLong,
+    KeyTooLong = "ERR key exceeds maximum allowed size (8000 bytes)",
     /// A value longer than [`VALUE_BYTES_MAX`](crate::limits::VALUE_BYTES_MAX).
-    ValueTooLong,
+    ValueTooLong = "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
     /// A memory size that cannot be read.
-    InvalidMemory,
+    InvalidMemory = "ERR argument must be a memory value",
     /// A budget outside what the engine can work in.
-    MemoryOutOfRange,
+    MemoryOutOfRange = "ERR argument must be between 1048576 and 17179869184",
     /// A policy that does not exist.
-    UnknownPolicy,
+    UnknownPolicy =
+        "ERR argument(s) must be one of the following: volatile-lru, volatile-lfu, \
+         volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, \
+         allkeys-s3fifo, allkeys-gdsf, noeviction",
 }
 
 impl Error {
     /// The line as the command of this name sends it, in the pieces it is put together from.
     #[inline(never)]
     pub fn parts<'a>(&self, command: &'a str) -> [&'a str; 3] {
-        let text = match self {
-            Error::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
-            Error::NotAnInteger => "ERR value is not an integer or out of range",
-            Error::HashNotAnInteger => "ERR hash value is not an integer",
-            Error::HashNotAFloat => "ERR hash value is not a float",
-            Error::NanOrInfinity => "ERR value is NaN or Infinity",
-            Error::NegativeExpire => "ERR invalid expire time, must be >= 0",
-            Error::NoFields => {
-                "ERR Mandatory argument FIELDS is missing or not at the right position"
-            }
-            Error::NotAFieldCount => "ERR Parameter `numFields` should be greater than 0",
-            Error::NoFieldCount => "ERR Number of fields must be a positive integer",
-            Error::FieldCountMismatch => {
-                "ERR The `numfields` parameter must match the number of arguments"
-            }
-            Error::OutOfHalfRange => "ERR value is out of range",
-            Error::Overflow => "ERR increment or decrement would overflow",
-            Error::DecrementOverflow => "ERR decrement would overflow",
-            Error::NotAFloat => "ERR value is not a valid float",
-            Error::NotFinite => "ERR increment would produce NaN or Infinity",
-            Error::OffsetOutOfRange => "ERR offset is out of range",
-            #[cfg(feature = "lcs")]
-            Error::LcsNotAString => "ERR The specified keys must contain string values",
-            #[cfg(feature = "lcs")]
-            Error::LcsLenIdxConflict => {
-                "ERR If you want both the length and indexes, please just use IDX."
-            }
-            #[cfg(feature = "lcs")]
-            Error::LcsTooLarge => {
-                "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
-            }
-            #[cfg(feature = "lcs")]
-            Error::LcsOutOfMemory => {
-                "ERR Insufficient memory, failed allocating transient memory for LCS"
-            }
-            Error::Syntax => "ERR syntax error",
-            Error::ExpireNxConflict => {
-                "ERR NX and XX, GT or LT options at the same time are not compatible"
-            }
-            Error::ExpireGtLtConflict => {
-                "ERR GT and LT options at the same time are not compatible"
-            }
-            Error::InvalidExpire => return ["ERR invalid expire time in '", command, "' command"],
-            Error::WrongArity => {
-                return ["ERR wrong number of arguments for '", command, "' command"];
-            }
-            Error::InvalidCursor => "ERR invalid cursor",
-            Error::NoSuchKey => "ERR no such key",
-            Error::SameObject => "ERR source and destination objects are the same",
-            Error::OtherDatabase => "ERR DB index is out of range",
-            Error::NotLfu => {
-                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. \
-                 Please note that when switching between policies at runtime LRU and LFU data will \
-                 take some time to adjust."
-            }
-            Error::NoIdleTime => {
-                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that \
-                 when switching between policies at runtime LRU and LFU data will take some time \
-                 to adjust."
-            }
-            Error::BusyKey => "BUSYKEY Target key name already exists.",
-            Error::BadChecksum => "ERR DUMP payload version or checksum are wrong",
-            Error::BadPayload => "ERR Bad data format",
-            Error::NegativeTtl => "ERR Invalid TTL value, must be >= 0",
-            Error::NegativeIdleTime => "ERR Invalid IDLETIME value, must be >= 0",
-            Error::InvalidFrequency => "ERR Invalid FREQ value, must be >= 0 and <= 255",
-            Error::NotADouble => "ERR One or more scores can't be converted into double",
-            Error::NoKeys => "ERR numkeys should be greater than 0",
-            Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
-            Error::NegativeLimit => "ERR LIMIT can't be negative",
-            Error::NotPositive => "ERR value is out of range, must be positive",
-            Error::IndexOutOfRange => "ERR index out of range",
-            Error::ZeroRank => {
-                "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second \
-                 ... or use negative to start from the end of the list"
-            }
-            Error::NegativeCount => "ERR COUNT can't be negative",
-            Error::NegativeMaxLen => "ERR MAXLEN can't be negative",
-            Error::NoCount => "ERR count should be greater than 0",
-            Error::OutOfRange => {
-                "ERR value is out of range, value must between -9223372036854775807 and \
-                 9223372036854775807"
-            }
-            Error::TooManyDraws => "ERR value is out of range, must be at least -16777216",
-            Error::CountNotPositive => "ERR count should be greater than 0",
-            Error::ValueOutOfRange => "ERR value is out of range",
-            #[cfg(feature = "zset")]
-            Error::NotAFloatRange => "ERR min or max is not a float",
-            #[cfg(feature = "zset")]
-            Error::NotATextRange => "ERR min or max not valid string range item",
-            #[cfg(feature = "zset")]
-            Error::NotANumber => "ERR resulting score is not a number (NaN)",
-            #[cfg(feature = "zset")]
-            Error::AddNxXxConflict => "ERR XX and NX options at the same time are not compatible",
-            #[cfg(feature = "zset")]
-            Error::AddGtLtNxConflict => {
-                "ERR GT, LT, and/or NX options at the same time are not compatible"
-            }
-            #[cfg(feature = "zset")]
-            Error::IncrementOfSeveral => "ERR INCR option supports a single increment-element pair",
-            #[cfg(feature = "zset")]
-            Error::LimitOfRanks => {
-                "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or \
-                 BYLEX"
-            }
-            #[cfg(feature = "zset")]
-            Error::ScoresOfTexts => {
-                "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
-            }
-            #[cfg(feature = "zset")]
-            Error::NoInputs => {
-                return ["ERR at least 1 input key is needed for '", command, "' command"];
-            }
-            #[cfg(feature = "zset")]
-            Error::WeightNotAFloat => "ERR weight value is not a float",
-            Error::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
-            Error::KeyTooLong => "ERR key exceeds maximum allowed size (8000 bytes)",
-            Error::ValueTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
-            Error::InvalidMemory => "ERR argument must be a memory value",
-            Error::MemoryOutOfRange => "ERR argument must be between 1048576 and 17179869184",
-            Error::UnknownPolicy => {
-                "ERR argument(s) must be one of the following: volatile-lru, volatile-lfu, \
-                 volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, \
-                 allkeys-s3fifo, allkeys-gdsf, noeviction"
-            }
-        };
-        [text, "", ""]
+        let text = TEXTS.get(*self as usize).copied().unwrap_or_default();
+        if text.ends_with('\'') { [text, command, "' command"] } else { [text, "", ""] }
     }
 
     /// The first word of the line, by which clients tell errors apart.
@@ -300,6 +207,7 @@ impl Error {
         match self {
             Error::WrongType => "WRONGTYPE",
             Error::OutOfMemory => "OOM",
+            #[cfg(feature = "dump")]
             Error::BusyKey => "BUSYKEY",
             _ => "ERR",
         }

@@ -84,7 +84,7 @@ impl Cx<'_> {
             return Ok(true);
         }
         self.set_deadline(key, found, deadline)?;
-        let at = Digits::new(deadline);
+        let at = Digits::told(deadline);
         self.emit(&["PEXPIREAT".into(), key.into(), at.as_bytes().into()]);
         Ok(true)
     }

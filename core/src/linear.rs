@@ -15,7 +15,7 @@ pub(crate) struct Buckets {
 impl Buckets {
     #[inline]
     pub(crate) fn new(count: usize) -> Buckets {
-        let round = 1 << count.max(1).ilog2();
+        let round = 1 << count.checked_ilog2().unwrap_or_default();
         Buckets { low: round - 1, split: count.max(1) - round }
     }
 

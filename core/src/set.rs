@@ -167,6 +167,9 @@ impl Cx<'_> {
 
     /// What a stored set is, for whoever listens.
     fn emit_set_members(&mut self, key: &[u8]) -> Result<()> {
+        if self.listener().is_none() {
+            return Ok(());
+        }
         let found = self.keys.locate(key, self.keys.hash(key));
         self.emit(&["DEL".into(), key.into()]);
         let mut cursor = Cursor::default();

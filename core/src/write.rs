@@ -231,7 +231,7 @@ impl Cx<'_> {
             let old = found.and_then(|found| self.keys.value(&found).as_slice());
             let old = old.unwrap_or_default();
             bytes::copy(&mut buffer, old);
-            let mut old = buffer.get(..old_len).unwrap_or_default();
+            let mut old = bytes::part(&buffer, 0..old_len);
             self.replace(draft, &mut Joined(&mut old, suffix))?;
             return Ok(len);
         };
@@ -420,7 +420,7 @@ impl Keyspace {
     fn copy_stored<'b>(&self, found: &Found, buffer: &'b mut [u8]) -> &'b [u8] {
         let stored = found.head.stored(self.arena.cell(found.addr));
         bytes::copy(buffer, stored);
-        buffer.get(..stored.len()).unwrap_or_default()
+        bytes::part(buffer, 0..stored.len())
     }
 
     /// Keeps the index's mark and what is counted in step with a record that gets another head.

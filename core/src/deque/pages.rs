@@ -262,9 +262,9 @@ impl Keyspace {
         let at = right.start + if stays { 0 } else { new };
         arena.copy_part((spot.page, from), (page, at), moving);
         right.end = at + moving;
-        let moved = arena.cell(page).get(at..right.end).unwrap_or_default();
+        let moved = bytes::part(arena.cell(page), at..right.end);
         each_apart(moved, &mut |_| right.apart += 1);
-        let replaced = arena.cell(spot.page).get(spot.at..from).unwrap_or_default();
+        let replaced = bytes::part(arena.cell(spot.page), spot.at..from);
         each_apart(replaced, &mut |_| left.apart -= 1);
         left.apart -= right.apart;
         right.count = left.count - spot.position - usize::from(old > 0);
@@ -332,7 +332,7 @@ impl Keyspace {
         let mut block = Block::of(cell);
         if let (Some(first), Some(last)) = (first, last) {
             for gone in [block.start..first.at, last.end..block.end] {
-                each_apart(cell.get(gone).unwrap_or_default(), &mut |id| objects.bury(id));
+                each_apart(bytes::part(cell, gone), &mut |id| objects.bury(id));
             }
             (block.start, block.end, block.count) = (first.at, last.end, range.len());
         }
@@ -351,7 +351,7 @@ impl Keyspace {
             Side::Right => (spot.end..block.end, block.count - 1 - spot.position),
         };
         if block.apart > 0 {
-            each_apart(cell.get(range).unwrap_or_default(), &mut |id| {
+            each_apart(bytes::part(cell, range), &mut |id| {
                 objects.bury(id);
                 block.apart -= 1;
             });
@@ -400,7 +400,7 @@ impl Keyspace {
         let mut page = first;
         while page != Addr::NONE {
             let block = Block::of_page(arena.cell(page));
-            let elements = arena.cell(page).get(block.start..block.end).unwrap_or_default();
+            let elements = bytes::part(arena.cell(page), block.start..block.end);
             each_apart(elements, &mut |id| objects.bury(id));
             arena.free(page);
             page = block.next;
@@ -505,7 +505,7 @@ impl Keyspace {
     /// Buries what stands apart of the elements at a place in a cell.
     pub(crate) fn bury_elements(&mut self, addr: Addr, place: Range<usize>) {
         let Keyspace { arena, objects, .. } = self;
-        let elements = arena.cell(addr).get(place).unwrap_or_default();
+        let elements = bytes::part(arena.cell(addr), place);
         each_apart(elements, &mut |id| objects.bury(id));
     }
 

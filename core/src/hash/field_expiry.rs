@@ -76,7 +76,7 @@ impl Cx<'_> {
 
     /// Tells whoever listens when a field expires.
     pub(crate) fn emit_deadline(&mut self, key: &[u8], field: &[u8], deadline: Millis) {
-        let at = Digits::new(deadline);
+        let at = Digits::told(deadline);
         let at = at.as_bytes().into();
         self.emit(&[
             "HPEXPIREAT".into(),
@@ -142,7 +142,7 @@ impl Cx<'_> {
         let key = found.head.key(self.keys.arena.cell(found.addr));
         let key_len = key.len();
         bytes::copy(&mut buffer, key);
-        let key = buffer.get(..key_len).unwrap_or_default();
+        let key = bytes::part(&buffer, 0..key_len);
         let target =
             Target { key, hash: self.keys.hash(key), kind: Kind::Hash, found: Some(found) };
         if is_large { self.shed_pages(target, pages_max) } else { self.shed_packed(key, found) }
@@ -163,7 +163,7 @@ impl Cx<'_> {
             } else {
                 earliest = earlier(earliest, entry.deadline);
                 let stored = found.head.stored(self.keys.arena.cell(found.addr));
-                bytes::write_at(&mut kept, len, stored.get(start..end).unwrap_or_default());
+                bytes::write_at(&mut kept, len, bytes::part(stored, start..end));
                 len += end - start;
             }
         }
@@ -174,7 +174,7 @@ impl Cx<'_> {
         }
         let (hash, deadline) = (self.keys.hash(key), found.head.deadline);
         let draft = Draft::of(key, hash, Kind::Hash, len, deadline, Some(found)).ok()?;
-        let mut stored = kept.get(..len).unwrap_or_default();
+        let mut stored = bytes::part(&kept, 0..len);
         let mut found = self.keys.shorten(draft.keeping_value(), &mut stored).ok()?;
         self.keys.set_expiring_fields(&mut found, earliest != NEVER);
         Some(found)

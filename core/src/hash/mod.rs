@@ -131,7 +131,7 @@ impl Cx<'_> {
         let sum = old.checked_add(change).ok_or(Error::Overflow)?;
         let digits = Digits::new(sum);
         let is_new = self.put_entry(&mut target, field, digits.as_bytes(), deadline)?;
-        let change = Digits::new(change);
+        let change = Digits::told(change);
         // Whoever replays this may still have a field that expired: HSET does not mind.
         let (name, amount) = if is_new { ("HSET", &digits) } else { ("HINCRBY", &change) };
         self.emit(&[name.into(), key.into(), field.into(), amount.as_bytes().into()]);

@@ -184,7 +184,7 @@ impl Cx<'_> {
         if let Some(found) = &target.found {
             let cell = self.keys.arena.cell(found.addr);
             let block = Block::of(cell);
-            let old = cell.get(block.start..block.end).unwrap_or_default();
+            let old = bytes::part(cell, block.start..block.end);
             let place = if side == Side::Left { COUNT_BYTES + added } else { COUNT_BYTES };
             bytes::write_at(&mut buffer, place, old);
             count = block.count;
@@ -200,16 +200,16 @@ impl Cx<'_> {
             match self.item_of(target, pushed, value) {
                 Ok(item) => at = write_element(&mut buffer, at, &Packed::new(item)),
                 Err(error) => {
-                    self.keys.release_each(buffer.get(start..at).unwrap_or_default());
+                    self.keys.release_each(bytes::part(&buffer, start..at));
                     return Err(error);
                 }
             }
         }
         let count = (count + pushed.values.len()) as u16;
         bytes::copy(&mut buffer, &count.to_le_bytes());
-        let done = self.put_packed(target, buffer.get(..len).unwrap_or_default());
+        let done = self.put_packed(target, bytes::part(&buffer, 0..len));
         if done.is_err() && pushed.moved.is_none() {
-            self.keys.release_each(buffer.get(start..at).unwrap_or_default());
+            self.keys.release_each(bytes::part(&buffer, start..at));
         }
         done
     }
@@ -229,7 +229,7 @@ impl Cx<'_> {
         let mut buffer = [0; LIST_PACKED_BYTES_MAX];
         bytes::copy(&mut buffer, &(block.count as u16).to_le_bytes());
         let cell = self.keys.arena.cell(found.addr);
-        let elements = cell.get(block.start..block.end).unwrap_or_default();
+        let elements = bytes::part(cell, block.start..block.end);
         bytes::write_at(&mut buffer, COUNT_BYTES, elements);
         let len = COUNT_BYTES + elements.len();
         if block.count == 0 {
@@ -237,7 +237,7 @@ impl Cx<'_> {
             self.keys.settle();
             return Ok(());
         }
-        self.put_packed(target, buffer.get(..len).unwrap_or_default())
+        self.put_packed(target, bytes::part(&buffer, 0..len))
     }
 
     /// Moves a list from its record, if it has one, to the first of so many pages that there is
@@ -254,12 +254,12 @@ impl Cx<'_> {
         if let Some(found) = &draft.found {
             let cell = self.keys.arena.cell(found.addr);
             let block = Block::of(cell);
-            let old = cell.get(block.start..block.end).unwrap_or_default();
+            let old = bytes::part(cell, block.start..block.end);
             bytes::copy(&mut buffer, old);
             (len, count) = (old.len(), block.count);
         }
         let id = self.keys.objects.add(Kind::List).ok_or(Error::OutOfMemory)?;
-        let elements = buffer.get(..len).unwrap_or_default();
+        let elements = bytes::part(&buffer, 0..len);
         let put = match self.keys.add_first_page(id, side, elements, count) {
             Some(()) => self.keys.put(&draft, &mut &id.0.to_le_bytes()[..]),
             None => Err(Error::OutOfMemory),
@@ -289,9 +289,9 @@ impl Cx<'_> {
         }
         let mut buffer = [0; COUNT_BYTES + LIST_REPACKED_BYTES_MAX];
         bytes::copy(&mut buffer, &(block.count as u16).to_le_bytes());
-        let elements = cell.get(block.start..block.end).unwrap_or_default();
+        let elements = bytes::part(cell, block.start..block.end);
         bytes::write_at(&mut buffer, COUNT_BYTES, elements);
-        let stored = buffer.get(..COUNT_BYTES + elements.len()).unwrap_or_default();
+        let stored = bytes::part(&buffer, 0..COUNT_BYTES + elements.len());
         let deadline = found.head.deadline;
         let Target { key, hash, .. } = *target;
         let draft = Draft::of(key, hash, Kind::List, stored.len(), deadline, Some(*found));
@@ -373,12 +373,12 @@ impl Cx<'_> {
                 let mut buffer = [0; LIST_PACKED_BYTES_MAX];
                 let start = found.head.stored_start();
                 let count = Block::of(cell).count + usize::from(!replaces);
-                bytes::copy(&mut buffer, cell.get(start..spot.at).unwrap_or_default());
+                bytes::copy(&mut buffer, bytes::part(cell, start..spot.at));
                 bytes::copy(&mut buffer, &(count as u16).to_le_bytes());
                 let end = write_element(&mut buffer, spot.at - start, item);
-                let rest = cell.get(spot.at + old..found.head.record_bytes());
-                bytes::write_at(&mut buffer, end, rest.unwrap_or_default());
-                self.put_packed(target, buffer.get(..len).unwrap_or_default())?;
+                let rest = bytes::part(cell, spot.at + old..found.head.record_bytes());
+                bytes::write_at(&mut buffer, end, rest);
+                self.put_packed(target, bytes::part(&buffer, 0..len))?;
                 return Ok(gone);
             }
             self.unpack(target, Side::Right, 1)?;

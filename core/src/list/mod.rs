@@ -181,7 +181,7 @@ impl Cx<'_> {
         if count == 1 {
             self.emit(&[name.into(), key.into()]);
         } else {
-            self.emit(&[name.into(), key.into(), Digits::new(count as i64).as_bytes().into()]);
+            self.emit(&[name.into(), key.into(), Digits::told(count as i64).as_bytes().into()]);
         }
         Ok(Some(count))
     }
@@ -225,7 +225,7 @@ impl Cx<'_> {
         let found = target.found.ok_or(Error::NoSuchKey)?;
         let place = position(index, self.keys.list_len(&found)).ok_or(Error::IndexOutOfRange)?;
         self.edit(&mut target, place, true, value)?;
-        let index = Digits::new(index);
+        let index = Digits::told(index);
         self.emit(&["LSET".into(), key.into(), index.as_bytes().into(), value.into()]);
         Ok(())
     }
@@ -280,7 +280,7 @@ impl Cx<'_> {
         };
         if removed > 0 {
             self.keep_packed(&mut target);
-            let count = Digits::new(count);
+            let count = Digits::told(count);
             self.emit(&["LREM".into(), key.into(), count.as_bytes().into(), value.into()]);
         }
         Ok(removed)
@@ -308,7 +308,7 @@ impl Cx<'_> {
             }
         }
         self.keep_packed(&mut target);
-        let (start, stop) = (Digits::new(start), Digits::new(stop));
+        let (start, stop) = (Digits::told(start), Digits::told(stop));
         self.emit(&["LTRIM".into(), key.into(), start.as_bytes().into(), stop.as_bytes().into()]);
         Ok(())
     }

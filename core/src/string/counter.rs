@@ -30,7 +30,7 @@ impl Cx<'_> {
         let mut text = digits.as_bytes();
         let draft = Draft::new(key, hash, text.len(), deadline, found)?;
         self.replace(draft, &mut text)?;
-        let change = Digits::new(change);
+        let change = Digits::told(change);
         self.emit(&["INCRBY".into(), key.into(), change.as_bytes().into()]);
         self.grow_index();
         Ok(sum)

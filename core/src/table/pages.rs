@@ -284,7 +284,7 @@ impl Keyspace {
 /// The class of a page with so many bytes of entries.
 pub(super) fn page_class(used: usize) -> Class {
     let bytes = ENTRIES_START + used;
-    let step = (1usize << bytes.ilog2()) / PAGE_STEPS;
+    let step = (1usize << bytes.checked_ilog2().unwrap_or_default()) / PAGE_STEPS;
     Class::fitting(bytes.next_multiple_of(step.max(1)).min(SEGMENT_BYTES))
 }
 
