@@ -286,8 +286,8 @@ pub(crate) fn word(option: &[u8], words: &[&str]) -> usize {
     found.unwrap_or(words.len())
 }
 
-/// A text that only documentation needs. Without the feature `docs` it is empty and takes no room in
-/// the rows.
+/// A text that only documentation needs. Without the feature `docs` it is empty, and takes no room
+/// in the rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Docs {
     #[cfg(feature = "docs")]

@@ -209,8 +209,10 @@ impl Index {
     #[inline]
     pub(crate) fn recent(&self) -> Option<(u64, Place, Addr)> {
         // At the edge the code for it would weigh more than the time is worth.
-        let recent = if cfg!(target_arch = "wasm32") { None } else { self.recent };
-        let (hash, place, addr) = recent?;
+        if cfg!(target_arch = "wasm32") {
+            return None;
+        }
+        let (hash, place, addr) = self.recent?;
         let age = *self.bucket(place.bucket)?.ages.get(usize::from(place.slot))?;
         Some((hash, Place { age, ..place }, addr))
     }
