@@ -34,7 +34,7 @@ const STEPS_MAX: usize = 2;
 
 /// Sizes of pages: so many to each doubling. Few sizes leave few holes, and a page that has room
 /// to grow is not moved for each entry.
-const PAGE_STEPS: usize = 6;
+const PAGE_STEPS: usize = 4;
 
 impl Cx<'_> {
     pub(super) fn splice_page(
