@@ -508,8 +508,7 @@ fn each_of_ziplist(blob: &[u8], take: Take<'_>) -> Result<()> {
 /// The oldest form of a hash: lengths of one byte, or of four behind 254; a value has some free
 /// bytes behind it.
 fn each_of_zipmap(blob: &[u8], take: Take<'_>) -> Result<()> {
-    let (last, body) = blob.split_last().filter(|(last, _)| **last == 0xff).ok_or(BAD)?;
-    let _ = last;
+    let (_, body) = blob.split_last().filter(|(last, _)| **last == 0xff).ok_or(BAD)?;
     let mut reader = Reader { rest: body };
     reader.take(1)?;
     let len = |reader: &mut Reader<'_>| -> Result<usize> {

@@ -160,15 +160,15 @@ impl Cx<'_> {
         let result = stored?;
         let count = result.found.map_or(0, |found| self.count_entries(&found));
         self.install(destination, result, NEVER)?;
-        self.emit_set_members(destination)?;
+        self.emit_set_members(destination);
         self.grow_index();
         Ok(count)
     }
 
     /// What a stored set is, for whoever listens.
-    fn emit_set_members(&mut self, key: &[u8]) -> Result<()> {
+    fn emit_set_members(&mut self, key: &[u8]) {
         if self.listener().is_none() {
-            return Ok(());
+            return;
         }
         let found = self.keys.locate(key, self.keys.hash(key));
         self.emit(&["DEL".into(), key.into()]);
@@ -178,7 +178,6 @@ impl Cx<'_> {
                 effects.effect(&["SADD".into(), key.into(), keys.text(entry.name)]);
             }
         }
-        Ok(())
     }
 
     /// Pins sets, those that are missing as well: the range of their pins.
