@@ -187,6 +187,7 @@ pub fn execute(cx: &mut Cx<'_>, arguments: &[&[u8]], reply: &mut dyn Reply) {
         refuse_unknown(name, rest, reply);
         return;
     };
+    cx.keys.lent_bytes = 0;
     let result = if spec.arity.allows(arguments.len()) {
         (spec.run)(cx, &mut Args { rest: rest.iter() }, reply)
     } else {

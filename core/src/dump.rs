@@ -44,7 +44,7 @@ impl Cx<'_> {
         let Some(mut found) = self.lookup(key, self.keys.hash(key)) else { return Ok(None) };
         let mut bytes = VERSION_BYTES + CHECKSUM_BYTES + ELEMENT_BYTES;
         self.each_part(&found, &mut |part| bytes += ELEMENT_BYTES + part.len());
-        self.pinning(&mut found, |cx| cx.reserve_bytes(bytes).map(|()| true))?;
+        self.pinning(&mut found, |cx| cx.lend_bytes(bytes))?;
         let mut out = Vec::new();
         out.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory)?;
         let version = self.write_value(&found, &mut out);

@@ -63,6 +63,8 @@ pub struct Keyspace {
     pub(crate) expiry_hand: u32,
     /// Records that must outlive the search for room; compaction keeps the addresses current.
     pub(crate) pins: Vec<Addr>,
+    /// What the command that runs was lent of the budget, for buffers of its own.
+    pub(crate) lent_bytes: usize,
     pub(crate) hasher: Hasher,
     max_memory_bytes: usize,
     host_bytes: usize,
@@ -111,6 +113,7 @@ impl Keyspace {
             eviction_hand: 0,
             expiry_hand: 0,
             pins: Vec::new(),
+            lent_bytes: 0,
             hasher,
             max_memory_bytes,
             host_bytes,
@@ -156,7 +159,7 @@ impl Keyspace {
 
     /// Segments or pages that the budget still allows to take from the allocator.
     pub(crate) fn segments_left(&self) -> usize {
-        let used = self.used_bytes() + self.arena.due_bytes();
+        let used = self.used_bytes() + self.arena.due_bytes() + self.lent_bytes;
         self.max_memory_bytes.saturating_sub(used) / SEGMENT_BYTES
     }
 

@@ -320,7 +320,7 @@ impl<'a> Reader<'a> {
                 if len > VALUE_BYTES_MAX || len / 264 > packed_len {
                     return Err(BAD);
                 }
-                cx.reserve_bytes(len)?;
+                cx.lend_bytes(len)?;
                 return Ok(Text::Unpacked(unpack(packed, len)?));
             }
             Length::Special(_) => return Err(BAD),

@@ -109,11 +109,13 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// Makes sure that so many bytes can be had from the allocator for a moment, beside everything
-    /// that is stored.
-    pub(crate) fn reserve_bytes(&mut self, bytes: usize) -> Result<()> {
-        self.make_room(&mut [], 0, bytes.div_ceil(SEGMENT_BYTES))?;
-        Ok(())
+    /// Lends a command so many bytes of the budget, for buffers of its own, in place of what it was
+    /// lent before. They count as used until the next command begins.
+    pub(crate) fn lend_bytes(&mut self, bytes: usize) -> Result<bool> {
+        self.keys.lent_bytes = 0;
+        let has_moved = self.make_room(&mut [], 0, bytes.div_ceil(SEGMENT_BYTES))?;
+        self.keys.lent_bytes = bytes;
+        Ok(has_moved)
     }
 
     /// Grows the index by a bucket if it is too full for its size. When there is no memory for

@@ -86,7 +86,7 @@ impl Cx<'_> {
             Ok(())
         })?;
         let rows_bytes = count * size_of::<Row>();
-        self.pinning(found, |cx| cx.reserve_bytes(rows_bytes + bytes).map(|()| true))?;
+        self.pinning(found, |cx| cx.lend_bytes(rows_bytes + bytes))?;
         let mut rows = Rows::default();
         rows.texts.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory)?;
         rows.rows.try_reserve_exact(count).map_err(|_| Error::OutOfMemory)?;
@@ -133,15 +133,21 @@ impl Cx<'_> {
 
     fn weigh(&mut self, rows: &mut Rows, plan: &Plan<'_>) -> Result<()> {
         let mut element = TextBuffer::new();
-        for position in 0..rows.rows.len() {
-            let Some(place) = rows.rows.get(position).map(|row| row.text.clone()) else { break };
+        let mut position = 0;
+        while let Some(place) = rows.rows.get(position).map(|row| row.text.clone()) {
             let text = element.copy(rows.text(&place).into())?;
             let weight = match plan.by {
                 Some(pattern) => self.stands_for(pattern, text)?,
-                None if plan.is_alphabetic => continue,
+                None if plan.is_alphabetic => return Ok(()),
                 None => Some(text.into()),
             };
             let weight = if plan.is_alphabetic {
+                let len = weight.map_or(0, |weight| weight.len());
+                if rows.texts.capacity() - rows.texts.len() < len {
+                    // Making room may take away what the pattern stands for: it is looked up again.
+                    self.grow_texts(rows, len)?;
+                    continue;
+                }
                 let place = weight.map(|weight| rows.add_text(weight)).transpose()?;
                 Weight::Text(place)
             } else {
@@ -155,8 +161,18 @@ impl Cx<'_> {
             if let Some(row) = rows.rows.get_mut(position) {
                 row.weight = weight;
             }
+            position += 1;
         }
         Ok(())
+    }
+
+    /// Room for so many more bytes of texts, and then some.
+    fn grow_texts(&mut self, rows: &mut Rows, bytes: usize) -> Result<()> {
+        let (held, more) = (rows.texts.capacity(), bytes.max(rows.texts.capacity() / 2));
+        // While they are copied, the texts are there twice.
+        let rows_bytes = rows.rows.capacity() * size_of::<Row>();
+        self.lend_bytes(rows_bytes + held + held + more)?;
+        rows.texts.try_reserve_exact(more).map_err(|_| Error::OutOfMemory)
     }
 
     /// What a pattern of BY or GET stands for: the element itself, or the string of the key that it

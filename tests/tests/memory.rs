@@ -152,6 +152,7 @@ const TRANSIENT: &[&str] = &[
     "ZREMRANGEBYRANK zset:1 0 500",
     "SORT list:0 ALPHA STORE list:8",
     "SORT set:0 ALPHA LIMIT 0 10",
+    "SORT set:0 BY hash:0->* ALPHA STORE list:7",
     "HGETALL hash:0",
     "HPEXPIRE hash:1 5 FIELDS 2 m1 m2",
     "PEXPIRE list:1 10",

@@ -370,7 +370,7 @@ fn change_fields(
     let mut many = Vec::new();
     let count = fields.len();
     if count > FEW_FIELDS {
-        cx.reserve_bytes(count)?;
+        cx.lend_bytes(count)?;
         many.try_reserve_exact(count).map_err(|_| Error::OutOfMemory)?;
         many.resize(count, FieldOutcome::Missing);
     }

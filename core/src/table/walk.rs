@@ -112,7 +112,7 @@ impl Cx<'_> {
     ) -> bool {
         let slots = 2 * count + 1;
         let bytes = slots * size_of::<Option<Cursor>>();
-        let room = self.pinning(found, |cx| cx.reserve_bytes(bytes).map(|()| true));
+        let room = self.pinning(found, |cx| cx.lend_bytes(bytes));
         let mut drawn: Vec<Option<Cursor>> = Vec::new();
         if room.is_err() || drawn.try_reserve_exact(slots).is_err() {
             return false;
