@@ -1,24 +1,74 @@
-// Builds dist/: the compiled sources, and the wasm that scripts/build-wasm made, as a file for the
-// runtimes that import it and as text for those that cannot.
+// Builds dist/: a bundle for each entry that package.json's "exports" names, with what they share in
+// a chunk of its own, so that no class exists twice; their types; and the wasm that
+// scripts/build-wasm made, as a file for the runtimes that import it and as text for those that
+// cannot.
 
+import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync,
+} from "node:fs";
 import { fileURLToPath } from "node:url";
+import { deflateRawSync } from "node:zlib";
 
 const npm = new URL("../", import.meta.url);
 const dist = new URL("dist/", npm);
 const wasm = new URL("../target/edge/ferrite_bg.wasm", npm);
+const { exports } = JSON.parse(readFileSync(new URL("package.json", npm), "utf8"));
+
+/** `index` for `./dist/index.js`, and so on: every file of that kind that `exports` leads to. */
+function entries(suffix, branch = exports) {
+  if (typeof branch !== "string") {
+    return [...new Set(Object.values(branch).flatMap((inner) => entries(suffix, inner)))];
+  }
+  const isEntry = branch.startsWith("./dist/") && branch.endsWith(suffix);
+  return isEntry ? [branch.slice("./dist/".length, -suffix.length)] : [];
+}
+
+/** Removes types that no public type leads to: they may name what not every project knows. */
+function keepPublicTypes() {
+  const kept = new Set();
+  const visit = (url) => {
+    if (kept.has(url.pathname) || !existsSync(url)) return;
+    kept.add(url.pathname);
+    const imports = /(?:from |import\()"(\.[^"]*)\.js"/g;
+    for (const [, path] of readFileSync(url, "utf8").matchAll(imports)) {
+      visit(new URL(`${path}.d.ts`, url));
+    }
+  };
+  for (const name of entries(".d.ts")) visit(new URL(`${name}.d.ts`, dist));
+  for (const file of readdirSync(dist, { recursive: true })) {
+    const [, types] = /^(.*\.d\.ts)(\.map)?$/.exec(file) ?? [];
+    if (types && !kept.has(new URL(types, dist).pathname)) rmSync(new URL(file, dist));
+  }
+}
 
 if (!existsSync(wasm)) {
   console.error("there is no target/edge/ferrite_bg.wasm yet: run scripts/build-wasm first");
   process.exit(1);
 }
 rmSync(dist, { recursive: true, force: true });
-execFileSync("tsc", ["-p", "tsconfig.build.json"], { cwd: fileURLToPath(npm), stdio: "inherit" });
-// Types that no public type leads to; they name what not every project's libraries know.
-for (const name of ["instance.d.ts", "text.d.ts"]) rmSync(new URL(name, dist));
-
+mkdirSync(dist);
 copyFileSync(wasm, new URL("ferrite.wasm", dist));
 copyFileSync(new URL("src/ferrite.wasm.d.ts", npm), new URL("ferrite.wasm.d.ts", dist));
-const base64 = readFileSync(wasm).toString("base64");
-writeFileSync(new URL("inlined.js", dist), `export const base64 = "${base64}";\n`);
+const deflated = new URL("ferrite.wasm.deflate", dist);
+writeFileSync(deflated, deflateRawSync(readFileSync(wasm), { level: 9 }));
+
+execFileSync("tsc", ["-p", "tsconfig.build.json"], { cwd: fileURLToPath(npm), stdio: "inherit" });
+keepPublicTypes();
+await build({
+  absWorkingDir: fileURLToPath(npm),
+  entryPoints: entries(".js").map((name) => `src/${name}.ts`),
+  outdir: "dist",
+  bundle: true,
+  splitting: true,
+  chunkNames: "shared-[hash]",
+  format: "esm",
+  target: "es2022",
+  loader: { ".deflate": "base64" },
+  external: ["*.wasm", "*.wasm?module"],
+  sourcemap: true,
+  sourcesContent: false,
+  logLevel: "warning",
+});
+rmSync(deflated);

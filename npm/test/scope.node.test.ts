@@ -6,9 +6,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, expect, it } from "vitest";
 
 const dist = new URL("../dist/", import.meta.url);
-// All but the entry for other runtimes and the wasm as text, which Workers have no use for.
-const files = readdirSync(dist, { recursive: true, encoding: "utf8" })
-  .filter((file) => file.endsWith(".js") && !["index.js", "inlined.js"].includes(file));
+// The entry for Workers, and what entries share.
+const files = readdirSync(dist).filter((file) => /^(workerd|shared-.*)\.js$/.test(file));
 
 const worker = `
   import { initFerrite } from "./workerd.js";

@@ -1,2 +1,0 @@
-// scripts/build.js writes dist/inlined.js.
-export declare const base64: string;

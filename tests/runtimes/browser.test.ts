@@ -1,0 +1,116 @@
+// Chromium, through three bundlers and through none.
+// Invariant: the page gets nothing but the files of its own folder.
+
+import { build as esbuild } from "esbuild";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { extname, join, normalize } from "node:path";
+import { chromium, type Browser } from "playwright-core";
+import { afterAll, describe } from "vitest";
+import { build as vite } from "vite";
+import webpack from "webpack";
+import { consumer, find } from "./consumer.js";
+import { needs, passes } from "./support.js";
+import type { Report } from "./suite.js";
+
+const types: Record<string, string> = { ".html": "text/html", ".js": "text/javascript" };
+const html = readFileSync(join(import.meta.dirname, "entries/index.html"), "utf8");
+const edge = "/node_modules/@ferrite/edge/dist/index.js";
+
+/** Each makes the folder of a site whose index.html runs the suite. */
+const bundlers: Record<string, (folder: string) => Promise<void>> = {
+  async Vite(folder) {
+    await vite({
+      root: consumer, configFile: false, logLevel: "warn",
+      build: { outDir: folder, emptyOutDir: true, target: "es2022" },
+    });
+  },
+
+  async webpack(folder) {
+    const compiler = webpack({
+      mode: "production", context: consumer, entry: "./page.js", target: ["web", "es2022"],
+      experiments: { outputModule: true }, performance: { hints: false },
+      output: { path: folder, filename: "page.js", module: true },
+    });
+    const stats = await new Promise<webpack.Stats | undefined>((resolve, reject) => {
+      compiler.run((error, stats) => error ? reject(error) : resolve(stats));
+    });
+    const { errors = [], warnings = [] } = stats!.toJson({ errors: true, warnings: true });
+    const faults = [...errors, ...warnings].map(({ message }) => message);
+    if (faults.length > 0) throw new Error(faults.join("\n"));
+    writeFileSync(join(folder, "index.html"), html);
+  },
+
+  async esbuild(folder) {
+    await esbuild({
+      absWorkingDir: consumer, entryPoints: ["page.js"], outdir: folder, bundle: true,
+      minify: true, format: "esm", target: "es2022", logLevel: "warning",
+    });
+    writeFileSync(join(folder, "index.html"), html);
+  },
+
+  async "no bundler, but an import map"(folder) {
+    for (const name of ["page.js", "suite.js", "node_modules"]) {
+      cpSync(join(consumer, name), join(folder, name), { recursive: true });
+    }
+    const map = JSON.stringify({ imports: { "@ferrite/edge": edge } });
+    const script = `<script type="importmap">${map}</script>\n`;
+    writeFileSync(join(folder, "index.html"), html.replace("<script", `${script}<script`));
+  },
+};
+
+const path = find("chromium") ?? find("chromium-browser") ?? find("google-chrome");
+let browser: Browser | undefined;
+afterAll(() => browser?.close());
+
+async function visit(folder: string): Promise<Report> {
+  browser ??= await chromium.launch({
+    executablePath: path!,
+    args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync"],
+  });
+  const server = await serveFiles(folder);
+  const page = await browser.newPage();
+  try {
+    const errors: Error[] = [];
+    page.on("pageerror", (error) => errors.push(error));
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const isDone = () => "report" in globalThis;
+    await page.waitForFunction(isDone, undefined, { timeout: 60_000 }).catch((error) => {
+      throw new AggregateError([...errors, error], errors.join("\n") || String(error));
+    });
+    return await page.evaluate(() => (globalThis as { report?: unknown }).report) as Report;
+  } finally {
+    await page.close();
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+function serveFiles(folder: string): Promise<Server> {
+  const server = createServer((request, response) => {
+    const name = request.url === "/" ? "/index.html" : normalize(request.url!);
+    try {
+      const file = readFileSync(join(folder, name));
+      response.writeHead(200, { "Content-Type": types[extname(name)] ?? "text/plain" }).end(file);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  return new Promise((resolve) => {
+    server.listen(0, "127.0.0.1", () => resolve(server));
+  });
+}
+
+describe("Chromium", () => {
+  for (const [name, make] of Object.entries(bundlers)) {
+    needs(`Chromium, ${name}`, path, async () => {
+      const folder = join(consumer, "../browser", name.split(",")[0]!.replaceAll(" ", "-"));
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(folder, { recursive: true });
+      await make(folder);
+      passes(await visit(folder));
+    });
+  }
+});
