@@ -1,5 +1,5 @@
-// The Vercel example in Next, in development and built by both bundlers: what it does, and the suite
-// in a Node route and in an edge route that are added to it.
+// The Vercel example in Next, in development and built by both bundlers: what it does, and the
+// suite in a Node route and in an edge route that are added to it.
 
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
