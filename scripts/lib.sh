@@ -9,12 +9,15 @@ tools=${FERRITE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ferrite/tools}
 wasm_bindgen_version=0.2.130
 wasm_pack_version=0.15.1
 cargo_fuzz_version=0.13.2
+deno_version=2.9.6
 rust_version=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$root/rust-toolchain.toml")
 
 # Node 22 comes from node_modules/.bin, before any other; npm ci runs on what was there before it.
 path_before=$PATH
-export PATH="$root/node_modules/.bin:$tools/bin:$PATH"
+deno=$tools/deno-$deno_version
+export PATH="$root/node_modules/.bin:$tools/bin:$deno/node_modules/.bin:$PATH"
 export WRANGLER_SEND_METRICS=false WRANGLER_HIDE_BANNER=true CLOUDFLARE_CF_FETCH_ENABLED=false
+export NEXT_TELEMETRY_DISABLED=1
 
 # Where stable is the pinned version, it need not be there a second time under its number.
 if [[ -z ${RUSTUP_TOOLCHAIN:-} ]] && command -v rustup >/dev/null &&
@@ -40,6 +43,10 @@ fingerprint() {
 
 # fresh STAMP FINGERPRINT: whether the stamp file holds it, that is: the work was done for it.
 fresh() { [[ -f $1 && $(<"$1") == "$2" ]]; }
+
+# Where the dependencies of the Vercel example are, but for the package itself. npm ci cannot bring
+# them, nor Deno: not every index has all the packages for other platforms that its lock file names.
+next_folder() { printf '%s/next-%.16s' "$tools" "$(fingerprint examples-vercel/package.json)"; }
 
 # Waits until no other script does the same work: two at once would tear each other's output.
 alone() {
