@@ -1,0 +1,9 @@
+// From import to a first hit, in a process that does nothing else: node cold.mjs BUNDLE prints the
+// milliseconds that took.
+
+const start = performance.now();
+const { subject } = await import(process.argv[2]);
+const cache = await subject.make({ entries: 1000, bytes: 100, budgetBytes: 32 << 20 });
+cache.set("a key", "a value");
+if (cache.get("a key") !== "a value") throw new Error("no hit");
+console.log(performance.now() - start);
