@@ -104,12 +104,18 @@ impl Keys {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Group {
+    /// Strings as rows of bits.
+    Bitmap,
     /// The connection itself.
     Connection,
     /// Keys of any type.
     Generic,
+    /// Places on earth, in sorted sets.
+    Geo,
     /// Hashes.
     Hash,
+    /// Sets of which only the size is known, and that nearly, in strings.
+    HyperLogLog,
     /// Lists.
     List,
     /// The keyspace as a whole.
@@ -126,9 +132,12 @@ impl Group {
     /// Its name in Redis's documentation.
     pub fn name(self) -> &'static str {
         match self {
+            Group::Bitmap => "bitmap",
             Group::Connection => "connection",
             Group::Generic => "generic",
+            Group::Geo => "geo",
             Group::Hash => "hash",
+            Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
             Group::Server => "server",
             Group::Set => "set",
@@ -140,12 +149,20 @@ impl Group {
 
 /// The families' rows.
 const FAMILIES: &[&[Spec]] = &[
+    #[cfg(feature = "bitmap")]
+    crate::bitmap::COMMANDS,
+    #[cfg(feature = "bitmap")]
+    crate::bitmap::field::COMMANDS,
     #[cfg(feature = "dump")]
     crate::dump::COMMANDS,
     encoding::COMMANDS,
     expire::COMMANDS,
+    #[cfg(feature = "geo")]
+    crate::geo::COMMANDS,
     hash::COMMANDS,
     hash::field_expiry::COMMANDS,
+    #[cfg(feature = "hyperloglog")]
+    crate::hyperloglog::COMMANDS,
     keys::COMMANDS,
     list::COMMANDS,
     rename::COMMANDS,

@@ -177,6 +177,95 @@ errors! {
     /// A weight that is no number.
     #[cfg(feature = "zset")]
     WeightNotAFloat = "ERR weight value is not a float",
+    /// The offset of a bit that is none, or beyond the longest string.
+    #[cfg(feature = "bitmap")]
+    BitOffset = "ERR bit offset is not an integer or out of range",
+    /// SETBIT to what is neither zero nor one.
+    #[cfg(feature = "bitmap")]
+    NotABit = "ERR bit is not an integer or out of range",
+    /// BITPOS of what is neither zero nor one.
+    #[cfg(feature = "bitmap")]
+    NoSuchBit = "ERR The bit argument must be 1 or 0.",
+    /// BITOP NOT of several keys.
+    #[cfg(feature = "bitmap")]
+    NotOfSeveral = "ERR BITOP NOT must be called with a single source key.",
+    /// A type of BITFIELD that it does not know.
+    #[cfg(feature = "bitmap")]
+    BitFieldType =
+        "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but \
+         i64 is.",
+    /// An OVERFLOW of BITFIELD that it does not know.
+    #[cfg(feature = "bitmap")]
+    BitFieldOverflow = "ERR Invalid OVERFLOW type specified",
+    /// BITFIELD_RO that is to write.
+    #[cfg(feature = "bitmap")]
+    BitFieldReadOnly = "ERR BITFIELD_RO only supports the GET subcommand",
+    /// A string that does not begin as a HyperLogLog does, or is too long or short for one.
+    #[cfg(feature = "hyperloglog")]
+    NotAHyperLogLog = "WRONGTYPE Key is not a valid HyperLogLog string value.",
+    /// A HyperLogLog whose registers are too many or too few.
+    #[cfg(feature = "hyperloglog")]
+    CorruptHyperLogLog = "INVALIDOBJ Corrupted HLL object detected",
+    /// PFDEBUG of a key that is not there.
+    #[cfg(feature = "hyperloglog")]
+    NoSuchHyperLogLog = "ERR The specified key does not exist",
+    /// PFDEBUG DECODE of a dense HyperLogLog.
+    #[cfg(feature = "hyperloglog")]
+    NotSparse = "ERR HLL encoding is not sparse",
+    /// A position that no map has. (What a request says wrong is repeated in its line.)
+    #[cfg(feature = "geo")]
+    OffTheMap = "ERR invalid longitude,latitude pair",
+    /// A radius that is no number.
+    #[cfg(feature = "geo")]
+    RadiusNotANumber = "ERR need numeric radius",
+    /// A radius below zero.
+    #[cfg(feature = "geo")]
+    NegativeRadius = "ERR radius cannot be negative",
+    /// The width of a box that is no number.
+    #[cfg(feature = "geo")]
+    WidthNotANumber = "ERR need numeric width",
+    /// The height of a box that is no number.
+    #[cfg(feature = "geo")]
+    HeightNotANumber = "ERR need numeric height",
+    /// A side of a box below zero.
+    #[cfg(feature = "geo")]
+    NegativeSide = "ERR height or width cannot be negative",
+    /// A unit of length that it does not know.
+    #[cfg(feature = "geo")]
+    UnknownUnit = "ERR unsupported unit provided. please use M, KM, FT, MI",
+    /// The member that is to be the centre is not there.
+    #[cfg(feature = "geo")]
+    NoSuchCentre = "ERR could not decode requested zset member",
+    /// A COUNT of places that is not above zero.
+    #[cfg(feature = "geo")]
+    PlaceCountNotPositive = "ERR COUNT must be > 0",
+    /// ANY without COUNT.
+    #[cfg(feature = "geo")]
+    AnyWithoutCount = "ERR the ANY argument requires COUNT argument",
+    /// STORE with what is only ever answered.
+    #[cfg(feature = "geo")]
+    StoreWithAnswer =
+        "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD \
+         options",
+    /// The same of GEOSEARCHSTORE.
+    #[cfg(feature = "geo")]
+    SearchStoreWithAnswer =
+        "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+    /// GEOSEARCH from nowhere.
+    #[cfg(feature = "geo")]
+    SearchWithoutCentre =
+        "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for GEOSEARCH",
+    /// GEOSEARCHSTORE from nowhere.
+    #[cfg(feature = "geo")]
+    SearchStoreWithoutCentre =
+        "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for GEOSEARCHSTORE",
+    /// GEOSEARCH in no shape.
+    #[cfg(feature = "geo")]
+    SearchWithoutShape = "ERR exactly one of BYRADIUS and BYBOX can be specified for GEOSEARCH",
+    /// GEOSEARCHSTORE in no shape.
+    #[cfg(feature = "geo")]
+    SearchStoreWithoutShape =
+        "ERR exactly one of BYRADIUS and BYBOX can be specified for GEOSEARCHSTORE",
     /// The budget is used up and the policy lets nothing go.
     OutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.",
     /// A key longer than [`KEY_BYTES_MAX`](crate::limits::KEY_BYTES_MAX).
@@ -209,6 +298,10 @@ impl Error {
             Error::OutOfMemory => "OOM",
             #[cfg(feature = "dump")]
             Error::BusyKey => "BUSYKEY",
+            #[cfg(feature = "hyperloglog")]
+            Error::NotAHyperLogLog => "WRONGTYPE",
+            #[cfg(feature = "hyperloglog")]
+            Error::CorruptHyperLogLog => "INVALIDOBJ",
             _ => "ERR",
         }
     }

@@ -21,9 +21,12 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
+//! | `bitmap` | yes | the commands on bits of strings |
 //! | `docs` | yes | the documentation fields of the command table |
 //! | `dump` | yes | the commands DUMP and RESTORE |
 //! | `effects` | yes | somebody may listen to [`Effects`] |
+//! | `geo` | yes | places on earth; they need `zset` |
+//! | `hyperloglog` | yes | the commands PFADD, PFCOUNT, PFMERGE |
 //! | `lcs` | yes | the command LCS |
 //! | `sort` | yes | the commands SORT and SORT_RO |
 //! | `zset` | yes | sorted sets; `dump` and `sort` need them |
@@ -35,6 +38,8 @@
 extern crate alloc;
 
 mod arena;
+#[cfg(feature = "bitmap")]
+mod bitmap;
 mod bytes;
 mod command;
 mod deque;
@@ -46,10 +51,14 @@ mod error;
 mod evict;
 mod expire;
 mod float;
+#[cfg(feature = "geo")]
+mod geo;
 mod glob;
 mod hash;
 mod hasher;
 mod history;
+#[cfg(feature = "hyperloglog")]
+mod hyperloglog;
 mod index;
 mod keys;
 mod keyspace;
@@ -87,6 +96,10 @@ mod write;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 
+#[cfg(feature = "bitmap")]
+pub use bitmap::field::{Field, Overflow};
+#[cfg(feature = "bitmap")]
+pub use bitmap::{BitRange, BitUnit};
 pub use command::{
     Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Spec, WRITE, all, execute, find,
 };
@@ -95,6 +108,8 @@ pub use effects::Effects;
 pub use error::{Error, Result};
 pub use expire::{ExpireOptions, Ttl};
 pub use float::FloatText;
+#[cfg(feature = "geo")]
+pub use geo::Position;
 pub use hash::field_expiry::FieldOutcome;
 pub use keyspace::{Cx, Keyspace, Millis};
 pub use list::{Positions, ShowElement};

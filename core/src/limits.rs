@@ -49,3 +49,11 @@ pub const EVICTION_LOOK_KEYS: usize = 96;
 
 /// Pages of a large hash in which one step looks for expired fields.
 pub const SWEEP_PAGES: usize = 64;
+
+/// Longest sparse HyperLogLog, in bytes: what Redis's `hll-sparse-max-bytes` is by default.
+#[cfg(feature = "hyperloglog")]
+pub const SPARSE_SKETCH_BYTES_MAX: usize = 3000;
+
+/// Members of a sorted set that a search on earth looks at before it makes room for more places.
+#[cfg(feature = "geo")]
+pub const SEARCH_STEP_MEMBERS: usize = 256;

@@ -270,8 +270,25 @@ impl Cx<'_> {
             return self.put_stored(key, hash, &mut source, deadline, found);
         };
         let len = self.keys.value(&source).len();
+        let is_ascii = source.head.is_ascii();
+        self.put_paged(key, found, deadline, len, &mut |keys, id| {
+            keys.copy_pages(from, id);
+            is_ascii
+        })
+    }
+
+    /// Gives a key a string in pages, in place of what it has. `fill` writes them once they are
+    /// there, and says whether what it wrote is ASCII.
+    pub(crate) fn put_paged(
+        &mut self,
+        key: &[u8],
+        found: Option<Found>,
+        deadline: Millis,
+        len: usize,
+        fill: &mut dyn FnMut(&mut Keyspace, ObjectId) -> bool,
+    ) -> Result<()> {
+        let hash = self.keys.hash(key);
         let mut draft = Draft::of_object(key, hash, Kind::String, deadline, found)?;
-        draft.head = draft.head.with_ascii(source.head.is_ascii());
         if let Some(cells) = draft.cells.last_chunk_mut() {
             let directory = directory_cells(len.div_ceil(PAGE_VALUE_BYTES));
             *cells = string_cells(0, len, directory);
@@ -283,7 +300,7 @@ impl Cx<'_> {
             self.keys.release(id);
             return Err(Error::OutOfMemory);
         }
-        self.keys.copy_pages(from, id);
+        draft.head = draft.head.with_ascii(fill(self.keys, id));
         self.keys.put(&draft, &mut &id.0.to_le_bytes()[..])?;
         Ok(())
     }

@@ -22,7 +22,7 @@ use crate::table::Target;
 use crate::tree::{Edge, score_of};
 use crate::value::Value;
 
-use store::Slice;
+pub(crate) use store::Slice;
 
 pub(crate) use rows::COMMANDS;
 
@@ -90,7 +90,7 @@ impl Cx<'_> {
     }
 
     /// ZADD for one member, and its effect.
-    fn add(
+    pub(crate) fn add(
         &mut self,
         target: &mut Target<'_>,
         score: f64,

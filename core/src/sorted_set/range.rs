@@ -224,7 +224,9 @@ pub(super) fn zrangestore(
         slice = query.slice(cx, &found);
         cx.keys.pins.push(found.addr);
     }
-    let copied = cx.copy_slice(pins, &slice);
+    let lowest = slice.lowest();
+    let ranks = (lowest..lowest + slice.count).map(|rank| (rank, None));
+    let copied = cx.copy_members(pins, ranks);
     cx.keys.pins.truncate(pins);
     cx.install_scores(destination, copied?)?;
     reply.integer(slice.count as i64);
@@ -232,17 +234,21 @@ pub(super) fn zrangestore(
 }
 
 impl Cx<'_> {
-    /// Makes a sorted set of no key of a slice of one that is pinned.
-    fn copy_slice(&mut self, pin: usize, slice: &Slice) -> Result<Target<'static>> {
+    /// Makes a sorted set of no key of members of one that is pinned: their ranks, and other scores
+    /// if they are to have some.
+    pub(crate) fn copy_members(
+        &mut self,
+        pin: usize,
+        members: impl Iterator<Item = (usize, Option<f64>)>,
+    ) -> Result<Target<'static>> {
         let mut result = self.float(Kind::SortedSet)?;
         let mut member = TextBuffer::new();
-        let lowest = slice.lowest();
-        for rank in lowest..lowest + slice.count {
+        for (rank, other_score) in members {
             let Some(found) = self.keys.pinned(pin) else { break };
             let one = Slice { first: rank, count: 1, is_reverse: false };
             let (mut score, mut copied) = (0.0, Ok(()));
             self.keys.members(&found, &one, &mut |name, its_score| {
-                score = its_score;
+                score = other_score.unwrap_or(its_score);
                 copied = member.copy(self.keys.text(name)).map(|_| ());
             });
             let put = copied.and_then(|()| {
@@ -258,7 +264,7 @@ impl Cx<'_> {
     }
 
     /// Gives a key a sorted set that was made, and tells what it is.
-    pub(super) fn install_scores(&mut self, key: &[u8], made: Target<'_>) -> Result<()> {
+    pub(crate) fn install_scores(&mut self, key: &[u8], made: Target<'_>) -> Result<()> {
         self.install(key, made, NEVER)?;
         self.emit(&["DEL".into(), key.into()]);
         let mut cursor = Cursor::default();

@@ -25,11 +25,11 @@ const RUN_ENTRIES_MAX: usize = 256;
 
 /// A part of a sorted set: where it begins, and which way it goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slice {
+pub(crate) struct Slice {
     /// The rank of the member that is shown first, counted from the lowest score.
-    pub(super) first: usize,
-    pub(super) count: usize,
-    pub(super) is_reverse: bool,
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    pub(crate) is_reverse: bool,
 }
 
 impl Slice {
@@ -56,12 +56,12 @@ impl Keyspace {
     }
 
     /// The score of a member.
-    pub(super) fn score_in(&self, found: &Found, member: Item<'_>) -> Option<f64> {
+    pub(crate) fn score_in(&self, found: &Found, member: Item<'_>) -> Option<f64> {
         self.find_entry(found, member).map(|entry| score_of(entry.value))
     }
 
     /// How many members come before a place.
-    pub(super) fn rank_of(&self, found: &Found, edge: &Edge<'_>) -> usize {
+    pub(crate) fn rank_of(&self, found: &Found, edge: &Edge<'_>) -> usize {
         if let Some(tree) = self.tree_of(found) {
             return self.tree_rank(tree, edge);
         }
@@ -84,7 +84,7 @@ impl Keyspace {
     }
 
     /// Shows the members of a slice, which is within the sorted set.
-    pub(super) fn members(
+    pub(crate) fn members(
         &self,
         found: &Found,
         slice: &Slice,

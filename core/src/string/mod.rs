@@ -31,23 +31,23 @@ fn a_string(found: Option<Found>) -> Result<Option<Found>> {
 
 impl Cx<'_> {
     /// Finds a string to change it.
-    fn find_string(&mut self, key: &[u8], hash: u64) -> Result<Option<Found>> {
+    pub(crate) fn find_string(&mut self, key: &[u8], hash: u64) -> Result<Option<Found>> {
         a_string(self.lookup(key, hash))
     }
 
     /// Finds a string to read it.
     #[inline]
-    fn read_string(&mut self, key: &[u8]) -> Result<Option<Found>> {
+    pub(crate) fn read_string(&mut self, key: &[u8]) -> Result<Option<Found>> {
         a_string(self.lookup_read(key))
     }
 
     #[inline]
-    fn value_of(&self, found: Option<Found>) -> Option<Value<'_>> {
+    pub(crate) fn value_of(&self, found: Option<Found>) -> Option<Value<'_>> {
         found.map(|found| self.keys.value(&found))
     }
 }
 
-fn deadline_of(found: &Option<Found>) -> Millis {
+pub(crate) fn deadline_of(found: &Option<Found>) -> Millis {
     found.as_ref().map_or(NEVER, |found| found.head.deadline)
 }
 

@@ -4,7 +4,7 @@
 
 use crate::command::{Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs};
 use crate::error::{Error, Result};
-use crate::keyspace::Cx;
+use crate::keyspace::{Cx, Found};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::num::{Digits, integer};
 use crate::reply::Reply;
@@ -41,10 +41,22 @@ impl Cx<'_> {
     pub fn set_range(&mut self, key: &[u8], start: u64, bytes: &[u8]) -> Result<usize> {
         let hash = self.keys.hash(key);
         let found = self.find_string(key, hash)?;
-        let old_len = self.value_of(found).map_or(0, |value| value.len());
         if bytes.is_empty() {
-            return Ok(old_len);
+            return Ok(self.value_of(found).map_or(0, |value| value.len()));
         }
+        self.write_range(key, hash, found, start, bytes)
+    }
+
+    /// The same for a string that was found, and for some bytes.
+    pub(crate) fn write_range(
+        &mut self,
+        key: &[u8],
+        hash: u64,
+        found: Option<Found>,
+        start: u64,
+        bytes: &[u8],
+    ) -> Result<usize> {
+        let old_len = self.value_of(found).map_or(0, |value| value.len());
         if start > (VALUE_BYTES_MAX - bytes.len().min(VALUE_BYTES_MAX)) as u64 {
             return Err(Error::ValueTooLong);
         }

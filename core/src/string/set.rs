@@ -144,7 +144,8 @@ impl Cx<'_> {
         }
     }
 
-    fn emit_set(&mut self, key: &[u8], hash: u64, deadline: Millis) {
+    /// Tells what string a key has now, and when it expires.
+    pub(crate) fn emit_set(&mut self, key: &[u8], hash: u64, deadline: Millis) {
         let Some((keys, effects)) = self.listener() else { return };
         let Some(found) = keys.locate(key, hash) else { return };
         let value = keys.value(&found);

@@ -92,6 +92,15 @@ impl Arguments {
             "get-pattern" => self.pick("string:*|hash:*->m1|#|hash:*->|nothing"),
             "type" => self.pick("string|hash|LIST|set|zset|stream|nothing"),
             "cursor" => b"0".to_vec(),
+            "bit" => self.pick("0|1|1|1|0|1|0|1|1|2"),
+            "bit-offset" => self.bit_offset().to_string().into_bytes(),
+            "bit-type" => self.bit_type(),
+            "field-offset" => self.field_offset(),
+            "small" => self.number(&[1, -1, 2, 100, -100, 1_000_000, i64::MAX]),
+            "visitor" => format!("visitor {}", self.random.below(50_000)).into_bytes(),
+            "longitude" => self.degrees(180.0),
+            "latitude" => self.degrees(85.05),
+            "radius" => self.radius(),
             _ => panic!("no such argument: {kind}"),
         };
         request.push(word);
@@ -242,6 +251,54 @@ impl Arguments {
                 let mark = self.random.pick(&[b"[", b"("]);
                 [mark.as_slice(), &self.member()].concat()
             }
+        }
+    }
+
+    /// The offset of a bit, never of one that would make a string of half a gigabyte.
+    fn bit_offset(&mut self) -> i64 {
+        match self.random.below(40) {
+            0..30 => self.random.below(200) as i64,
+            30..37 => self.random.below(70_000) as i64,
+            37..39 => self.random.below(400_000) as i64,
+            _ => self.random.pick(&[-1, 1 << 32, i64::MAX]),
+        }
+    }
+
+    fn bit_type(&mut self) -> Vec<u8> {
+        match self.random.below(20) {
+            0 => self.pick("u0|u64|i0|i65|u-1|x8|8|u|i08"),
+            1..4 => self.pick("u1|i1|u8|i8|u16|u63|i64"),
+            4..12 => format!("u{}", 1 + self.random.below(63)).into_bytes(),
+            _ => format!("i{}", 1 + self.random.below(64)).into_bytes(),
+        }
+    }
+
+    fn field_offset(&mut self) -> Vec<u8> {
+        match self.random.below(10) {
+            0..4 => format!("#{}", self.random.below(12)).into_bytes(),
+            4 => format!("#{}", self.random.below(800)).into_bytes(),
+            _ => self.bit_offset().to_string().into_bytes(),
+        }
+    }
+
+    /// A coordinate, now and then near a certain place, on the edge of the map, or off it.
+    fn degrees(&mut self, most: f64) -> Vec<u8> {
+        let part = self.random.below(1 << 30) as f64 / (1u64 << 30) as f64;
+        let degrees = match self.random.below(400) {
+            0 => return self.pick("x|-200|inf|nan|1e300"),
+            1..4 => self.random.pick(&[most, -most, 0.0]),
+            4..200 => 11.0 + part,
+            _ => (2.0 * part - 1.0) * most,
+        };
+        format!("{degrees:.9}").into_bytes()
+    }
+
+    fn radius(&mut self) -> Vec<u8> {
+        let most = self.random.pick(&[1.0, 100.0, 1_000.0, 100_000.0, 30_000_000.0]);
+        let part = self.random.below(1 << 20) as f64 / (1u64 << 20) as f64;
+        match self.random.one_in(30) {
+            true => self.pick("0|-1|x|inf|1e300|nan"),
+            false => format!("{:.3}", part * most).into_bytes(),
         }
     }
 

@@ -33,6 +33,10 @@ pub fn answers(
             let (expected, given) = (ask_whole(judge, request), ask_whole(subject, request));
             (without_minus_zero(expected), without_minus_zero(given))
         }
+        // Redis names the command as the client did.
+        b"GEOSEARCH" | b"GEOSEARCHSTORE" => {
+            (in_capitals(judge.ask(request)), in_capitals(subject.ask(request)))
+        }
         b"RANDOMKEY" => random_key(judge, subject, request),
         b"DUMP" => dump(judge, subject, request),
         b"SORT" | b"SORT_RO" if is_left_unsorted(judge, request) => {
@@ -84,6 +88,14 @@ fn without_minus_zero(answer: Answer) -> Answer {
     match answer {
         Answer::Bulk(text) if text == b"-0" => Answer::bulk(b"0"),
         Answer::Array(items) => Answer::Array(items.into_iter().map(without_minus_zero).collect()),
+        other => other,
+    }
+}
+
+/// An answer of which, if it is an error, the case does not matter.
+fn in_capitals(answer: Answer) -> Answer {
+    match answer {
+        Answer::Error(line) => Answer::Error(line.to_ascii_uppercase()),
         other => other,
     }
 }

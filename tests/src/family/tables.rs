@@ -12,6 +12,9 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "list", commands: LISTS },
     Family { name: "set", commands: SETS },
     Family { name: "zset", commands: SORTED_SETS },
+    Family { name: "bitmap", commands: BITMAPS },
+    Family { name: "hyperloglog", commands: HYPERLOGLOGS },
+    Family { name: "geo", commands: PLACES },
 ];
 
 /// What works on keys of any type; every family has these as well.
@@ -201,4 +204,83 @@ const SORTED_SETS: &[(usize, &str)] = &[
     (2, "ZSCAN key cursor [MATCH pattern] [COUNT len]"),
     (2, "SADD key member [member ...]"),
     (1, "LPUSH key element"),
+];
+
+const BITMAPS: &[(usize, &str)] = &[
+    (20, "SETBIT key bit-offset bit"),
+    (8, "GETBIT key bit-offset"),
+    (6, "BITCOUNT key"),
+    (6, "BITCOUNT key index index [BYTE | BIT]"),
+    (4, "BITPOS key bit [index]"),
+    (8, "BITPOS key bit index index [BYTE | BIT]"),
+    (8, "BITOP <AND | OR | XOR> destination source [source ...]"),
+    (3, "BITOP NOT destination source"),
+    (4, "BITFIELD key GET bit-type field-offset [GET bit-type field-offset ...]"),
+    (4, "BITFIELD_RO key [GET bit-type field-offset ...]"),
+    (6, "BITFIELD key <SET | INCRBY> bit-type field-offset integer GET bit-type field-offset"),
+    (
+        8,
+        "BITFIELD key [OVERFLOW <WRAP | SAT | FAIL>] <SET | INCRBY> bit-type field-offset integer \
+         [OVERFLOW <WRAP | SAT | FAIL> INCRBY bit-type field-offset small ...]",
+    ),
+    (4, "SETRANGE key position value"),
+    (3, "APPEND key value"),
+    (2, "GETRANGE key start stop"),
+    (1, "INCR key"),
+    (1, "RPUSH key element"),
+];
+
+const HYPERLOGLOGS: &[(usize, &str)] = &[
+    (60, "PFADD key visitor [visitor ...]"),
+    (4, "PFADD key [element ...]"),
+    (20, "PFCOUNT key"),
+    (6, "PFCOUNT key [key ...]"),
+    (6, "PFMERGE destination [source ...]"),
+    (2, "PFDEBUG <ENCODING | DECODE> key"),
+    (1, "PFDEBUG TODENSE key"),
+    (1, "PFDEBUG GETREG key"),
+    (20, "GETRANGE key 0 -1"),
+    (4, "STRLEN key"),
+    (1, "SETBIT key bit-offset bit"),
+    (1, "APPEND key integer"),
+    (1, "SADD key member"),
+];
+
+const PLACES: &[(usize, &str)] = &[
+    (12, "GEOADD key longitude latitude member"),
+    (24, "GEOADD key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]"),
+    (8, "GEOPOS key member [member ...]"),
+    (4, "GEOHASH key [member ...]"),
+    (12, "GEODIST key member member [M | KM | FT | MI]"),
+    (
+        12,
+        "GEOSEARCH key FROMLONLAT longitude latitude BYRADIUS radius <M | KM | FT | MI> \
+         [ASC | DESC] [COUNT len] [WITHCOORD] [WITHDIST] [WITHHASH]",
+    ),
+    (
+        8,
+        "GEOSEARCH key FROMMEMBER member BYBOX radius radius <M | KM | FT | MI> [ASC | DESC] \
+         [COUNT len ANY] [WITHCOORD] [WITHDIST] [WITHHASH]",
+    ),
+    (
+        8,
+        "GEOSEARCHSTORE destination source <FROMMEMBER member | FROMLONLAT longitude latitude> \
+         <BYRADIUS radius KM | BYBOX radius radius KM> [ASC | DESC] [COUNT len] [STOREDIST]",
+    ),
+    (
+        6,
+        "GEORADIUS key longitude latitude radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] \
+         [COUNT len [ANY]] [ASC | DESC] [STORE destination | STOREDIST destination]",
+    ),
+    (
+        6,
+        "GEORADIUSBYMEMBER key member radius KM [WITHHASH] [WITHDIST] [COUNT len [ANY]] \
+         [ASC | DESC] [STORE destination | STOREDIST destination]",
+    ),
+    (3, "GEORADIUS_RO key longitude latitude radius KM [WITHDIST] [ASC | DESC]"),
+    (3, "GEORADIUSBYMEMBER_RO key member radius KM [WITHCOORD] [ASC | DESC]"),
+    (3, "ZADD key score member"),
+    (6, "ZREM key member [member ...]"),
+    (3, "ZRANGE key start stop [WITHSCORES]"),
+    (1, "SADD key member"),
 ];
