@@ -41,6 +41,10 @@ const DETACHED: u8 = FULL + 1;
 /// A cell may take a hole that is larger than its class by this fraction of it.
 const SUBSTITUTE_EXCESS_DIVISOR: usize = 4;
 
+/// Segments that the table has room for from the start; it grows once beyond that, in a budget of
+/// more than 256 MiB.
+const FIRST_SEGMENTS_MAX: usize = (256 << 20) / SEGMENT_BYTES;
+
 /// More holes than this fraction of the arena are wasteful.
 const WASTE_DIVISOR: usize = 10;
 
@@ -190,6 +194,11 @@ impl Arena {
             segment_count: 0,
             live_bytes: 0,
         }
+    }
+
+    /// Another budget.
+    pub(crate) fn set_segments_max(&mut self, segments_max: usize) {
+        self.segments_max = segments_max;
     }
 
     /// Bytes held from the allocator.
@@ -479,7 +488,8 @@ impl Arena {
 
     fn add_segment(&mut self, class: Class) -> Option<u32> {
         if self.segments.is_empty() {
-            self.segments.try_reserve_exact(self.segments_max + 1).ok()?;
+            let first = self.segments_max.min(FIRST_SEGMENTS_MAX);
+            self.segments.try_reserve_exact(first + 1).ok()?;
             self.segments.push(Segment::empty());
         }
         let mut bytes = Vec::new();
@@ -492,6 +502,7 @@ impl Arena {
             if self.segments.len() > self.segments_max {
                 return None;
             }
+            self.segments.try_reserve(1).ok()?;
             // One at a time: to write the whole table would take milliseconds.
             self.segments.push(Segment::empty());
         }

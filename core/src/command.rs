@@ -17,9 +17,13 @@ use crate::sorted_set;
 use crate::string::{self, counter, get, range};
 use crate::{encoding, expire, hash, keys, list, rename, scan, set};
 
-/// One command.
+/// What runs a command of the engine: arguments without the name in, reply out.
+pub type Run = fn(&mut Cx<'_>, &mut Args<'_>, &mut dyn Reply) -> Result<()>;
+
+/// One command. A host that adds commands of its own has rows of the same shape, with another kind
+/// of function.
 #[derive(Debug)]
-pub struct Spec {
+pub struct Spec<R = Run> {
     /// Its name in lower case.
     pub name: &'static str,
     /// How many arguments it takes, the name included.
@@ -37,8 +41,8 @@ pub struct Spec {
     pub syntax: Docs,
     /// What it does, in a sentence.
     pub summary: Docs,
-    /// Its function: arguments without the name in, reply out.
-    pub run: fn(&mut Cx<'_>, &mut Args<'_>, &mut dyn Reply) -> Result<()>,
+    /// Its function.
+    pub run: R,
 }
 
 /// It reads keys.
@@ -62,7 +66,8 @@ pub enum Arity {
 }
 
 impl Arity {
-    fn allows(self, count: usize) -> bool {
+    /// Whether so many arguments, the name included, are right.
+    pub fn allows(self, count: usize) -> bool {
         match self {
             Arity::Exactly(wanted) => count == wanted,
             Arity::AtLeast(least) => count >= least,
@@ -126,6 +131,8 @@ pub enum Group {
     SortedSet,
     /// Strings.
     String,
+    /// Several commands as one.
+    Transactions,
 }
 
 impl Group {
@@ -143,6 +150,7 @@ impl Group {
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
             Group::String => "string",
+            Group::Transactions => "transactions",
         }
     }
 }
@@ -206,7 +214,7 @@ pub fn execute(cx: &mut Cx<'_>, arguments: &[&[u8]], reply: &mut dyn Reply) {
     };
     cx.keys.lent_bytes = 0;
     let result = if spec.arity.allows(arguments.len()) {
-        (spec.run)(cx, &mut Args { rest: rest.iter() }, reply)
+        (spec.run)(cx, &mut Args::new(rest), reply)
     } else {
         Err(Error::WrongArity)
     };
@@ -219,7 +227,8 @@ pub fn execute(cx: &mut Cx<'_>, arguments: &[&[u8]], reply: &mut dyn Reply) {
 const UNKNOWN_NAME_BYTES_MAX: usize = 128;
 const UNKNOWN_ARGUMENTS_BYTES_MAX: usize = 128;
 
-fn refuse_unknown(name: &[u8], arguments: &[&[u8]], reply: &mut dyn Reply) {
+/// Answers that there is no such command, as Redis words it.
+pub fn refuse_unknown(name: &[u8], arguments: &[&[u8]], reply: &mut dyn Reply) {
     // The last argument shown may exceed the limit by its quotes and a space.
     let mut shown = [0; UNKNOWN_ARGUMENTS_BYTES_MAX + 3];
     let mut len = 0;
@@ -253,18 +262,26 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
+    /// The arguments of a command, its name left out.
+    pub fn new(arguments: &'a [&'a [u8]]) -> Args<'a> {
+        Args { rest: arguments.iter() }
+    }
+
     /// The next argument, where the arity says that there is one.
-    pub(crate) fn required(&mut self) -> &'a [u8] {
+    pub fn required(&mut self) -> &'a [u8] {
         self.next().unwrap_or_default()
     }
 
     /// The value that an option needs.
-    pub(crate) fn value(&mut self) -> Result<&'a [u8]> {
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] if it is missing.
+    pub fn value(&mut self) -> Result<&'a [u8]> {
         self.next().ok_or(Error::Syntax)
     }
 
     /// The remaining arguments.
-    pub(crate) fn as_slice(&self) -> &'a [&'a [u8]] {
+    pub fn as_slice(&self) -> &'a [&'a [u8]] {
         self.rest.as_slice()
     }
 
@@ -324,7 +341,8 @@ impl Deref for Docs {
 }
 
 #[cfg_attr(not(feature = "docs"), expect(unused_variables))]
-pub(crate) const fn docs(text: &'static str) -> Docs {
+/// A text of documentation, for the rows.
+pub const fn docs(text: &'static str) -> Docs {
     Docs {
         #[cfg(feature = "docs")]
         text,

@@ -22,7 +22,7 @@
 
 use crate::arena::{Addr, PAGE_BYTES};
 use crate::error::{Error, Result};
-use crate::history::{TICKS_PER_TURNOVER as HISTORY_TICKS, unused_for, uses_of};
+use crate::history::{History, TICKS_PER_TURNOVER as HISTORY_TICKS, unused_for, uses_of};
 use crate::index::{Entry, Place};
 use crate::keyspace::{Cx, Keyspace, Millis};
 use crate::limits::{EVICTION_LOOK_KEYS, EVICTION_SAMPLE_KEYS};
@@ -49,6 +49,26 @@ const NEW_KEYS_PER_LUCKY_ONE: u64 = 128;
 const OLD_TICKS: u8 = 52;
 
 impl Keyspace {
+    /// Evicts by another policy from now on. Where the new one counts by other means than the old
+    /// one did, every key starts anew.
+    pub fn set_policy(&mut self, policy: Policy) {
+        let means = |policy: Policy| (policy.learns(), policy.is_lfu());
+        let is_another = means(policy) != means(self.policy);
+        self.policy = policy;
+        if !is_another {
+            return;
+        }
+        self.history = History::new();
+        for bucket in 0..self.index.bucket_count() as u32 {
+            let mut position = 0;
+            while let Some((place, entry)) = self.index.nth(bucket, position) {
+                position += 1;
+                let age = self.first_age(self.hash_of(entry.addr));
+                self.index.set_age(place, age);
+            }
+        }
+    }
+
     /// The age of a new entry.
     pub(crate) fn first_age(&mut self, hash: u64) -> u8 {
         if self.policy.learns() {
@@ -246,6 +266,14 @@ impl Cx<'_> {
         }
         let left_at = self.keys.noticed_at.get(usize::from(entry.age.wrapping_add(1)));
         Ok(left_at.map_or(0, |&at| self.now.saturating_sub(at).max(0)))
+    }
+
+    /// MEMORY USAGE: bytes that the going of a key would give back, without those that the values of
+    /// its elements hold apart. `None` if it is not there.
+    pub fn memory_usage(&mut self, key: &[u8]) -> Option<u64> {
+        let hash = self.keys.hash(key);
+        let found = self.lookup(key, hash)?;
+        Some(self.keys.bytes_at(found.addr))
     }
 
     /// Lets one key go. False if the policy lets none go.

@@ -117,6 +117,12 @@ impl Cx<'_> {
         }
     }
 
+    /// Drops a key if its deadline has passed: as any look at it does, but it counts as none.
+    pub fn notice_expiry(&mut self, key: &[u8]) {
+        let hash = self.keys.hash(key);
+        self.lookup(key, hash);
+    }
+
     /// Drops keys and fields of hashes whose deadline has passed: looks at the next `buckets_max`
     /// buckets of about eight keys each, going round from call to call; in a large hash at some
     /// pages in each round. How many keys it dropped. For each bucket it also gives back some

@@ -125,6 +125,20 @@ impl Keyspace {
         Cx { keys: self, now, effects: None }
     }
 
+    /// Gives the keyspace another budget, of which the host holds so much. What is over a lower one
+    /// stays until room is needed, or [`Cx::shrink`] takes it away.
+    ///
+    /// # Errors
+    /// [`Error::MemoryOutOfRange`] for a budget the engine cannot work in.
+    pub fn set_max_memory(&mut self, max_memory_bytes: u64, host_bytes: u64) -> Result<()> {
+        Options { max_memory_bytes, ..Options::default() }.validate()?;
+        let bytes = |bytes| usize::try_from(bytes).map_err(|_| Error::MemoryOutOfRange);
+        self.max_memory_bytes = bytes(max_memory_bytes)?;
+        self.host_bytes = bytes(host_bytes)?;
+        self.arena.set_segments_max(self.max_memory_bytes / SEGMENT_BYTES);
+        Ok(())
+    }
+
     /// Keys, those included that expired and were not yet noticed.
     pub fn len(&self) -> usize {
         self.index.len()
@@ -147,6 +161,7 @@ impl Keyspace {
     }
 
     /// Bytes held for everything.
+    #[inline]
     pub(crate) fn used_bytes(&self) -> usize {
         size_of::<Keyspace>()
             + self.pins.capacity() * size_of::<Addr>()
@@ -155,6 +170,11 @@ impl Keyspace {
             + self.index.held_bytes()
             + self.objects.held_bytes()
             + self.history.held_bytes()
+    }
+
+    /// Whether no more is held than the budget allows.
+    pub(crate) fn is_within_budget(&self) -> bool {
+        self.used_bytes() <= self.max_memory_bytes
     }
 
     /// Segments or pages that the budget still allows to take from the allocator.

@@ -101,7 +101,8 @@ pub use bitmap::field::{Field, Overflow};
 #[cfg(feature = "bitmap")]
 pub use bitmap::{BitRange, BitUnit};
 pub use command::{
-    Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Spec, WRITE, all, execute, find,
+    Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Run, Spec, WRITE, all, docs,
+    execute, find, refuse_unknown,
 };
 pub use deque::Side;
 pub use effects::Effects;

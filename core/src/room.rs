@@ -137,6 +137,19 @@ impl Cx<'_> {
         }
     }
 
+    /// Takes a few steps towards a budget that was lowered. Whether there is more to do.
+    pub fn shrink(&mut self, steps_max: usize) -> bool {
+        for _ in 0..steps_max {
+            if self.keys.is_within_budget() {
+                return false;
+            }
+            if !(self.keys.reap() || self.keys.compact() || self.evict()) {
+                return false;
+            }
+        }
+        !self.keys.is_within_budget()
+    }
+
     /// Gives the history the page that an eviction found missing, or lets it go on without.
     fn grow_history(&mut self) {
         if self.keys.history.wants_page() && self.make_room(&mut [], 0, 1).is_ok() {

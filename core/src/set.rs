@@ -468,7 +468,7 @@ fn combine(
         count += 1;
         true
     });
-    reply.array(count);
+    reply.set(count);
     cx.combine(operation, &sets, &mut |member| {
         reply.bulk(member);
         true
@@ -511,7 +511,7 @@ fn sintercard(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Re
 
 fn smembers(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
     let found = cx.read(args.required(), Kind::Set)?;
-    reply.array(found.map_or(0, |found| cx.count_entries(&found)));
+    reply.set(found.map_or(0, |found| cx.count_entries(&found)));
     if let Some(found) = found {
         cx.each_entry(&found, &mut |entry| reply.bulk(cx.keys.text(entry.name)));
     }
@@ -541,7 +541,7 @@ fn spop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<(
     let found = cx.read(key, Kind::Set)?;
     let size = found.map_or(0, |found| cx.count_entries(&found));
     match count {
-        Some(_) => reply.array(wanted.min(size)),
+        Some(_) => reply.set(wanted.min(size)),
         None if size == 0 => reply.null(),
         None => {}
     }

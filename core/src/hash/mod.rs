@@ -419,7 +419,11 @@ fn show_entry(keys: &Keyspace, entry: &Entry<'_>, parts: u8, reply: &mut dyn Rep
 fn show_all(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply, parts: u8) -> Result<()> {
     let found = cx.read_exactly(args.required())?;
     let count = found.map_or(0, |found| cx.count_entries(&found));
-    reply.array(count * parts.count_ones() as usize);
+    if parts == FIELDS | VALUES {
+        reply.map(count);
+    } else {
+        reply.array(count);
+    }
     if let Some(found) = found {
         cx.each_entry(&found, &mut |entry| show_entry(cx.keys, entry, parts, reply));
     }
@@ -451,26 +455,40 @@ fn hrandfield(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Re
     let found = cx.read_exactly(key)?;
     let size = found.map_or(0, |found| cx.count_entries(&found));
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-    let len = |count: usize| count.saturating_mul(parts.count_ones() as usize);
+    let begin = |reply: &mut dyn Reply, count| {
+        if parts == FIELDS | VALUES {
+            reply.pairs(count);
+        } else {
+            reply.array(count);
+        }
+    };
     let Some(found) = found.filter(|_| wanted > 0) else {
         reply.array(0);
         return Ok(());
     };
     if count < 0 {
         let wanted = draws(count)?;
-        reply.array(len(wanted));
+        begin(reply, wanted);
         (0..wanted).for_each(|_| show_random(cx, &found, parts, reply));
         return Ok(());
     }
     let wanted = wanted.min(size);
-    reply.array(len(wanted));
-    cx.sample(&found, wanted, &mut |keys, entry| show_entry(keys, entry, parts, reply));
+    begin(reply, wanted);
+    cx.sample(&found, wanted, &mut |keys, entry| show_paired(keys, entry, parts, reply));
     Ok(())
 }
 
 fn show_random(cx: &mut Cx<'_>, found: &Found, parts: u8, reply: &mut dyn Reply) {
     let at = cx.random_entry(found);
     if let Some(entry) = at.and_then(|at| cx.keys.next_entry(found, &mut { at })) {
-        show_entry(cx.keys, &entry, parts, reply);
+        show_paired(cx.keys, &entry, parts, reply);
     }
+}
+
+/// Shows an entry among others, as a pair if it is one.
+fn show_paired(keys: &Keyspace, entry: &Entry<'_>, parts: u8, reply: &mut dyn Reply) {
+    if parts == FIELDS | VALUES {
+        reply.pair();
+    }
+    show_entry(keys, entry, parts, reply);
 }

@@ -217,7 +217,7 @@ fn pop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply, side: Side) 
     let count = count_from(count, 0).ok_or(Error::NotPositive)?;
     pop_many(cx, key, side, count, &mut |_| {}, reply).map(|is_there| {
         if !is_there {
-            reply.null();
+            reply.null_array();
         }
     })
 }
@@ -337,7 +337,7 @@ fn lmpop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<
             return Ok(());
         }
     }
-    reply.null();
+    reply.null_array();
     Ok(())
 }
 

@@ -201,7 +201,7 @@ impl Cx<'_> {
 }
 
 fn reply_score(reply: &mut dyn Reply, score: f64) {
-    reply.bulk(ScoreText::new(score).as_bytes().into());
+    reply.double(ScoreText::new(score).as_bytes().into());
 }
 
 /// Answers the members of a slice, each with its score if wanted.
@@ -212,8 +212,15 @@ fn reply_slice(
     with_scores: bool,
     reply: &mut dyn Reply,
 ) {
-    reply.array(if with_scores { 2 * slice.count } else { slice.count });
+    if with_scores {
+        reply.pairs(slice.count);
+    } else {
+        reply.array(slice.count);
+    }
     cx.keys.members(found, slice, &mut |name, score| {
+        if with_scores {
+            reply.pair();
+        }
         reply.bulk(cx.keys.text(name));
         if with_scores {
             reply_score(reply, score);
@@ -336,7 +343,11 @@ fn zrank(
     let Some((found, (rank, score))) =
         found.and_then(|found| Some((found, cx.rank(&found, member)?)))
     else {
-        reply.null();
+        if with_score {
+            reply.null_array();
+        } else {
+            reply.null();
+        }
         return Ok(());
     };
     let rank = if is_reverse { cx.count_entries(&found) - 1 - rank } else { rank };
@@ -357,6 +368,7 @@ fn zpop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply, is_max: boo
     if args.len() > 0 {
         return Err(Error::Syntax);
     }
+    let is_single = count.is_none();
     let count = match count.map(parse_integer) {
         None => 1,
         Some(count) => {
@@ -369,7 +381,16 @@ fn zpop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply, is_max: boo
         return Ok(());
     };
     let slice = cx.end_slice(&found, count, is_max);
-    reply_slice(cx, &found, &slice, true, reply);
+    if is_single {
+        // One member and its score are no list of pairs, in any protocol.
+        reply.array(2);
+        cx.keys.members(&found, &slice, &mut |name, score| {
+            reply.bulk(cx.keys.text(name));
+            reply_score(reply, score);
+        });
+    } else {
+        reply_slice(cx, &found, &slice, true, reply);
+    }
     cx.remove_slice(&mut target, &slice)
 }
 
@@ -404,7 +425,7 @@ fn zmpop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<
         });
         return cx.remove_slice(&mut target, &slice);
     }
-    reply.null();
+    reply.null_array();
     Ok(())
 }
 
@@ -438,16 +459,25 @@ fn zrandmember(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> R
         show_random(cx, &found, false, reply);
         return Ok(());
     };
-    let each = if with_scores { 2 } else { 1 };
+    let begin = |reply: &mut dyn Reply, count| {
+        if with_scores {
+            reply.pairs(count);
+        } else {
+            reply.array(count);
+        }
+    };
     if count < 0 {
         let count = draws(count)?;
-        reply.array(each * count);
+        begin(reply, count);
         (0..count).for_each(|_| show_random(cx, &found, with_scores, reply));
         return Ok(());
     }
     let count = usize::try_from(count).unwrap_or(usize::MAX).min(cx.count_entries(&found));
-    reply.array(each * count);
+    begin(reply, count);
     cx.sample(&found, count, &mut |keys, entry| {
+        if with_scores {
+            reply.pair();
+        }
         reply.bulk(keys.text(entry.name));
         if with_scores {
             reply_score(reply, score_of(entry.value));
@@ -459,6 +489,9 @@ fn zrandmember(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> R
 fn show_random(cx: &mut Cx<'_>, found: &Found, with_score: bool, reply: &mut dyn Reply) {
     let at = cx.random_entry(found);
     let Some(entry) = at.and_then(|at| cx.keys.next_entry(found, &mut { at })) else { return };
+    if with_score {
+        reply.pair();
+    }
     reply.bulk(cx.keys.text(entry.name));
     if with_score {
         reply_score(reply, score_of(entry.value));

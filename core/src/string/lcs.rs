@@ -271,7 +271,7 @@ fn answer_matches(lcs: &Lcs<'_>, options: &LcsOptions, reply: &mut dyn Reply) {
     // Once to count, since an array says its length first, and once to answer.
     let mut count = 0;
     lcs.matches(options.match_len_min, &mut |_| count += 1);
-    reply.array(4);
+    reply.map(2);
     reply.bulk("matches".into());
     reply.array(count);
     lcs.matches(options.match_len_min, &mut |run| {

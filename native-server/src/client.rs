@@ -1,0 +1,244 @@
+//! Clients as others see them: who is connected, and how one is told something.
+//!
+//! A connection is served by one thread and nobody else touches it. What others have to say to it
+//! (a message, the reply of a command that was blocked, that it has to go) they leave with its
+//! [`Client`], and wake it.
+//!
+//! Invariant: mail never exceeds the limits of the client's class; whoever does not fetch it is
+//! dropped.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::Waker;
+
+use atomic_waker::AtomicWaker;
+
+use crate::limits::OUTPUT_BYTES_MAX;
+
+/// What a client may be told.
+pub mod signal {
+    /// There is mail.
+    pub const MAIL: u32 = 1;
+    /// It has to go.
+    pub const KILL: u32 = 1 << 1;
+    /// It is to stop waiting, as if its time were up.
+    pub const TIMEOUT: u32 = 1 << 2;
+    /// It is to stop waiting, with an error.
+    pub const UNBLOCK: u32 = 1 << 3;
+    /// Something that it may have waited for has changed: it looks again.
+    pub const LOOK: u32 = 1 << 4;
+}
+
+/// What a client is at the moment, for CLIENT LIST: one letter each there.
+pub mod state {
+    /// It gets messages.
+    pub const SUBSCRIBER: u32 = 1;
+    /// It queues a transaction.
+    pub const MULTI: u32 = 1 << 1;
+    /// It is blocked.
+    pub const BLOCKED: u32 = 1 << 2;
+    /// It sees every command.
+    pub const MONITOR: u32 = 1 << 3;
+    /// It is not dropped for the memory it takes.
+    pub const NO_EVICT: u32 = 1 << 4;
+    /// It tracks keys.
+    pub const TRACKING: u32 = 1 << 5;
+    /// It is about to be closed.
+    pub const CLOSING: u32 = 1 << 6;
+    /// It speaks RESP3.
+    pub const RESP3: u32 = 1 << 7;
+    /// A key that it watches has changed.
+    pub const DIRTY: u32 = 1 << 8;
+
+    /// The letters, as Redis has them.
+    pub const LETTERS: [(u32, char); 7] = [
+        (SUBSCRIBER, 'P'),
+        (MULTI, 'x'),
+        (BLOCKED, 'b'),
+        (MONITOR, 'O'),
+        (NO_EVICT, 'e'),
+        (TRACKING, 't'),
+        (CLOSING, 'c'),
+    ];
+}
+
+/// What a client says of itself.
+#[derive(Clone, Default)]
+pub struct Names {
+    /// CLIENT SETNAME.
+    pub name: String,
+    /// CLIENT SETINFO LIB-NAME.
+    pub library: String,
+    /// CLIENT SETINFO LIB-VER.
+    pub library_version: String,
+}
+
+/// A connected client.
+pub struct Client {
+    /// Its number, which no other ever has.
+    pub id: u64,
+    /// Its address.
+    pub address: String,
+    /// The address it connected to.
+    pub local_address: String,
+    /// When it came.
+    pub born_ms: i64,
+    /// The number of its socket.
+    pub descriptor: i32,
+    /// When it last sent something.
+    pub seen_ms: AtomicI64,
+    /// The number of its last command.
+    pub last_command: AtomicU16,
+    /// Its database.
+    pub database: AtomicUsize,
+    /// See [`state`].
+    pub state: AtomicU32,
+    /// Commands that it has queued.
+    pub queued: AtomicUsize,
+    /// Keys that it watches.
+    pub watches: AtomicUsize,
+    /// Channels, patterns and shard channels it listens to.
+    pub subscriptions: [AtomicUsize; 3],
+    /// Bytes of output that wait to be sent.
+    pub output_bytes: AtomicUsize,
+    /// Bytes of input that wait to be run.
+    pub input_bytes: AtomicUsize,
+    /// Bytes that it has sent and was sent.
+    pub total_bytes: [AtomicU64; 2],
+    names: Mutex<Names>,
+    waker: AtomicWaker,
+    signals: AtomicU32,
+    mail: Mutex<Vec<u8>>,
+}
+
+impl Client {
+    /// A client that has just come.
+    pub fn new(id: u64, address: String, local_address: String, born_ms: i64, fd: i32) -> Client {
+        Client {
+            id,
+            address,
+            local_address,
+            born_ms,
+            descriptor: fd,
+            seen_ms: AtomicI64::new(born_ms),
+            last_command: AtomicU16::new(u16::MAX),
+            database: AtomicUsize::new(0),
+            state: AtomicU32::new(0),
+            queued: AtomicUsize::new(0),
+            watches: AtomicUsize::new(0),
+            subscriptions: Default::default(),
+            output_bytes: AtomicUsize::new(0),
+            input_bytes: AtomicUsize::new(0),
+            total_bytes: Default::default(),
+            names: Mutex::default(),
+            waker: AtomicWaker::new(),
+            signals: AtomicU32::new(0),
+            mail: Mutex::default(),
+        }
+    }
+
+    /// What it says of itself.
+    pub fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells it something.
+    pub fn signal(&self, what: u32) {
+        self.signals.fetch_or(what, Ordering::AcqRel);
+        self.waker.wake();
+    }
+
+    /// Leaves output for it. Too much of it, and it has to go.
+    pub fn send(&self, bytes: &[u8]) {
+        let mut mail = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = mail.len() + self.output_bytes.load(Ordering::Relaxed);
+        if waiting + bytes.len() > OUTPUT_BYTES_MAX {
+            drop(mail);
+            self.signal(signal::KILL);
+            return;
+        }
+        mail.extend_from_slice(bytes);
+        drop(mail);
+        self.signal(signal::MAIL);
+    }
+
+    /// Moves its mail behind what is in `output`.
+    pub fn fetch_mail(&self, output: &mut Vec<u8>) {
+        let mut mail = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
+        output.extend_from_slice(&mail);
+        *mail = Vec::new();
+    }
+
+    /// What it was told since it was last asked.
+    #[inline]
+    pub fn take_signals(&self) -> u32 {
+        match self.signals.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.signals.swap(0, Ordering::AcqRel),
+        }
+    }
+
+    /// Who is woken when it is told something.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Whether it is in this [`state`].
+    pub fn is(&self, what: u32) -> bool {
+        self.state.load(Ordering::Relaxed) & what != 0
+    }
+
+    /// It is in this [`state`], or no more.
+    pub fn set(&self, what: u32, is_so: bool) {
+        if is_so {
+            self.state.fetch_or(what, Ordering::Relaxed);
+        } else {
+            self.state.fetch_and(!what, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Everyone who is connected.
+#[derive(Default)]
+pub struct Clients {
+    by_id: RwLock<BTreeMap<u64, Arc<Client>>>,
+    last_id: AtomicU64,
+}
+
+impl Clients {
+    /// A number for somebody who comes.
+    pub fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.by_id.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Somebody comes. False, and they are not let in, if there are `max` already.
+    pub fn enter(&self, client: &Arc<Client>, max: usize) -> bool {
+        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+        let is_room = by_id.len() < max;
+        if is_room {
+            by_id.insert(client.id, Arc::clone(client));
+        }
+        is_room
+    }
+
+    /// Somebody has gone.
+    pub fn leave(&self, id: u64) {
+        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// Who has this number.
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Everyone, in the order they came.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        self.by_id.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}

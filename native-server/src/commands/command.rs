@@ -1,0 +1,240 @@
+//! COMMAND: what the table says, to whoever asks.
+
+use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, READ, Reply, WRITE, docs};
+
+use crate::commands::flags::{ADMIN, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB};
+use crate::commands::{Command, ROW, Result, ServerSpec, keys_of, table};
+use crate::context::Context;
+use crate::glob;
+
+const COMMAND_ROW: ServerSpec = ServerSpec { since: docs("2.8.13"), flags: 0, ..ROW };
+
+pub(crate) const COMMANDS: &[ServerSpec] = &[
+    ServerSpec {
+        name: "command",
+        arity: Arity::AtLeast(1),
+        summary: docs("Describes all commands."),
+        run: info,
+        ..COMMAND_ROW
+    },
+    ServerSpec {
+        name: "command|count",
+        arity: Arity::Exactly(2),
+        summary: docs("Returns how many commands there are."),
+        run: |cx, _| {
+            cx.wire.integer(table().all().len() as i64);
+            Ok(())
+        },
+        ..COMMAND_ROW
+    },
+    ServerSpec {
+        name: "command|docs",
+        since: docs("7.0.0"),
+        syntax: docs("[command-name [command-name ...]]"),
+        summary: docs("Returns the documentation of commands."),
+        run: docs_of,
+        ..COMMAND_ROW
+    },
+    ServerSpec {
+        name: "command|getkeys",
+        arity: Arity::AtLeast(3),
+        syntax: docs("command [arg ...]"),
+        summary: docs("Returns the keys of a request."),
+        run: getkeys,
+        ..COMMAND_ROW
+    },
+    ServerSpec {
+        name: "command|info",
+        syntax: docs("[command-name [command-name ...]]"),
+        summary: docs("Describes commands."),
+        run: info,
+        ..COMMAND_ROW
+    },
+    ServerSpec {
+        name: "command|list",
+        since: docs("7.0.0"),
+        syntax: docs("[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]"),
+        summary: docs("Returns the names of commands."),
+        run: list,
+        ..COMMAND_ROW
+    },
+];
+
+/// A command or, with a bar in its name, a subcommand.
+fn find(name: &[u8]) -> Option<&'static Command> {
+    match name.iter().position(|&byte| byte == b'|') {
+        None => table().find(name),
+        Some(bar) => table().find(name.get(..bar)?)?.subcommand(name.get(bar + 1..)?),
+    }
+}
+
+/// A command's flags, as Redis names them.
+fn flag_names(command: &Command) -> Vec<&'static str> {
+    let names = [
+        (READ, "readonly"),
+        (WRITE, "write"),
+        (DENYOOM, "denyoom"),
+        (ADMIN, "admin"),
+        (PUBSUB, "pubsub"),
+        (NO_SCRIPT, "noscript"),
+        (BLOCKING, "blocking"),
+        (NO_AUTH, "no_auth"),
+        (NO_MULTI, "no_multi"),
+        (FAST, "fast"),
+    ];
+    let mut names: Vec<_> =
+        names.iter().filter(|(flag, _)| command.has(*flag)).map(|(_, name)| *name).collect();
+    if is_counted(command) {
+        names.push("movablekeys");
+    }
+    names
+}
+
+/// The categories of a command, without their `@`.
+pub fn categories(command: &Command) -> Vec<String> {
+    let group = match command.group {
+        Group::Generic => "keyspace".into(),
+        Group::SortedSet => "sortedset".into(),
+        Group::Transactions => "transaction".into(),
+        Group::Server => "admin".into(),
+        group => group.name().replace('-', ""),
+    };
+    let is_for_operators = command.has(ADMIN);
+    let is_dangerous = is_for_operators
+        || matches!(command.name, "keys" | "flushall" | "flushdb" | "sort" | "swapdb" | "info");
+    let mut categories: Vec<String> = Vec::new();
+    let mut add = |is_in: bool, name: &str| {
+        if is_in && !categories.iter().any(|other| other == name) {
+            categories.push(name.into());
+        }
+    };
+    add(command.has(WRITE), "write");
+    add(command.has(READ), "read");
+    add(is_for_operators, "admin");
+    add(command.group != Group::Server, &group);
+    add(command.has(PUBSUB), "pubsub");
+    add(is_dangerous, "dangerous");
+    add(command.has(BLOCKING), "blocking");
+    add(command.has(FAST), "fast");
+    add(!command.has(FAST), "slow");
+    categories
+}
+
+fn is_counted(command: &Command) -> bool {
+    command.keys.last == 0 && command.keys.first > 0
+}
+
+fn describe(cx: &mut Context<'_>, command: &Command) {
+    let wire = &mut cx.wire;
+    wire.array(10);
+    wire.text(command.name);
+    wire.integer(match command.arity {
+        Arity::Exactly(count) => count as i64,
+        Arity::AtLeast(least) => -(least as i64),
+    });
+    let names = flag_names(command);
+    wire.set(names.len());
+    names.iter().for_each(|name| wire.status(name));
+    let keys = command.keys;
+    let positions = match (is_counted(command), command.name.ends_with("store")) {
+        (false, _) => [keys.first, keys.last, keys.step],
+        (true, true) => [1, 1, 1],
+        (true, false) => [0, 0, 0],
+    };
+    positions.iter().for_each(|&position| wire.integer(position.into()));
+    let categories = categories(command);
+    wire.set(categories.len());
+    categories.iter().for_each(|category| wire.status(&format!("@{category}")));
+    // Tips for proxies, and key specifications: there are none.
+    wire.array(0);
+    wire.array(0);
+    wire.array(command.subcommands.len());
+    command.subcommands.iter().for_each(|sub| describe(cx, sub));
+}
+
+fn info(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    if args.len() == 0 {
+        let all = table().all();
+        cx.wire.array(all.len());
+        all.iter().for_each(|command| describe(cx, command));
+        return Ok(());
+    }
+    cx.wire.array(args.len());
+    for name in args {
+        match find(name) {
+            Some(command) => describe(cx, command),
+            None => cx.wire.null_array(),
+        }
+    }
+    Ok(())
+}
+
+fn docs_of(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let commands: Vec<_> = match args.len() {
+        0 => table().all().iter().collect(),
+        _ => args.filter_map(find).collect(),
+    };
+    cx.wire.map(commands.len());
+    commands.into_iter().for_each(|command| document(cx, command));
+    Ok(())
+}
+
+fn document(cx: &mut Context<'_>, command: &Command) {
+    let wire = &mut cx.wire;
+    wire.text(command.name);
+    let subcommands = &command.subcommands;
+    let facts = [
+        ("summary", command.summary),
+        ("since", command.since),
+        ("group", command.group.name()),
+        ("syntax", command.syntax),
+    ];
+    wire.map(facts.len() + usize::from(!subcommands.is_empty()));
+    for (name, fact) in facts {
+        wire.text(name);
+        wire.text(fact);
+    }
+    if !subcommands.is_empty() {
+        wire.text("subcommands");
+        wire.map(subcommands.len());
+        subcommands.iter().for_each(|sub| document(cx, sub));
+    }
+}
+
+fn getkeys(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let request = args.as_slice();
+    let name = request.first().copied().unwrap_or_default();
+    let command = table().find(name).ok_or("ERR Invalid command specified")?;
+    if !command.arity.allows(request.len()) {
+        return Err("ERR Invalid number of arguments specified for command".into());
+    }
+    let text = |at: usize| request.get(at).copied().unwrap_or_default();
+    let keys: Vec<_> = keys_of(command.name, command.keys, request.len(), text).map(text).collect();
+    if keys.is_empty() {
+        return Err("ERR The command has no key arguments".into());
+    }
+    cx.wire.texts(&keys);
+    Ok(())
+}
+
+fn list(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let is_listed: Box<dyn Fn(&Command) -> bool> = match args.as_slice() {
+        [] => Box::new(|_| true),
+        [filter, kind, value] if filter.eq_ignore_ascii_case(b"filterby") => {
+            let value = value.to_ascii_lowercase();
+            match kind.to_ascii_lowercase().as_slice() {
+                b"module" => Box::new(|_| false),
+                b"aclcat" => Box::new(move |command| {
+                    categories(command).iter().any(|category| category.as_bytes() == value)
+                }),
+                b"pattern" => Box::new(move |command| glob::matches(&value, command.name)),
+                _ => return Err(ferrite_engine::Error::Syntax.into()),
+            }
+        }
+        _ => return Err(ferrite_engine::Error::Syntax.into()),
+    };
+    let names: Vec<_> =
+        table().each().filter(|command| is_listed(command)).map(|command| command.name).collect();
+    cx.wire.texts(&names);
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! DEBUG, for tests; and SLOWLOG, TIME, SHUTDOWN, MEMORY: what operators look at and do.
+//!
+//! Invariant: DEBUG answers nobody unless `enable-debug-command` says so.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ferrite_engine::{Args, Arity, Error, FAST, Keys, READ, Reply, docs};
+
+use crate::commands::flags::{ADMIN, NO_MULTI, NO_SCRIPT};
+use crate::commands::{ROW, Result, ServerSpec};
+use crate::context::Context;
+use crate::number;
+
+const ADMIN_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, ..ROW };
+
+pub(crate) const COMMANDS: &[ServerSpec] = &[
+    ServerSpec {
+        name: "debug",
+        syntax: docs("subcommand [arg ...]"),
+        summary: docs("Does what only tests need."),
+        run: debug,
+        arity: Arity::AtLeast(2),
+        ..ADMIN_ROW
+    },
+    ServerSpec {
+        name: "lolwut",
+        arity: Arity::AtLeast(1),
+        flags: FAST | READ,
+        since: docs("5.0.0"),
+        syntax: docs("[VERSION version]"),
+        summary: docs("Says hello."),
+        run: |cx, _| {
+            let version = env!("CARGO_PKG_VERSION");
+            cx.wire.verbatim(&format!("Ferrite ver. {version}\n"));
+            Ok(())
+        },
+        ..ROW
+    },
+    ServerSpec {
+        name: "memory",
+        since: docs("4.0.0"),
+        summary: docs("Tells what takes memory."),
+        ..ROW
+    },
+    ServerSpec {
+        name: "memory|usage",
+        arity: Arity::AtLeast(3),
+        keys: Keys { first: 2, last: 2, step: 1 },
+        flags: READ,
+        since: docs("4.0.0"),
+        syntax: docs("key [SAMPLES count]"),
+        summary: docs("Returns how many bytes a key takes."),
+        run: memory_usage,
+        ..ROW
+    },
+    ServerSpec {
+        name: "shutdown",
+        arity: Arity::AtLeast(1),
+        flags: ADMIN | NO_SCRIPT | NO_MULTI,
+        syntax: docs("[NOSAVE] [NOW] [FORCE]"),
+        summary: docs("Ends the server."),
+        run: shutdown,
+        ..ADMIN_ROW
+    },
+    ServerSpec {
+        name: "slowlog",
+        since: docs("2.2.12"),
+        summary: docs("Shows commands that were slow."),
+        ..ADMIN_ROW
+    },
+    ServerSpec {
+        name: "slowlog|get",
+        since: docs("2.2.12"),
+        syntax: docs("[count]"),
+        summary: docs("Returns the newest commands that were slow."),
+        run: slowlog_get,
+        ..ADMIN_ROW
+    },
+    ServerSpec {
+        name: "slowlog|len",
+        arity: Arity::Exactly(2),
+        since: docs("2.2.12"),
+        summary: docs("Returns how many there are."),
+        run: |cx, _| {
+            cx.wire.integer(cx.server.slow.len() as i64);
+            Ok(())
+        },
+        ..ADMIN_ROW
+    },
+    ServerSpec {
+        name: "slowlog|reset",
+        arity: Arity::Exactly(2),
+        since: docs("2.2.12"),
+        summary: docs("Forgets them."),
+        run: |cx, _| {
+            cx.server.slow.truncate(0);
+            cx.wire.ok();
+            Ok(())
+        },
+        ..ADMIN_ROW
+    },
+    ServerSpec {
+        name: "time",
+        arity: Arity::Exactly(1),
+        flags: FAST,
+        since: docs("2.6.0"),
+        summary: docs("Returns the time: seconds, and microseconds."),
+        run: |cx, _| {
+            let now_us = cx.server.clock.now_us();
+            cx.wire.texts(&[(now_us / 1_000_000).to_string(), (now_us % 1_000_000).to_string()]);
+            Ok(())
+        },
+        ..ROW
+    },
+];
+
+/// Longest DEBUG SLEEP.
+const SLEEP_SECONDS_MAX: f64 = 60.0;
+
+fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let is_allowed = match cx.config.enable_debug_command.as_str() {
+        "yes" => true,
+        "local" => is_local(&cx.session.client.address),
+        _ => false,
+    };
+    if !is_allowed {
+        return Err("ERR DEBUG command not allowed. If the enable-debug-command option is set to \
+                    \"local\", you can run it from a local connection, otherwise you need to set \
+                    this option in the configuration file, and then restart the server."
+            .into());
+    }
+    let name = args.required();
+    let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
+    match args.as_slice() {
+        [seconds] if is(b"sleep") => {
+            let seconds = str::from_utf8(seconds).ok().and_then(|text| text.parse::<f64>().ok());
+            let seconds = seconds.filter(|seconds| (0.0..=SLEEP_SECONDS_MAX).contains(seconds));
+            let seconds = seconds.ok_or("ERR value is not a valid float")?;
+            // As in Redis nobody is served meanwhile.
+            cx.held.take_all();
+            std::thread::sleep(Duration::from_secs_f64(seconds));
+            cx.wire.ok();
+        }
+        [flag] if is(b"set-active-expire") => {
+            let is_on = number::integer(flag).ok_or(Error::NotAnInteger)? != 0;
+            cx.server.expires_actively.store(is_on, Ordering::Relaxed);
+            cx.wire.ok();
+        }
+        _ => {
+            let name = String::from_utf8_lossy(name);
+            return Err(format!("ERR unknown subcommand '{name}'. Try DEBUG HELP.").into());
+        }
+    }
+    Ok(())
+}
+
+fn is_local(address: &str) -> bool {
+    let address = address.parse::<std::net::SocketAddr>();
+    address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+}
+
+fn memory_usage(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let key = args.required();
+    while let Some(option) = args.next() {
+        let count = args.value()?;
+        if !option.eq_ignore_ascii_case(b"samples") {
+            return Err(Error::Syntax.into());
+        }
+        number::integer(count).filter(|&count| count >= 0).ok_or(Error::NotAnInteger)?;
+    }
+    match cx.with(|cx| cx.memory_usage(key)) {
+        Some(bytes) => cx.wire.integer(i64::try_from(bytes).unwrap_or(i64::MAX)),
+        None => cx.wire.null(),
+    }
+    Ok(())
+}
+
+fn shutdown(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    for option in args {
+        let is = |word: &[u8]| option.eq_ignore_ascii_case(word);
+        if is(b"save") {
+            return Err("ERR this server writes no snapshots: SHUTDOWN SAVE cannot be done".into());
+        }
+        if !is(b"nosave") && !is(b"now") && !is(b"force") {
+            return Err(Error::Syntax.into());
+        }
+    }
+    cx.session.is_closing = true;
+    cx.server.shut_down();
+    Ok(())
+}
+
+fn slowlog_get(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let count = match args.next() {
+        None => 10,
+        Some(text) => {
+            let count = number::integer(text).filter(|&count| count >= -1);
+            match count.ok_or("ERR count should be greater than or equal to -1")? {
+                -1 => usize::MAX,
+                count => usize::try_from(count).unwrap_or(usize::MAX),
+            }
+        }
+    };
+    if args.len() > 0 {
+        return Err(Error::Syntax.into());
+    }
+    let entries = cx.server.slow.newest(count);
+    cx.wire.array(entries.len());
+    for entry in entries {
+        cx.wire.array(6);
+        [entry.id, entry.at_s, entry.duration_us].into_iter().for_each(|n| cx.wire.integer(n));
+        cx.wire.texts(&entry.request);
+        cx.wire.text(entry.client);
+        cx.wire.text(entry.client_name);
+    }
+    Ok(())
+}

@@ -1,0 +1,309 @@
+//! INFO: one table of sections, each a list of figures.
+//!
+//! Invariant: a figure has one place, here; whoever else shows it (metrics) reads these lists.
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
+
+use ferrite_engine::{Args, Arity, Stats, docs};
+
+use crate::client::state;
+use crate::commands::connection::REDIS_VERSION;
+use crate::commands::{ROW, Result, ServerSpec, table};
+use crate::config::table::find as setting;
+use crate::context::Context;
+use crate::process;
+
+pub(crate) const COMMANDS: &[ServerSpec] = &[ServerSpec {
+    name: "info",
+    arity: Arity::AtLeast(1),
+    flags: 0,
+    syntax: docs("[section [section ...]]"),
+    summary: docs("Returns figures of the server."),
+    run: info,
+    ..ROW
+}];
+
+/// What the sections are made from, gathered once.
+struct Figures<'c, 'b> {
+    cx: &'c Context<'b>,
+    databases: Vec<Stats>,
+    keyspace: [u64; 4],
+    used_memory: u64,
+}
+
+/// Figures, each with its name, in the order in which they are shown.
+type Lines = Vec<(String, String)>;
+
+struct Section {
+    name: &'static str,
+    /// Whether INFO shows it unasked.
+    is_default: bool,
+    lines: fn(&Figures<'_, '_>) -> Lines,
+}
+
+const fn section(
+    name: &'static str,
+    is_default: bool,
+    lines: fn(&Figures<'_, '_>) -> Lines,
+) -> Section {
+    Section { name, is_default, lines }
+}
+
+const SECTIONS: &[Section] = &[
+    section("Server", true, server),
+    section("Clients", true, clients),
+    section("Memory", true, memory),
+    section("Stats", true, stats),
+    section("Replication", true, replication),
+    section("CPU", true, cpu),
+    section("Modules", true, |_| Lines::new()),
+    section("Commandstats", false, commandstats),
+    section("Errorstats", true, errorstats),
+    section("Cluster", true, |_| lines([("cluster_enabled", "0".into())])),
+    section("Keyspace", true, keyspace),
+];
+
+fn info(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let asked: Vec<String> =
+        args.map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
+    let is_asked = |section: &Section| {
+        let name = section.name.to_ascii_lowercase();
+        match asked.is_empty() {
+            true => section.is_default,
+            false => asked.iter().any(|asked| match asked.as_str() {
+                "all" | "everything" => true,
+                "default" => section.is_default,
+                asked => asked == name,
+            }),
+        }
+    };
+    let mut databases = Vec::new();
+    for index in 0..cx.server.databases.count() {
+        databases.push(cx.held.get(index).stats());
+    }
+    if !cx.is_in_exec {
+        cx.held.release();
+    }
+    let keyspace = counted(cx, &databases);
+    let used_memory = used(&databases);
+    let figures = Figures { cx, databases, keyspace, used_memory };
+    let mut text = String::new();
+    for section in SECTIONS.iter().filter(|section| is_asked(section)) {
+        if !text.is_empty() {
+            text.push_str("\r\n");
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(text, "# {}\r\n", section.name);
+        for (name, value) in (section.lines)(&figures) {
+            let _ = write!(text, "{name}:{value}\r\n");
+        }
+    }
+    cx.wire.verbatim(&text);
+    Ok(())
+}
+
+/// Hits, misses, expired and evicted keys since the server began, whatever was reset.
+pub fn keyspace_figures(cx: &mut Context<'_>) -> [u64; 4] {
+    let mut sums = [0; 4];
+    for index in 0..cx.server.databases.count() {
+        let stats = cx.held.get(index).stats();
+        add(&mut sums, &stats);
+    }
+    sums
+}
+
+fn add(sums: &mut [u64; 4], stats: &Stats) {
+    let figures =
+        [stats.keyspace_hits, stats.keyspace_misses, stats.expired_keys, stats.evicted_keys];
+    sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += figure);
+}
+
+fn counted(cx: &Context<'_>, databases: &[Stats]) -> [u64; 4] {
+    let mut sums = [0; 4];
+    databases.iter().for_each(|stats| add(&mut sums, stats));
+    let bases = &cx.server.stats.keyspace_base;
+    sums.iter_mut()
+        .zip(bases)
+        .for_each(|(sum, base)| *sum = sum.saturating_sub(base.load(Relaxed)));
+    sums
+}
+
+fn used(databases: &[Stats]) -> u64 {
+    databases.iter().map(|stats| stats.used_memory).sum()
+}
+
+fn lines<const N: usize>(lines: [(&str, String); N]) -> Lines {
+    lines.map(|(name, value)| (name.into(), value)).into()
+}
+
+fn server(figures: &Figures<'_, '_>) -> Lines {
+    let cx = figures.cx;
+    let server = cx.server;
+    let uptime_s = cx.now_ms.saturating_sub(server.started_ms).max(0) / 1000;
+    lines([
+        ("redis_version", REDIS_VERSION.into()),
+        ("ferrite_version", env!("CARGO_PKG_VERSION").into()),
+        ("redis_mode", "standalone".into()),
+        ("os", process::system()),
+        ("arch_bits", usize::BITS.to_string()),
+        ("multiplexing_api", "epoll".into()),
+        ("process_id", std::process::id().to_string()),
+        ("run_id", server.run_id.clone()),
+        ("tcp_port", server.port().to_string()),
+        ("server_time_usec", server.clock.now_us().to_string()),
+        ("uptime_in_seconds", uptime_s.to_string()),
+        ("uptime_in_days", (uptime_s / 86_400).to_string()),
+        ("hz", cx.config.hz.to_string()),
+        ("configured_hz", cx.config.hz.to_string()),
+        ("io_threads", server.stats.threads.len().to_string()),
+    ])
+}
+
+fn clients(figures: &Figures<'_, '_>) -> Lines {
+    let all = figures.cx.server.clients.all();
+    let count = |what: u32| all.iter().filter(|client| client.is(what)).count().to_string();
+    let most = |bytes: fn(&crate::client::Client) -> usize| {
+        all.iter().map(|client| bytes(client)).max().unwrap_or_default().to_string()
+    };
+    lines([
+        ("connected_clients", all.len().to_string()),
+        ("cluster_connections", "0".into()),
+        ("maxclients", figures.cx.config.maxclients.to_string()),
+        ("client_recent_max_input_buffer", most(|client| client.input_bytes.load(Relaxed))),
+        ("client_recent_max_output_buffer", most(|client| client.output_bytes.load(Relaxed))),
+        ("blocked_clients", count(state::BLOCKED)),
+        ("tracking_clients", count(state::TRACKING)),
+        ("pubsub_clients", count(state::SUBSCRIBER)),
+        ("watching_clients", {
+            all.iter().filter(|client| client.watches.load(Relaxed) > 0).count().to_string()
+        }),
+    ])
+}
+
+/// Bytes as people read them, as Redis writes them.
+fn human(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["K", "M", "G", "T"];
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.2}{}", UNITS[unit])
+}
+
+fn memory(figures: &Figures<'_, '_>) -> Lines {
+    let (cx, used) = (figures.cx, figures.used_memory);
+    let peak = cx.server.stats.used_memory_peak.fetch_max(used, Relaxed).max(used);
+    let dataset: u64 = figures.databases.iter().map(|stats| stats.used_memory_dataset).sum();
+    let rss = process::resident_bytes();
+    let policy = setting("maxmemory-policy").map(|setting| setting.show(cx.config));
+    let share = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
+    lines([
+        ("used_memory", used.to_string()),
+        ("used_memory_human", human(used)),
+        ("used_memory_rss", rss.to_string()),
+        ("used_memory_rss_human", human(rss)),
+        ("used_memory_peak", peak.to_string()),
+        ("used_memory_peak_human", human(peak)),
+        ("used_memory_peak_perc", format!("{:.2}%", share(used, peak))),
+        ("used_memory_overhead", used.saturating_sub(dataset).to_string()),
+        ("used_memory_dataset", dataset.to_string()),
+        ("used_memory_dataset_perc", format!("{:.2}%", share(dataset, used))),
+        ("total_system_memory", process::system_memory_bytes().to_string()),
+        ("total_system_memory_human", human(process::system_memory_bytes())),
+        ("used_memory_lua", "0".into()),
+        ("used_memory_scripts", "0".into()),
+        ("number_of_cached_scripts", "0".into()),
+        ("maxmemory", cx.config.maxmemory.to_string()),
+        ("maxmemory_human", human(cx.config.maxmemory)),
+        ("maxmemory_policy", policy.unwrap_or_default()),
+        ("mem_fragmentation_ratio", format!("{:.2}", rss as f64 / used.max(1) as f64)),
+        ("mem_fragmentation_bytes", (rss as i64 - used as i64).to_string()),
+        ("mem_allocator", "libc".into()),
+    ])
+}
+
+fn stats(figures: &Figures<'_, '_>) -> Lines {
+    let stats = &figures.cx.server.stats;
+    let [hits, misses, expired, evicted] = figures.keyspace;
+    let kilobytes =
+        |at: usize| format!("{:.2}", stats.bytes_per_second[at].load(Relaxed) as f64 / 1024.0);
+    let errors: u64 = stats.errors().values().sum();
+    lines([
+        ("total_connections_received", stats.connections_received.load(Relaxed).to_string()),
+        ("total_commands_processed", stats.commands_processed().to_string()),
+        ("instantaneous_ops_per_sec", stats.commands_per_second.load(Relaxed).to_string()),
+        ("total_net_input_bytes", stats.sum(|thread| thread.input_bytes.get()).to_string()),
+        ("total_net_output_bytes", stats.sum(|thread| thread.output_bytes.get()).to_string()),
+        ("instantaneous_input_kbps", kilobytes(0)),
+        ("instantaneous_output_kbps", kilobytes(1)),
+        ("rejected_connections", stats.connections_rejected.load(Relaxed).to_string()),
+        ("expired_keys", expired.to_string()),
+        ("evicted_keys", evicted.to_string()),
+        ("client_output_buffer_limit_disconnections", {
+            stats.clients_dropped.load(Relaxed).to_string()
+        }),
+        ("keyspace_hits", hits.to_string()),
+        ("keyspace_misses", misses.to_string()),
+        ("total_error_replies", errors.to_string()),
+        ("total_reads_processed", stats.sum(|thread| thread.reads.get()).to_string()),
+        ("total_writes_processed", stats.sum(|thread| thread.writes.get()).to_string()),
+    ])
+}
+
+fn replication(figures: &Figures<'_, '_>) -> Lines {
+    lines([
+        ("role", "master".into()),
+        ("connected_slaves", "0".into()),
+        ("master_replid", figures.cx.server.run_id.clone()),
+        ("master_repl_offset", "0".into()),
+    ])
+}
+
+fn cpu(_: &Figures<'_, '_>) -> Lines {
+    let [user, system] = process::cpu_seconds();
+    lines([("used_cpu_sys", format!("{system:.6}")), ("used_cpu_user", format!("{user:.6}"))])
+}
+
+fn commandstats(figures: &Figures<'_, '_>) -> Lines {
+    let mut lines = Lines::new();
+    for command in table().each() {
+        let sum = figures.cx.server.stats.command(command.id);
+        if sum.calls == 0 && sum.rejected_calls == 0 {
+            continue;
+        }
+        let us = sum.nanoseconds as f64 / 1000.0;
+        lines.push((
+            format!("cmdstat_{}", command.name),
+            format!(
+                "calls={},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}",
+                sum.calls,
+                us as u64,
+                us / sum.calls.max(1) as f64,
+                sum.rejected_calls,
+                sum.failed_calls
+            ),
+        ));
+    }
+    lines
+}
+
+fn errorstats(figures: &Figures<'_, '_>) -> Lines {
+    let errors = figures.cx.server.stats.errors();
+    let line = |(code, count)| (format!("errorstat_{code}"), format!("count={count}"));
+    errors.into_iter().map(line).collect()
+}
+
+fn keyspace(figures: &Figures<'_, '_>) -> Lines {
+    let databases = figures.databases.iter().enumerate();
+    let line = |(index, stats): (usize, &Stats)| {
+        let value = format!("keys={},expires={},avg_ttl=0", stats.keys, stats.expires);
+        (format!("db{index}"), value)
+    };
+    databases.filter(|(_, stats)| stats.keys > 0).map(line).collect()
+}

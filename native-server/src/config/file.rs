@@ -1,0 +1,109 @@
+//! The configuration file, in redis.conf's grammar, and the command line, which says the same
+//! with dashes.
+//!
+//! Invariant: what is not understood stops the start, with the line that it stands in.
+
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::config::table::{Refusal, find};
+use crate::limits::CONFIG_LINE_BYTES_MAX;
+use crate::resp::inline;
+
+/// Why a configuration is refused.
+#[derive(Debug, Error)]
+pub enum Fault {
+    /// A line of a file.
+    #[error("{file}:{line}: '{text}': {why}")]
+    Line {
+        /// The file.
+        file: String,
+        /// The number of the line, from 1.
+        line: usize,
+        /// What stands there.
+        text: String,
+        /// What is wrong with it.
+        why: Refusal,
+    },
+    /// An option of the command line, or a variable of the environment.
+    #[error("{name}: {why}")]
+    Option {
+        /// The option.
+        name: String,
+        /// What is wrong with it.
+        why: Refusal,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read the configuration file {file}: {why}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        why: std::io::Error,
+    },
+}
+
+/// Reads the text of a configuration file.
+///
+/// # Errors
+/// The first line that is wrong.
+pub fn read(config: &mut Config, file: &str, text: &str) -> Result<(), Fault> {
+    for (line, content) in (1..).zip(text.lines()) {
+        let content = content.trim();
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        read_line(config, content).map_err(|why| {
+            let text = content.chars().take(100).collect();
+            Fault::Line { file: file.into(), line, text, why }
+        })?;
+    }
+    Ok(())
+}
+
+fn read_line(config: &mut Config, line: &str) -> Result<(), Refusal> {
+    if line.len() > CONFIG_LINE_BYTES_MAX {
+        return Err("the line is too long".into());
+    }
+    let (text, words) = inline::split(line.as_bytes()).ok_or("unbalanced quotes")?;
+    let words = words.into_iter().map(|range| text.get(range).unwrap_or_default());
+    let words: Vec<String> = words.map(|word| String::from_utf8_lossy(word).into()).collect();
+    match words.split_first() {
+        Some((name, values)) => set(config, name, values),
+        None => Ok(()),
+    }
+}
+
+/// Gives a setting its value, in one word or several.
+///
+/// # Errors
+/// Why it is refused.
+pub fn set(config: &mut Config, name: &str, values: &[String]) -> Result<(), Refusal> {
+    let setting = find(name).ok_or("there is no such setting")?;
+    if values.is_empty() {
+        return Err("wrong number of arguments".into());
+    }
+    setting.read(config, &values.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_or_refused_with_the_line() {
+        let mut config = Config::default();
+        let text = "# a comment\n\nport 7000\nrequirepass \"a b\"\nBIND 127.0.0.1 ::1\n";
+        read(&mut config, "x.conf", text).expect("a good file");
+        assert_eq!((config.port, config.requirepass.as_str()), (7000, "a b"));
+        assert_eq!(config.bind, "127.0.0.1 ::1");
+        let refused = |text: &str| {
+            let mut config = Config::default();
+            read(&mut config, "x.conf", text).expect_err("a bad file").to_string()
+        };
+        assert_eq!(refused("\nprot 1"), "x.conf:2: 'prot 1': there is no such setting");
+        assert!(refused("appendonly yes").starts_with("x.conf:1: 'appendonly yes': this server"));
+        assert_eq!(refused("port"), "x.conf:1: 'port': wrong number of arguments");
+        assert_eq!(refused("port \"1"), "x.conf:1: 'port \"1': unbalanced quotes");
+    }
+}

@@ -1,0 +1,144 @@
+//! The configuration: its values, and the one that is in force.
+//!
+//! Invariant: `table.rs` is the only list of settings. CONFIG GET, CONFIG SET, the configuration
+//! file and the command line all go through its rows. What has no effect is no setting.
+
+pub mod file;
+pub mod table;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ferrite_engine::Policy;
+
+/// What may be held for one client that does not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutputLimit {
+    /// Above this the client is dropped at once; 0 for never.
+    pub hard_bytes: u64,
+    /// Above this it is dropped after `soft_seconds`; 0 for never.
+    pub soft_bytes: u64,
+    /// See `soft_bytes`.
+    pub soft_seconds: u64,
+}
+
+/// The kinds of clients that have output limits of their own, with their names.
+pub const OUTPUT_CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
+
+/// Every setting's value, under its name in the table.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the table explains them")]
+pub struct Config {
+    pub bind: String,
+    pub port: i64,
+    pub protected_mode: bool,
+    pub requirepass: String,
+    pub tcp_backlog: i64,
+    pub timeout_s: i64,
+    pub tcp_keepalive_s: i64,
+    pub databases: i64,
+    pub io_threads: i64,
+    pub maxclients: i64,
+    pub maxmemory: u64,
+    pub maxmemory_policy: Policy,
+    pub hz: i64,
+    pub slowlog_slower_than_us: i64,
+    pub slowlog_max_len: i64,
+    pub latency_monitor_threshold_ms: i64,
+    pub notify_keyspace_events: String,
+    pub output_limits: [OutputLimit; 3],
+    pub client_query_buffer_limit: u64,
+    pub proto_max_bulk_len: u64,
+    pub enable_debug_command: String,
+    pub loglevel: String,
+    pub tracking_table_max_keys: i64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let unlimited = OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 };
+        let limit = |hard_mb: u64, soft_mb: u64| OutputLimit {
+            hard_bytes: hard_mb << 20,
+            soft_bytes: soft_mb << 20,
+            soft_seconds: 60,
+        };
+        Config {
+            bind: "127.0.0.1 -::1".into(),
+            port: 6379,
+            protected_mode: true,
+            requirepass: String::new(),
+            tcp_backlog: 511,
+            timeout_s: 0,
+            tcp_keepalive_s: 300,
+            databases: 16,
+            io_threads: 1,
+            maxclients: 10_000,
+            maxmemory: 0,
+            maxmemory_policy: Policy::NoEviction,
+            hz: 10,
+            slowlog_slower_than_us: 10_000,
+            slowlog_max_len: 128,
+            latency_monitor_threshold_ms: 0,
+            notify_keyspace_events: String::new(),
+            output_limits: [unlimited, limit(256, 64), limit(32, 8)],
+            client_query_buffer_limit: 1 << 30,
+            proto_max_bulk_len: 512 << 20,
+            enable_debug_command: "no".into(),
+            loglevel: "notice".into(),
+            tracking_table_max_keys: 1_000_000,
+        }
+    }
+}
+
+/// The configuration in force. Readers keep a copy and look whether it is still the one.
+pub struct Current {
+    config: RwLock<Arc<Config>>,
+    version: AtomicU64,
+}
+
+/// A copy of the configuration, with the version it is of.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The copy.
+    pub config: Arc<Config>,
+    version: u64,
+}
+
+impl Current {
+    /// What the server starts with.
+    pub fn new(config: Config) -> Current {
+        Current { config: RwLock::new(Arc::new(config)), version: AtomicU64::new(0) }
+    }
+
+    /// A copy of it.
+    pub fn snapshot(&self) -> Snapshot {
+        // In this order: a change in between makes the copy look older than it is, never newer.
+        let version = self.version.load(Ordering::Acquire);
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        Snapshot { config: Arc::clone(&config), version }
+    }
+
+    /// Brings a copy up to date.
+    #[inline]
+    pub fn refresh(&self, snapshot: &mut Snapshot) {
+        if self.version.load(Ordering::Acquire) != snapshot.version {
+            *snapshot = self.snapshot();
+        }
+    }
+
+    /// Puts another configuration in force, made from the one that is.
+    ///
+    /// # Errors
+    /// Those of `change`; the configuration then stays as it is.
+    pub fn change<T, E>(
+        &self,
+        change: impl FnOnce(&mut Config) -> Result<T, E>,
+    ) -> Result<(T, Arc<Config>), E> {
+        let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = (**current).clone();
+        let outcome = change(&mut next)?;
+        *current = Arc::new(next);
+        self.version.fetch_add(1, Ordering::Release);
+        Ok((outcome, Arc::clone(&current)))
+    }
+}

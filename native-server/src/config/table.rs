@@ -1,0 +1,312 @@
+//! The table of settings: a row names a setting, says when it may change, and reads and shows it.
+//!
+//! Invariant: a row's `show` gives a text that its `read` takes. Errors are Redis's words.
+//! Not here: what a setting does; whoever goes by it looks at [`Config`].
+
+use std::borrow::Cow;
+
+use ferrite_engine::{Policy, limits, parse_memory};
+
+use crate::config::{Config, OUTPUT_CLASSES, OutputLimit};
+use crate::limits::{DATABASES_MAX, IO_THREADS_MAX};
+
+/// When a setting may change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changes {
+    /// At any time, by CONFIG SET.
+    Live,
+    /// Only before the server starts.
+    AtStart,
+}
+
+/// Why a value is refused.
+pub type Refusal = Cow<'static, str>;
+
+/// One setting.
+pub struct Setting {
+    /// Its name in redis.conf.
+    pub name: &'static str,
+    /// When it may change.
+    pub changes: Changes,
+    kind: Kind,
+}
+
+enum Kind {
+    YesNo(fn(&mut Config) -> &mut bool),
+    Number(fn(&mut Config) -> &mut i64, i64, i64),
+    Memory(fn(&mut Config) -> &mut u64, u64, u64),
+    Text(fn(&mut Config) -> &mut String),
+    OneOf(fn(&mut Config) -> &mut String, &'static [&'static str]),
+    Other(fn(&Config) -> String, fn(&mut Config, &str) -> Result<(), Refusal>),
+}
+
+use Changes::{AtStart, Live};
+use Kind::{Memory, Number, OneOf, Other, Text, YesNo};
+
+const fn row(name: &'static str, changes: Changes, kind: Kind) -> Setting {
+    Setting { name, changes, kind }
+}
+
+const BYTES_MAX: u64 = i64::MAX as u64;
+
+/// Every setting, by name.
+pub const SETTINGS: &[Setting] = &[
+    row("appendonly", Live, Other(|_| "no".into(), appendonly)),
+    row("bind", AtStart, Text(|config| &mut config.bind)),
+    row("client-output-buffer-limit", Live, Other(show_output_limits, read_output_limits)),
+    row(
+        "client-query-buffer-limit",
+        Live,
+        Memory(|config| &mut config.client_query_buffer_limit, 1 << 20, BYTES_MAX),
+    ),
+    row("databases", AtStart, Number(|config| &mut config.databases, 1, DATABASES_MAX as i64)),
+    row(
+        "enable-debug-command",
+        AtStart,
+        OneOf(|config| &mut config.enable_debug_command, &["no", "yes", "local"]),
+    ),
+    row("hz", Live, Number(|config| &mut config.hz, 1, 500)),
+    row("io-threads", AtStart, Number(|config| &mut config.io_threads, 1, IO_THREADS_MAX as i64)),
+    row(
+        "latency-monitor-threshold",
+        Live,
+        Number(|config| &mut config.latency_monitor_threshold_ms, 0, i64::MAX),
+    ),
+    row(
+        "loglevel",
+        Live,
+        OneOf(|config| &mut config.loglevel, &["debug", "verbose", "notice", "warning", "nothing"]),
+    ),
+    row("maxclients", Live, Number(|config| &mut config.maxclients, 1, u32::MAX as i64)),
+    row("maxmemory", Live, Other(|config| config.maxmemory.to_string(), read_maxmemory)),
+    row("maxmemory-policy", Live, Other(show_policy, read_policy)),
+    row("notify-keyspace-events", Live, Other(show_events, read_events)),
+    row("port", AtStart, Number(|config| &mut config.port, 0, 65535)),
+    row("protected-mode", Live, YesNo(|config| &mut config.protected_mode)),
+    row(
+        "proto-max-bulk-len",
+        Live,
+        Memory(|config| &mut config.proto_max_bulk_len, 1 << 20, limits::VALUE_BYTES_MAX as u64),
+    ),
+    row("requirepass", Live, Text(|config| &mut config.requirepass)),
+    row("save", Live, Other(|_| String::new(), save)),
+    row(
+        "slowlog-log-slower-than",
+        Live,
+        Number(|config| &mut config.slowlog_slower_than_us, -1, i64::MAX),
+    ),
+    row("slowlog-max-len", Live, Number(|config| &mut config.slowlog_max_len, 0, 1 << 20)),
+    row("tcp-backlog", AtStart, Number(|config| &mut config.tcp_backlog, 0, i32::MAX as i64)),
+    row("tcp-keepalive", Live, Number(|config| &mut config.tcp_keepalive_s, 0, i32::MAX as i64)),
+    row("timeout", Live, Number(|config| &mut config.timeout_s, 0, i32::MAX as i64)),
+    row(
+        "tracking-table-max-keys",
+        Live,
+        Number(|config| &mut config.tracking_table_max_keys, 1, i64::MAX),
+    ),
+];
+
+/// The setting of this name, in upper or lower case.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name))
+}
+
+impl Setting {
+    /// The value as text.
+    pub fn show(&self, config: &Config) -> String {
+        // The rows name a place once, to read and to write: so it is shown from a copy.
+        let mut config = config.clone();
+        match self.kind {
+            YesNo(at) => if *at(&mut config) { "yes" } else { "no" }.into(),
+            Number(at, ..) => at(&mut config).to_string(),
+            Memory(at, ..) => at(&mut config).to_string(),
+            Text(at) | OneOf(at, _) => at(&mut config).clone(),
+            Other(show, _) => show(&config),
+        }
+    }
+
+    /// Takes a value from a text.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn read(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+        match self.kind {
+            YesNo(at) => {
+                *at(config) = match text.to_ascii_lowercase().as_str() {
+                    "yes" => true,
+                    "no" => false,
+                    _ => return Err("argument must be 'yes' or 'no'".into()),
+                };
+            }
+            Number(at, least, most) => {
+                let number = crate::number::integer(text.as_bytes());
+                let number = number.ok_or("argument couldn't be parsed into an integer")?;
+                if !(least..=most).contains(&number) {
+                    return Err(between(least, most));
+                }
+                *at(config) = number;
+            }
+            Memory(at, least, most) => {
+                let bytes = parse_memory(text.as_bytes());
+                let bytes = bytes.map_err(|_| "argument must be a memory value")?;
+                if !(least..=most).contains(&bytes) {
+                    return Err(between(least, most));
+                }
+                *at(config) = bytes;
+            }
+            Text(at) => *at(config) = text.into(),
+            OneOf(at, words) => {
+                let word = words.iter().find(|word| word.eq_ignore_ascii_case(text));
+                let word = word.ok_or_else(|| {
+                    format!("argument(s) must be one of the following: {}", words.join(", "))
+                })?;
+                *at(config) = (*word).into();
+            }
+            Other(_, read) => read(config, text)?,
+        }
+        Ok(())
+    }
+}
+
+fn between(least: impl ToString, most: impl ToString) -> Refusal {
+    let (least, most) = (least.to_string(), most.to_string());
+    format!("argument must be between {least} and {most} inclusive").into()
+}
+
+fn appendonly(_: &mut Config, text: &str) -> Result<(), Refusal> {
+    match text.eq_ignore_ascii_case("no") {
+        true => Ok(()),
+        false => Err("this server has no append-only file: only 'no' is accepted".into()),
+    }
+}
+
+fn save(_: &mut Config, text: &str) -> Result<(), Refusal> {
+    match text.trim().is_empty() {
+        true => Ok(()),
+        false => Err("this server writes no snapshots: only \"\" is accepted".into()),
+    }
+}
+
+fn read_maxmemory(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    let bytes = parse_memory(text.as_bytes()).map_err(|_| "argument must be a memory value")?;
+    let allowed = limits::MEMORY_BYTES_MIN..=limits::MEMORY_BYTES_MAX;
+    if bytes != 0 && !allowed.contains(&bytes) {
+        let (least, most) = allowed.into_inner();
+        return Err(format!("argument must be 0, or between {least} and {most}").into());
+    }
+    config.maxmemory = bytes;
+    Ok(())
+}
+
+fn show_policy(config: &Config) -> String {
+    let named = Policy::ALL.iter().find(|(_, policy)| *policy == config.maxmemory_policy);
+    named.map_or_else(String::new, |(name, _)| (*name).into())
+}
+
+fn read_policy(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    let policy = Policy::parse(text.as_bytes()).map_err(|error| {
+        let line = error.to_string();
+        line.strip_prefix("ERR ").map(String::from).unwrap_or(line)
+    })?;
+    config.maxmemory_policy = policy;
+    Ok(())
+}
+
+/// The letters of `notify-keyspace-events`, in the order in which Redis shows them.
+const EVENT_LETTERS: &str = "g$lshzxetd";
+
+fn show_events(config: &Config) -> String {
+    config.notify_keyspace_events.clone()
+}
+
+fn read_events(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    if text.chars().any(|letter| !"AKEnm".contains(letter) && !EVENT_LETTERS.contains(letter)) {
+        return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into());
+    }
+    let has = |letter: char| text.contains(letter);
+    let has_all = has('A') || EVENT_LETTERS.chars().all(has);
+    let mut shown = String::from(if has_all { "A" } else { "" });
+    shown.extend(EVENT_LETTERS.chars().filter(|&letter| !has_all && has(letter)));
+    shown.extend("KEmn".chars().filter(|&letter| has(letter)));
+    config.notify_keyspace_events = shown;
+    Ok(())
+}
+
+fn show_output_limits(config: &Config) -> String {
+    let limit = |(class, limit): (&&str, &OutputLimit)| {
+        format!("{class} {} {} {}", limit.hard_bytes, limit.soft_bytes, limit.soft_seconds)
+    };
+    let classes = OUTPUT_CLASSES.iter().zip(&config.output_limits);
+    classes.map(limit).collect::<Vec<_>>().join(" ")
+}
+
+fn read_output_limits(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let (groups, []) = words.as_chunks::<4>() else {
+        return Err("Wrong number of arguments in buffer limit configuration.".into());
+    };
+    for [class, hard, soft, seconds] in groups {
+        let class = if class.eq_ignore_ascii_case("replica") { "slave" } else { class };
+        let at = OUTPUT_CLASSES.iter().position(|name| name.eq_ignore_ascii_case(class));
+        let limit = at.and_then(|at| config.output_limits.get_mut(at));
+        let limit = limit.ok_or("Invalid client class specified in buffer limit configuration.")?;
+        let bytes = |text: &str| parse_memory(text.as_bytes()).ok();
+        match (bytes(hard), bytes(soft), seconds.parse()) {
+            (Some(hard_bytes), Some(soft_bytes), Ok(soft_seconds)) => {
+                *limit = OutputLimit { hard_bytes, soft_bytes, soft_seconds };
+            }
+            _ => {
+                return Err("Error in hard, soft or soft_seconds setting in buffer limit \
+                            configuration."
+                    .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        let mut config = Config::default();
+        for setting in SETTINGS {
+            let shown = setting.show(&config);
+            setting
+                .read(&mut config, &shown)
+                .unwrap_or_else(|why| panic!("{}: {why}", setting.name));
+            assert_eq!(setting.show(&config), shown, "{}", setting.name);
+        }
+        let names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        assert!(names.is_sorted(), "{names:?}");
+    }
+
+    fn check(name: &str, text: &str, expected: Result<&str, &str>) {
+        let mut config = Config::default();
+        let setting = find(name).expect(name);
+        let given = setting.read(&mut config, text).map(|()| setting.show(&config));
+        let expected = expected.map(String::from).map_err(|why| Refusal::from(String::from(why)));
+        assert_eq!(given, expected, "{name} {text}");
+    }
+
+    #[test]
+    fn values_are_checked() {
+        check("MAXMEMORY", "100mb", Ok("104857600"));
+        check("maxmemory", "0", Ok("0"));
+        check("maxmemory", "lots", Err("argument must be a memory value"));
+        check("maxmemory-policy", "ALLKEYS-LRU", Ok("allkeys-lru"));
+        check("timeout", "-1", Err("argument must be between 0 and 2147483647 inclusive"));
+        check("timeout", "x", Err("argument couldn't be parsed into an integer"));
+        check("protected-mode", "maybe", Err("argument must be 'yes' or 'no'"));
+        check("notify-keyspace-events", "KEA", Ok("AKE"));
+        check("notify-keyspace-events", "Elg", Ok("glE"));
+        check("save", "", Ok(""));
+        check("appendonly", "no", Ok("no"));
+        let mut config = Config::default();
+        for (name, value) in [("save", "900 1"), ("appendonly", "yes")] {
+            assert!(find(name).expect(name).read(&mut config, value).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! A connection: reads requests, has them run, sends the replies.
+//!
+//! It is a state machine that is woken when its socket can be read or written, when somebody has
+//! mail for it, or when it has waited long enough. What it reads is run at once, on the same
+//! thread; replies are sent before it sleeps. It goes on reading while replies wait to be sent, as
+//! clients that send a long pipeline before they read rely on; but not beyond the limits.
+//!
+//! Invariant: while a command waits, or replies exceed their limit, nothing more is run.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::TcpStream as StdStream;
+use std::os::fd::AsRawFd;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context as Task, Poll};
+use std::time::Duration;
+
+use ferrite_engine::Reply;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use crate::client::{Client, signal, state};
+use crate::commands;
+use crate::config::Config;
+use crate::context::Context;
+use crate::io_thread::IoThread;
+use crate::limits::{
+    BATCH_OUTPUT_BYTES, KEPT_BUFFER_BYTES, OUTPUT_BYTES_MAX, READ_BYTES, SHARED_START_BYTES_MAX,
+    TURNS_MAX, WAITING_INPUT_BYTES_MAX,
+};
+use crate::resp::parser::{Allowed, Parsed, Parser};
+use crate::resp::wire::Wire;
+use crate::server::Server;
+use crate::session::Session;
+
+/// One connection.
+pub struct Connection {
+    server: Arc<Server>,
+    thread: Rc<RefCell<IoThread>>,
+    stream: TcpStream,
+    session: Session,
+    parser: Parser,
+    /// Input that was not run yet: a request that is not complete, or what comes behind a command
+    /// that waits.
+    input: Vec<u8>,
+    /// Output that was not sent yet, and how much of it was.
+    output: Vec<u8>,
+    sent: usize,
+    /// When a command that waits gives up.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// The connection is over.
+struct Over;
+
+impl Connection {
+    /// A connection that was just accepted. `None` if it was turned away.
+    pub fn new(
+        server: &Arc<Server>,
+        thread: &Rc<RefCell<IoThread>>,
+        stream: StdStream,
+    ) -> Option<Connection> {
+        let config = Arc::clone(&server.config.snapshot().config);
+        let address = stream.peer_addr().ok()?;
+        let local = stream.local_addr().ok()?;
+        prepare(&stream, &config).ok()?;
+        let refuse = |line: &str| {
+            server.stats.connections_rejected.fetch_add(1, Relaxed);
+            // Whoever does not take it at once learns of it by the connection's end.
+            let _ = (&stream).write(line.as_bytes());
+        };
+        let is_local = address.ip().to_canonical().is_loopback();
+        if config.protected_mode && config.requirepass.is_empty() && !is_local {
+            refuse(PROTECTED);
+            return None;
+        }
+        let id = server.clients.next_id();
+        let (address, local) = (address.to_string(), local.to_string());
+        let now_ms = server.clock.now_ms();
+        let client = Arc::new(Client::new(id, address, local, now_ms, stream.as_raw_fd()));
+        let max = usize::try_from(config.maxclients).unwrap_or(usize::MAX);
+        if !server.clients.enter(&client, max) {
+            refuse("-ERR max number of clients reached\r\n");
+            return None;
+        }
+        let session = Session::new(client, config.requirepass.is_empty());
+        let stream = TcpStream::from_std(stream);
+        let Ok(stream) = stream else {
+            server.clients.leave(id);
+            return None;
+        };
+        Some(Connection {
+            server: Arc::clone(server),
+            thread: Rc::clone(thread),
+            stream,
+            session,
+            parser: Parser::default(),
+            input: Vec::new(),
+            output: Vec::new(),
+            sent: 0,
+            timer: None,
+        })
+    }
+
+    /// Does all there is to do. Pending once there is nothing left.
+    fn turn(&mut self, task: &mut Task<'_>) -> Poll<Over> {
+        self.session.client.register(task.waker());
+        for _ in 0..TURNS_MAX {
+            let signals = self.session.client.take_signals();
+            if signals != 0 {
+                if self.heed(signals).is_ready() {
+                    return Poll::Ready(Over);
+                }
+            }
+            self.look_at_blocked(task);
+            if self.poll_send(task).is_err() {
+                return Poll::Ready(Over);
+            }
+            if self.session.is_closing {
+                return if self.output.is_empty() { Poll::Ready(Over) } else { Poll::Pending };
+            }
+            if self.is_full() {
+                return Poll::Pending;
+            }
+            match self.poll_receive(task) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(Over),
+            }
+        }
+        // The others' turn; this one has not slept yet.
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether it may not read on: its peer does not read, or a command waits.
+    fn is_full(&self) -> bool {
+        self.output.len() - self.sent > OUTPUT_BYTES_MAX
+            || self.session.blocked.is_some() && self.input.len() > WAITING_INPUT_BYTES_MAX
+    }
+
+    /// Does what others told it.
+    fn heed(&mut self, signals: u32) -> Poll<Over> {
+        if signals & signal::KILL != 0 {
+            return Poll::Ready(Over);
+        }
+        if signals & signal::MAIL != 0 {
+            self.session.client.fetch_mail(&mut self.output);
+        }
+        if signals & (signal::TIMEOUT | signal::UNBLOCK) != 0 {
+            self.unblock(signals & signal::UNBLOCK != 0);
+        }
+        Poll::Pending
+    }
+
+    /// A command that waits was served, or its time is up: what came meanwhile is run.
+    fn look_at_blocked(&mut self, task: &mut Task<'_>) {
+        let Some(blocked) = &self.session.blocked else { return };
+        if let Some(until) = blocked.until
+            && !blocked.ticket.is_done()
+        {
+            let sleep = || Box::pin(tokio::time::sleep_until(Instant::from_std(until)));
+            if self.timer.get_or_insert_with(sleep).as_mut().poll(task).is_ready() {
+                self.unblock(false);
+            }
+        }
+        if self.session.blocked.as_ref().is_some_and(|blocked| blocked.ticket.is_done()) {
+            // Its reply is in the mail, if it is not here yet.
+            self.session.client.fetch_mail(&mut self.output);
+            self.resume();
+        }
+    }
+
+    /// A command waits no more, and gets nothing, unless it was just served.
+    fn unblock(&mut self, with_error: bool) {
+        let Some(blocked) = &self.session.blocked else { return };
+        {
+            let mut held = self.server.databases.hold();
+            let database = held.get(blocked.ticket.database);
+            if blocked.ticket.is_done() {
+                return;
+            }
+            database.waiting.remove(&blocked.ticket);
+        }
+        let mut wire = Wire::new(&mut self.output, self.session.protocol);
+        if with_error {
+            wire.error_text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        } else {
+            (blocked.timeout)(&mut wire);
+        }
+        self.resume();
+    }
+
+    fn resume(&mut self) {
+        self.session.blocked = None;
+        self.session.client.set(state::BLOCKED, false);
+        self.timer = None;
+        let input = std::mem::take(&mut self.input);
+        let thread = Rc::clone(&self.thread);
+        self.work(&mut thread.borrow_mut(), &input);
+    }
+
+    /// Reads, and runs what was read. How many bytes; none at the end.
+    fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<io::Result<usize>> {
+        let thread = Rc::clone(&self.thread);
+        let thread = &mut *thread.borrow_mut();
+        let kept = self.input.len();
+        if kept <= SHARED_START_BYTES_MAX {
+            // What is there already goes in front of what comes.
+            let mut shared = std::mem::take(&mut thread.input);
+            let mut buffer = ReadBuf::new(&mut shared);
+            buffer.put_slice(&self.input);
+            let outcome = Pin::new(&mut self.stream).poll_read(task, &mut buffer);
+            let count = buffer.filled().len() - kept;
+            if outcome.is_ready() && count > 0 {
+                self.input.clear();
+                self.note_received(thread, count);
+                self.work(thread, buffer.filled());
+            }
+            thread.input = shared;
+            return outcome.map_ok(|()| count);
+        }
+        let outcome = pin!(self.stream.read_buf(&mut self.input)).poll(task);
+        if let Poll::Ready(Ok(count)) = outcome {
+            self.note_received(thread, count);
+            let input = std::mem::take(&mut self.input);
+            self.work_kept(thread, input);
+        }
+        outcome
+    }
+
+    fn note_received(&self, thread: &IoThread, count: usize) {
+        thread.stats.input_bytes.add(count as u64);
+        thread.stats.reads.add(1);
+        self.session.client.total_bytes[0].fetch_add(count as u64, Relaxed);
+    }
+
+    /// The same for input that is the connection's own, and stays so if it is not complete.
+    fn work_kept(&mut self, thread: &mut IoThread, mut input: Vec<u8>) {
+        let consumed = self.run(thread, &input);
+        self.send_now(thread);
+        input.drain(..consumed);
+        if input.is_empty() {
+            input = Vec::new();
+        }
+        self.input = input;
+        self.note_waiting();
+    }
+
+    /// Runs what is complete of the input, and keeps the rest.
+    fn work(&mut self, thread: &mut IoThread, input: &[u8]) {
+        let consumed = self.run(thread, input);
+        self.send_now(thread);
+        self.input.extend_from_slice(input.get(consumed..).unwrap_or_default());
+        self.note_waiting();
+    }
+
+    fn note_waiting(&mut self) {
+        let len = self.input.len();
+        if len > SHARED_START_BYTES_MAX {
+            // Room for what is known to come, but no more at once than has come already.
+            self.input.reserve(self.parser.wanted.clamp(READ_BYTES, len.max(READ_BYTES)));
+        } else if len == 0 && self.input.capacity() > 0 {
+            self.input = Vec::new();
+        }
+        let client = &self.session.client;
+        if !self.input.is_empty() || client.input_bytes.load(Relaxed) > 0 {
+            client.input_bytes.store(len, Relaxed);
+        }
+    }
+
+    /// Runs requests until the input ends, one is not complete, or one waits. How many bytes they
+    /// were.
+    fn run(&mut self, thread: &mut IoThread, input: &[u8]) -> usize {
+        if self.session.blocked.is_some() || self.session.is_closing {
+            return 0;
+        }
+        self.server.config.refresh(&mut thread.config);
+        let config = &*thread.config.config;
+        let output = if self.output.is_empty() { &mut thread.output } else { &mut self.output };
+        thread.meter.start(config.slowlog_slower_than_us);
+        let protocol = self.session.protocol;
+        let now_ms = self.server.clock.now_ms();
+        self.session.client.seen_ms.store(now_ms, Relaxed);
+        let mut context = Context {
+            server: &self.server,
+            session: &mut self.session,
+            held: self.server.databases.hold(),
+            wire: Wire::new(output, protocol),
+            now_ms,
+            config,
+            stats: &thread.stats,
+            meter: &mut thread.meter,
+            is_in_exec: false,
+        };
+        let consumed = run_requests(&mut context, &mut self.parser, input, &mut thread.arguments);
+        context.meter.begin(&thread.stats);
+        consumed
+    }
+
+    /// Sends what was just answered; what does not go out at once becomes the connection's own.
+    fn send_now(&mut self, thread: &mut IoThread) {
+        if thread.output.is_empty() {
+            return;
+        }
+        let sent = match self.stream.try_write(&thread.output) {
+            Ok(count) => count,
+            // An error comes again when the rest is sent, and ends the connection there.
+            Err(_) => 0,
+        };
+        self.note_sent(thread, sent);
+        self.output.extend_from_slice(thread.output.get(sent..).unwrap_or_default());
+        self.session.client.output_bytes.store(self.output.len(), Relaxed);
+        thread.output.clear();
+        if thread.output.capacity() > KEPT_BUFFER_BYTES {
+            thread.output = Vec::new();
+        }
+    }
+
+    fn note_sent(&self, thread: &IoThread, count: usize) {
+        thread.stats.output_bytes.add(count as u64);
+        thread.stats.writes.add(1);
+        self.session.client.total_bytes[1].fetch_add(count as u64, Relaxed);
+    }
+
+    /// Sends what waits to be sent, as much as goes out.
+    fn poll_send(&mut self, task: &mut Task<'_>) -> io::Result<()> {
+        while self.sent < self.output.len() {
+            let rest = self.output.get(self.sent..).unwrap_or_default();
+            match Pin::new(&mut self.stream).poll_write(task, rest) {
+                Poll::Pending => {
+                    self.session.client.output_bytes.store(rest.len(), Relaxed);
+                    return Ok(());
+                }
+                Poll::Ready(count) => {
+                    let count = count?;
+                    self.sent += count;
+                    self.note_sent(&self.thread.borrow(), count);
+                }
+            }
+        }
+        if !self.output.is_empty() {
+            self.output = Vec::new();
+            self.sent = 0;
+            self.session.client.output_bytes.store(0, Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Runs one request after the other.
+fn run_requests(
+    context: &mut Context<'_>,
+    parser: &mut Parser,
+    input: &[u8],
+    spare: &mut Vec<&'static [u8]>,
+) -> usize {
+    let mut consumed = 0;
+    let mut allowed = Allowed {
+        bulk_bytes_max: usize::try_from(context.config.proto_max_bulk_len).unwrap_or(usize::MAX),
+        is_stranger: false,
+    };
+    while let Some(rest) = input.get(consumed..).filter(|rest| !rest.is_empty()) {
+        allowed.is_stranger = !context.session.is_authenticated;
+        match parser.read(rest, &allowed) {
+            Ok(Parsed::Request(len)) => {
+                let mut arguments = emptied(std::mem::take(spare));
+                parser.arguments(rest, &mut arguments);
+                consumed += len;
+                context.run(&arguments);
+                *spare = emptied(arguments);
+            }
+            Ok(Parsed::Incomplete(_)) => break,
+            Err(malformed) => {
+                context.wire.error(&[b"ERR ", malformed.to_string().as_bytes()]);
+                context.session.is_closing = true;
+            }
+        }
+        if context.session.blocked.is_some() || context.session.is_closing {
+            break;
+        }
+        if context.wire.out.len() > BATCH_OUTPUT_BYTES {
+            // Others that wait for the database get their chance.
+            context.held.release();
+        }
+    }
+    consumed
+}
+
+/// The same memory for slices of another lifetime: a vector that is collected from its own iterator
+/// keeps its allocation.
+#[inline]
+fn emptied<'a>(mut slices: Vec<&[u8]>) -> Vec<&'a [u8]> {
+    slices.clear();
+    slices.into_iter().map(|_| &[][..]).collect()
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<()> {
+        self.get_mut().turn(task).map(|Over| ())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        commands::connection::forget(&self.server, &mut self.session);
+        self.server.clients.leave(self.session.client.id);
+    }
+}
+
+const PROTECTED: &str = "-DENIED Ferrite is running in protected mode because no password is set. \
+     In this mode connections are only accepted from the loopback interface. To connect from \
+     elsewhere set a password with 'requirepass', or, if nobody else can reach this server, turn \
+     the mode off from this machine with CONFIG SET protected-mode no.\r\n";
+
+/// What every socket needs.
+fn prepare(stream: &StdStream, config: &Config) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    if let Ok(seconds @ 1..) = u64::try_from(config.tcp_keepalive_s) {
+        let idle = Duration::from_secs(seconds);
+        let interval = Duration::from_secs((seconds / 3).max(1));
+        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(interval);
+        SockRef::from(stream).set_tcp_keepalive(&keepalive.with_retries(3))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! Running commands: one batch of them, and each of them.
+//!
+//! A batch is what one read brought: its commands run one after the other under one lock of the
+//! database, and their replies gather in one output. Most commands go the short way: found, looked
+//! at for their number of arguments, run. Whatever may be in the way of that (a transaction, no
+//! password yet, somebody who watches every command) takes the long way, which looks in Redis's
+//! order.
+//!
+//! Invariant: a command leaves one reply in the output, or none if it waits; an error takes the
+//! place of what it had answered by then.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use ferrite_engine::{Args, Error, Millis, Reply, Run, refuse_unknown};
+
+use crate::client::state;
+use crate::commands::{Action, Command, Refusal, flags, table};
+use crate::config::Config;
+use crate::database::Held;
+use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX};
+use crate::meter::Meter;
+use crate::resp::wire::{Protocol, Wire};
+use crate::server::Server;
+use crate::session::{Queued, Replies, Session};
+use crate::stats::ThreadStats;
+use crate::waiting;
+
+/// What a command has to work with.
+pub struct Context<'b> {
+    /// The server.
+    pub server: &'b Arc<Server>,
+    /// Whose command it is.
+    pub session: &'b mut Session,
+    /// The locks of databases that are held.
+    pub held: Held<'b>,
+    /// Where replies go.
+    pub wire: Wire<'b>,
+    /// The time, which stands still during a batch.
+    pub now_ms: Millis,
+    /// The configuration.
+    pub config: &'b Config,
+    /// Where it is counted.
+    pub stats: &'b ThreadStats,
+    /// How long it takes.
+    pub meter: &'b mut Meter,
+    /// Whether EXEC runs it.
+    pub is_in_exec: bool,
+}
+
+impl Context<'_> {
+    /// Runs a request: a command's name, then its arguments.
+    #[inline]
+    pub fn run(&mut self, request: &[&[u8]]) {
+        let Some((name, arguments)) = request.split_first() else { return };
+        let command = table().find(name);
+        if let Some(command) = command {
+            self.session.client.last_command.store(command.id, Ordering::Relaxed);
+        }
+        if let Some(command) = command
+            && let Action::Engine(run) = command.action
+            && command.arity.allows(request.len())
+            && self.session.is_plain()
+            && !self.server.is_watched()
+        {
+            self.run_engine(command, run, arguments);
+            return;
+        }
+        self.run_gated(command, request);
+    }
+
+    /// Runs a command of the engine in the session's database.
+    #[inline]
+    fn run_engine(&mut self, command: &Command, run: Run, arguments: &[&[u8]]) {
+        let is_measured = !command.is_brief || self.meter.is_exact;
+        if is_measured {
+            self.meter.begin(self.stats);
+        }
+        let mark = self.wire.out.len();
+        let wire = &mut self.wire;
+        let database = self.held.get(self.session.database);
+        let outcome =
+            database.with(self.now_ms, |cx| run(cx, &mut Args::new(arguments), &mut *wire));
+        if database.waiting.has_changes() && !self.is_in_exec {
+            waiting::serve(database, self.now_ms);
+        }
+        if let Err(error) = outcome {
+            self.wire.out.truncate(mark);
+            self.wire.error(&error.parts(command.name).map(str::as_bytes));
+        }
+        self.count(command, is_measured, arguments);
+    }
+
+    /// Counts a command that was run.
+    #[inline]
+    fn count(&mut self, command: &Command, is_measured: bool, arguments: &[&[u8]]) {
+        if is_measured {
+            let elapsed = self.meter.end(command.id, self.stats);
+            if elapsed.as_nanos() >= self.meter.slow_ns {
+                self.note_slow(command, elapsed, arguments);
+            }
+        } else {
+            self.meter.note(command.id, self.stats);
+        }
+        if self.wire.error_at.is_some() {
+            self.count_error(Some(command), |tally| tally.failed_calls.add(1));
+        }
+    }
+
+    #[cold]
+    fn note_slow(&mut self, command: &Command, elapsed: std::time::Duration, arguments: &[&[u8]]) {
+        self.server.slow.note(self.session, command.name, arguments, self.now_ms, elapsed);
+    }
+
+    #[cold]
+    fn count_error(
+        &mut self,
+        command: Option<&Command>,
+        count: impl Fn(&crate::stats::CommandTally),
+    ) {
+        let Some(at) = self.wire.error_at.take() else { return };
+        self.stats.count_error(self.wire.out.get(at + 1..).unwrap_or_default());
+        if let Some(command) = command {
+            self.stats.commands.get(usize::from(command.id)).into_iter().for_each(count);
+        }
+    }
+
+    /// Runs a request after a look at everything that may be in its way.
+    fn run_gated(&mut self, command: Option<&'static Command>, request: &[&[u8]]) {
+        let Some((name, arguments)) = request.split_first() else { return };
+        let mark = self.wire.out.len();
+        let Some(command) = command else {
+            refuse_unknown(name, arguments, &mut self.wire);
+            self.session.refuse_transaction();
+            self.count_error(None, |_| {});
+            self.mute(mark);
+            return;
+        };
+        match self.admit(command, request) {
+            Ok(Some(command)) => self.start(command, request, mark),
+            // It was queued.
+            Ok(None) => {}
+            Err((command, refusal)) => {
+                refusal.answer(command.name, &mut self.wire);
+                self.session.refuse_transaction();
+                self.count_error(Some(command), |tally| tally.rejected_calls.add(1));
+            }
+        }
+        self.mute(mark);
+    }
+
+    /// The command to be run now: a subcommand where there are some. `None` if it is queued.
+    fn admit(
+        &mut self,
+        command: &'static Command,
+        request: &[&[u8]],
+    ) -> Result<Option<&'static Command>, (&'static Command, Refusal)> {
+        if !command.arity.allows(request.len()) {
+            return Err((command, Error::WrongArity.into()));
+        }
+        let command = match command.subcommands.is_empty() || request.len() == 1 {
+            true => command,
+            false => subcommand(command, request).map_err(|why| (command, why))?,
+        };
+        let may_run = self.may_run(command);
+        may_run.map_err(|why| (command, why))?;
+        if self.session.transaction.is_some() && !self.is_in_exec && !is_never_queued(command) {
+            self.queue(command, request).map_err(|why| (command, why))?;
+            return Ok(None);
+        }
+        Ok(Some(command))
+    }
+
+    /// Looks whether the session may run a command at all.
+    fn may_run(&self, command: &Command) -> Result<(), Refusal> {
+        let session = &*self.session;
+        if !session.is_authenticated && !command.has(flags::NO_AUTH) {
+            return Err("NOAUTH Authentication required.".into());
+        }
+        let is_listening =
+            session.protocol == Protocol::Resp2 && session.client.is(state::SUBSCRIBER);
+        if is_listening && !command.has(flags::PUBSUB) && !is_allowed_to_listeners(command) {
+            return Err(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
+                 RESET are allowed in this context",
+                command.name
+            )
+            .into());
+        }
+        if session.transaction.is_some() && command.has(flags::NO_MULTI) {
+            return Err("ERR Command not allowed inside a transaction".into());
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, command: &'static Command, request: &[&[u8]]) -> Result<(), Refusal> {
+        let Some(transaction) = &mut self.session.transaction else { return Ok(()) };
+        let bytes: usize = request.iter().map(|argument| argument.len()).sum();
+        if transaction.queue.len() >= QUEUED_COMMANDS_MAX
+            || transaction.bytes + bytes > QUEUED_BYTES_MAX
+        {
+            return Err("ERR the transaction is too large".into());
+        }
+        transaction.bytes += bytes;
+        let arguments = request.iter().map(|argument| (*argument).into()).collect();
+        transaction.queue.push(Queued { command, arguments });
+        self.session.client.queued.store(transaction.queue.len(), Ordering::Relaxed);
+        self.wire.simple("QUEUED");
+        Ok(())
+    }
+
+    /// Runs a command that nothing is in the way of.
+    pub fn start(&mut self, command: &'static Command, request: &[&[u8]], mark: usize) {
+        let arguments = request.get(1..).unwrap_or_default();
+        let run = match command.action {
+            Action::Engine(run) => return self.run_engine(command, run, arguments),
+            Action::Server(run) => run,
+            Action::Subcommand => return self.help(command),
+        };
+        if !self.is_in_exec {
+            self.held.release();
+        }
+        let skipped = usize::from(command.name.contains('|'));
+        let mut args = Args::new(arguments.get(skipped..).unwrap_or_default());
+        self.meter.begin(self.stats);
+        if let Err(refusal) = run(self, &mut args) {
+            self.wire.out.truncate(mark);
+            refusal.answer(command.name, &mut self.wire);
+        }
+        self.count(command, true, arguments);
+    }
+
+    /// Answers what subcommands there are.
+    fn help(&mut self, command: &Command) {
+        let title = format!(
+            "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            command.name.to_ascii_uppercase()
+        );
+        let subs = command.subcommands.iter();
+        let lines = subs.flat_map(|sub| {
+            let name = sub.own_name().to_ascii_uppercase();
+            [format!("{name} {}", sub.syntax).trim_end().into(), format!("    {}", sub.summary)]
+        });
+        let end = ["HELP".into(), "    Prints this help.".into()];
+        let lines: Vec<String> = std::iter::once(title).chain(lines).chain(end).collect();
+        self.wire.array(lines.len());
+        lines.iter().for_each(|line| self.wire.status(line));
+    }
+
+    /// Takes back a reply that CLIENT REPLY does not want.
+    fn mute(&mut self, mark: usize) {
+        match self.session.replies {
+            Replies::On => {}
+            Replies::Off => self.wire.out.truncate(mark),
+            Replies::Skip => {
+                self.wire.out.truncate(mark);
+                self.session.replies = Replies::On;
+            }
+            Replies::SkipNext => {
+                self.wire.out.truncate(mark);
+                self.session.replies = Replies::Skip;
+            }
+        }
+    }
+
+    /// Does something with the keys of the session's database.
+    pub fn with<T>(&mut self, act: impl FnOnce(&mut ferrite_engine::Cx<'_>) -> T) -> T {
+        self.held.get(self.session.database).with(self.now_ms, act)
+    }
+
+    /// Serves those who were waiting for what has changed in a database.
+    pub fn serve_waiting(&mut self, database: usize) {
+        let database = self.held.get(database);
+        if database.waiting.has_changes() {
+            waiting::serve(database, self.now_ms);
+        }
+    }
+
+    /// The monotonic time, for what waits.
+    pub fn instant(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+fn subcommand(command: &'static Command, request: &[&[u8]]) -> Result<&'static Command, Refusal> {
+    let name = request.get(1).copied().unwrap_or_default();
+    if name.eq_ignore_ascii_case(b"help") && request.len() == 2 {
+        return Ok(command);
+    }
+    let Some(found) = command.subcommand(name) else {
+        let name = String::from_utf8_lossy(name.get(..128).unwrap_or(name));
+        let container = command.name.to_ascii_uppercase();
+        return Err(format!("ERR unknown subcommand '{name}'. Try {container} HELP.").into());
+    };
+    if !found.arity.allows(request.len()) {
+        let parts = Error::WrongArity.parts(found.name);
+        return Err(parts.concat().into());
+    }
+    Ok(found)
+}
+
+/// Commands that a transaction does not queue: those that end it, or cannot wait.
+fn is_never_queued(command: &Command) -> bool {
+    matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+fn is_allowed_to_listeners(command: &Command) -> bool {
+    matches!(command.name, "ping" | "quit" | "reset")
+}

@@ -1,0 +1,116 @@
+//! What is done by the clock: keys whose time has come, clients that have been silent for too long,
+//! figures that are rates, budgets that were lowered.
+//!
+//! Invariant: each turn is bounded, and gives a lock back after a bounded step.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+
+use crate::client::{signal, state};
+use crate::config::Config;
+use crate::limits::{EXPIRY_BUCKETS, EXPIRY_STEPS_MAX, SHRINK_STEPS};
+use crate::server::Server;
+
+/// How often rates are taken.
+const SAMPLE_MS: u128 = 100;
+
+/// Weight of a new rate against those before it.
+const SAMPLES: u64 = 16;
+
+#[derive(Default)]
+struct Rates {
+    taken_at: Option<Instant>,
+    /// Commands, bytes received, bytes sent.
+    counts: [u64; 3],
+}
+
+/// Does its work `hz` times a second, until the server ends.
+pub async fn run(server: Arc<Server>) {
+    let mut rates = Rates::default();
+    let mut hz = 0;
+    let mut interval = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        let config = server.config.snapshot().config;
+        if config.hz != hz {
+            hz = config.hz;
+            let period = Duration::from_millis(1000 / u64::try_from(hz).unwrap_or(10).max(1));
+            interval = tokio::time::interval(period);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        interval.tick().await;
+        turn(&server, &config, &mut rates);
+    }
+}
+
+fn turn(server: &Server, config: &Config, rates: &mut Rates) {
+    server.turns.fetch_add(1, Relaxed);
+    tend_databases(server);
+    drop_idle(server, config);
+    server.slow.truncate(usize::try_from(config.slowlog_max_len).unwrap_or_default());
+    take_rates(server, rates);
+}
+
+fn tend_databases(server: &Server) {
+    let (now_ms, mut used) = (server.clock.now_ms(), 0);
+    let expires = server.expires_actively.load(Relaxed);
+    for index in 0..server.databases.count() {
+        for _ in 0..EXPIRY_STEPS_MAX {
+            let mut held = server.databases.hold();
+            let database = held.get(index);
+            if database.keys.is_empty() {
+                break;
+            }
+            let dropped =
+                if expires { database.with(now_ms, |cx| cx.tick(EXPIRY_BUCKETS)) } else { 0 };
+            let is_over = database.with(now_ms, |cx| cx.shrink(SHRINK_STEPS));
+            // Where a good part of what was looked at had expired there is more of it.
+            if dropped < EXPIRY_BUCKETS && !is_over {
+                break;
+            }
+        }
+        used += server.databases.hold().get(index).stats().used_memory;
+    }
+    server.stats.used_memory_peak.fetch_max(used, Relaxed);
+}
+
+/// Clients that have been silent for longer than `timeout` have to go. Those that wait for
+/// something have not been silent by their own choice.
+fn drop_idle(server: &Server, config: &Config) {
+    if config.timeout_s == 0 {
+        return;
+    }
+    let deadline_ms = server.clock.now_ms().saturating_sub(config.timeout_s.saturating_mul(1000));
+    for client in server.clients.all() {
+        let is_waiting = client.is(state::BLOCKED | state::SUBSCRIBER | state::MONITOR);
+        if !is_waiting && client.seen_ms.load(Relaxed) < deadline_ms {
+            client.signal(signal::KILL);
+        }
+    }
+}
+
+fn take_rates(server: &Server, rates: &mut Rates) {
+    let now = Instant::now();
+    let elapsed_ms = rates.taken_at.map(|at| now.saturating_duration_since(at).as_millis());
+    if elapsed_ms.is_some_and(|ms| ms < SAMPLE_MS) {
+        return;
+    }
+    let stats = &server.stats;
+    let counts = [
+        stats.commands_processed(),
+        stats.sum(|thread| thread.input_bytes.get()),
+        stats.sum(|thread| thread.output_bytes.get()),
+    ];
+    if let Some(elapsed_ms) = elapsed_ms.and_then(|ms| u64::try_from(ms).ok()) {
+        let [input, output] = &stats.bytes_per_second;
+        let figures = [&stats.commands_per_second, input, output];
+        for ((figure, count), before) in figures.into_iter().zip(counts).zip(rates.counts) {
+            let rate = count.saturating_sub(before).saturating_mul(1000) / elapsed_ms;
+            let mean = (figure.load(Relaxed) * (SAMPLES - 1) + rate * 2) / (SAMPLES + 1);
+            figure.store(mean, Relaxed);
+        }
+    }
+    *rates = Rates { taken_at: Some(now), counts };
+}

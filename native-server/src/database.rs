@@ -1,0 +1,240 @@
+//! The databases, each behind its own lock.
+//!
+//! Invariant: [`Held`] is the only place that locks a database. It holds none, one, or all of them,
+//! taken in order, so nobody waits in a circle. A pipeline's commands run under one lock.
+//! Invariant: all databases together keep to one budget: what the others held when the lock was
+//! taken counts in each.
+//!
+//! Not here: what is done with a database; and shards of one (see ARCHITECTURE.md).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ferrite_engine::{Keyspace, Options, Policy, Stats, limits};
+
+use crate::waiting::Waiting;
+use crate::watch::Watched;
+
+/// One database: its keys, and who waits for a change of them.
+pub struct Database {
+    /// The keys.
+    pub keys: Keyspace,
+    /// Who wants to know whether a key has changed.
+    pub watched: Watched,
+    /// Who is blocked until a key has something to give.
+    pub waiting: Waiting,
+    budget: Budget,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Budget {
+    max_bytes: u64,
+    others_bytes: u64,
+}
+
+impl Database {
+    fn new(max_bytes: u64, policy: Policy, seed: u64) -> Database {
+        let options = Options { max_memory_bytes: max_bytes, policy, seed, host_bytes: 0 };
+        let keys = Keyspace::new(&options).or_else(|_| Keyspace::new(&Options::default()));
+        #[allow(clippy::expect_used, reason = "the configuration's range is the engine's")]
+        let keys = keys.expect("a budget the engine can work in");
+        let budget = Budget { max_bytes, others_bytes: 0 };
+        Database { keys, watched: Watched::default(), waiting: Waiting::default(), budget }
+    }
+
+    /// Whether anybody listens to what changes here.
+    #[inline]
+    pub fn has_listeners(&self) -> bool {
+        !self.watched.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Its figures, without what other databases hold.
+    pub fn stats(&self) -> Stats {
+        let stats = self.keys.stats();
+        let used_memory = stats.used_memory.saturating_sub(self.budget.others_bytes);
+        Stats { used_memory, ..stats }
+    }
+
+    /// Swaps the keys of two databases. Who watches or waits for a key that is there now, or was,
+    /// hears of it.
+    pub fn swap_keys(&mut self, other: &mut Database, now_ms: i64) {
+        let touch = |from: &mut Database, to: &mut Database| {
+            let Database { keys, watched, .. } = from;
+            let mut cx = keys.at(now_ms);
+            watched.touch_where(|key| cx.exists(key));
+            to.watched.touch_where(|key| cx.exists(key));
+        };
+        touch(self, other);
+        touch(other, self);
+        std::mem::swap(&mut self.keys, &mut other.keys);
+        std::mem::swap(&mut self.budget, &mut other.budget);
+        self.waiting.note_all();
+        other.waiting.note_all();
+    }
+
+    fn set_budget(&mut self, budget: Budget) {
+        if budget != self.budget
+            && self.keys.set_max_memory(budget.max_bytes, budget.others_bytes).is_ok()
+        {
+            self.budget = budget;
+        }
+    }
+}
+
+struct Slot {
+    database: Mutex<Database>,
+    used_bytes: AtomicU64,
+}
+
+/// All databases.
+pub struct Databases {
+    slots: Box<[Slot]>,
+    /// The budget of all together; 0 for none.
+    max_bytes: AtomicU64,
+}
+
+impl Databases {
+    /// So many databases, empty.
+    pub fn new(count: usize, max_bytes: u64, policy: Policy, seeds: impl Fn() -> u64) -> Databases {
+        let own_max = if max_bytes == 0 { limits::MEMORY_BYTES_MAX } else { max_bytes };
+        let slot = |_| Slot {
+            database: Mutex::new(Database::new(own_max, policy, seeds())),
+            used_bytes: AtomicU64::new(0),
+        };
+        let slots = (0..count).map(slot).collect();
+        Databases { slots, max_bytes: AtomicU64::new(max_bytes) }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Gives all together another budget, which each database hears of when it is next locked.
+    pub fn set_max_bytes(&self, max_bytes: u64) {
+        self.max_bytes.store(max_bytes, Ordering::Relaxed);
+    }
+
+    /// A holder of locks that has none yet.
+    pub fn hold(&self) -> Held<'_> {
+        Held { databases: self, guards: Guards::None }
+    }
+
+    /// Does something with each database in turn.
+    pub fn each(&self, mut act: impl FnMut(usize, &mut Database)) {
+        for index in 0..self.count() {
+            act(index, self.hold().get(index));
+        }
+    }
+
+    fn lock(&self, index: usize) -> MutexGuard<'_, Database> {
+        let mut guard = self.slots[index].database.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.set_budget(self.budget_of(index));
+        guard
+    }
+
+    fn budget_of(&self, index: usize) -> Budget {
+        let max_bytes = self.max_bytes.load(Ordering::Relaxed);
+        if max_bytes == 0 {
+            // Without a budget each goes as far as its addresses reach.
+            return Budget { max_bytes: limits::MEMORY_BYTES_MAX, others_bytes: 0 };
+        }
+        let others = self.slots.iter().enumerate().filter(|(other, _)| *other != index);
+        let others_bytes = others.map(|(_, slot)| slot.used_bytes.load(Ordering::Relaxed)).sum();
+        Budget { max_bytes, others_bytes }
+    }
+
+    fn note_used(&self, index: usize, database: &Database) {
+        // One that has no key holds next to nothing: the others need not hear of it.
+        let used = if database.keys.is_empty() { 0 } else { database.stats().used_memory };
+        self.slots[index].used_bytes.store(used, Ordering::Relaxed);
+    }
+}
+
+/// The locks that somebody holds.
+pub struct Held<'d> {
+    databases: &'d Databases,
+    guards: Guards<'d>,
+}
+
+enum Guards<'d> {
+    None,
+    One(usize, MutexGuard<'d, Database>),
+    All(Vec<MutexGuard<'d, Database>>),
+}
+
+impl<'d> Held<'d> {
+    /// A database, locked if it is not yet; another one that was is given back.
+    #[inline]
+    pub fn get(&mut self, index: usize) -> &mut Database {
+        match &self.guards {
+            Guards::All(_) => {}
+            Guards::One(held, _) if *held == index => {}
+            _ => {
+                self.release();
+                self.guards = Guards::One(index, self.databases.lock(index));
+            }
+        }
+        match &mut self.guards {
+            Guards::One(_, guard) => guard,
+            Guards::All(guards) => &mut guards[index],
+            Guards::None => unreachable!("it was locked just now"),
+        }
+    }
+
+    /// Locks every database, until all are given back.
+    pub fn take_all(&mut self) {
+        if !matches!(self.guards, Guards::All(_)) {
+            self.release();
+            let count = self.databases.count();
+            let guards = (0..count).map(|index| self.databases.lock(index)).collect();
+            self.guards = Guards::All(guards);
+        }
+    }
+
+    /// Two databases at once. All are locked for that.
+    pub fn get_two(&mut self, one: usize, other: usize) -> (&mut Database, &mut Database) {
+        self.take_all();
+        let Guards::All(guards) = &mut self.guards else { unreachable!("all are locked") };
+        let [one, other] = guards.get_disjoint_mut([one, other]).expect("two different databases");
+        (one, other)
+    }
+
+    /// Whether a database is locked.
+    pub fn has(&self, index: usize) -> bool {
+        match &self.guards {
+            Guards::None => false,
+            Guards::One(held, _) => *held == index,
+            Guards::All(_) => true,
+        }
+    }
+
+    /// Lets what is locked hear of a budget that has changed.
+    pub fn refresh(&mut self) {
+        match &mut self.guards {
+            Guards::None => {}
+            Guards::One(index, guard) => guard.set_budget(self.databases.budget_of(*index)),
+            Guards::All(guards) => (0..).zip(guards).for_each(|(index, guard)| {
+                guard.set_budget(self.databases.budget_of(index));
+            }),
+        }
+    }
+
+    /// Gives back whatever is locked.
+    pub fn release(&mut self) {
+        match &self.guards {
+            Guards::None => return,
+            Guards::One(index, guard) => self.databases.note_used(*index, guard),
+            Guards::All(guards) => {
+                (0..).zip(guards).for_each(|(index, guard)| self.databases.note_used(index, guard));
+            }
+        }
+        self.guards = Guards::None;
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}

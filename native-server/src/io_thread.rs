@@ -1,0 +1,84 @@
+//! An I/O thread: an event loop, the connections that it serves, and the buffers they share.
+//!
+//! Invariant: only one connection of a thread is served at a time, and none keeps a shared buffer
+//! when it is done: what is left over moves to a buffer of its own. So idle connections have none.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use crate::config::Snapshot;
+use crate::connection::Connection;
+use crate::limits::READ_BYTES;
+use crate::meter::Meter;
+use crate::server::{Server, Visitor};
+use crate::stats::ThreadStats;
+
+/// What the connections of a thread share.
+pub struct IoThread {
+    /// What was just read.
+    pub input: Box<[u8]>,
+    /// Memory for the arguments of a request.
+    pub arguments: Vec<&'static [u8]>,
+    /// What is about to be sent.
+    pub output: Vec<u8>,
+    /// The configuration, as of when it was last looked at.
+    pub config: Snapshot,
+    /// Measures commands.
+    pub meter: Meter,
+    /// What the thread counts.
+    pub stats: Arc<ThreadStats>,
+}
+
+/// An event loop for one thread.
+///
+/// # Errors
+/// The system's.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().enable_time().build()
+}
+
+/// A thread cannot work: the server ends.
+pub fn give_up(server: &Server, error: &io::Error) {
+    eprintln!("ferrite: a thread cannot work: {error}");
+    server.shut_down();
+}
+
+/// Serves every visitor until the server ends.
+pub fn run(
+    server: &Arc<Server>,
+    stats: &Arc<ThreadStats>,
+    mut visitors: mpsc::UnboundedReceiver<Visitor>,
+) {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return give_up(server, &error),
+    };
+    let thread = Rc::new(RefCell::new(IoThread {
+        input: vec![0; READ_BYTES].into(),
+        arguments: Vec::new(),
+        output: Vec::new(),
+        config: server.config.snapshot(),
+        meter: Meter::new(),
+        stats: Arc::clone(stats),
+    }));
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        let mut end = std::pin::pin!(server.ended());
+        loop {
+            let visitor = tokio::select! {
+                () = &mut end => return,
+                visitor = visitors.recv() => visitor,
+            };
+            let Some(visitor) = visitor else { return };
+            if let Some(connection) = Connection::new(server, &thread, visitor) {
+                tokio::task::spawn_local(connection);
+            }
+        }
+    });
+}

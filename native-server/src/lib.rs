@@ -1,0 +1,31 @@
+//! The server `ferrite`: the engine behind Redis's protocol.
+//!
+//! It is a host of the engine like any other: commands on keys are the engine's, found in its
+//! table. What it adds is the network ([`connection`]), what a connection is in the middle of
+//! ([`session`]), the commands that concern the server itself ([`commands`]), and the figures.
+//!
+//! Not here: a second implementation of anything that the engine does.
+
+pub mod changes;
+pub mod client;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod connection;
+pub mod context;
+pub mod cron;
+pub mod database;
+pub mod glob;
+pub mod io_thread;
+pub mod limits;
+pub mod meter;
+pub mod number;
+pub mod process;
+pub mod random;
+pub mod resp;
+pub mod server;
+pub mod session;
+pub mod slowlog;
+pub mod stats;
+pub mod waiting;
+pub mod watch;

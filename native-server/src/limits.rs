@@ -1,0 +1,64 @@
+//! Every limit of the server, in one place. What users may change stands in the configuration
+//! (config/), with these as its bounds.
+//!
+//! Not here: the engine's limits.
+
+/// Bytes that one read takes from a socket. The buffer belongs to the I/O thread, not to the
+/// connection, so that idle connections hold none.
+pub const READ_BYTES: usize = 64 * 1024;
+
+/// Input that is kept between two reads and goes in front of the next one in the shared buffer; more
+/// is read where it is.
+pub const SHARED_START_BYTES_MAX: usize = READ_BYTES / 4;
+
+/// Longest header of a request, and longest inline request (Redis's `PROTO_INLINE_MAX_SIZE`).
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Arguments of one request (Redis's own limit until version 7).
+pub const ARGUMENTS_MAX: usize = 1024 * 1024;
+
+/// What one who has not yet said the password may send (Redis's figures).
+pub const STRANGER_ARGUMENTS_MAX: usize = 10;
+/// The same for the length of one argument.
+pub const STRANGER_BULK_BYTES_MAX: usize = 16 * 1024;
+
+/// Input of a connection that waits to be run: while it is blocked, paused, or its peer does not
+/// read. It is not read from beyond that.
+pub const WAITING_INPUT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Output of one connection, whatever the configuration allows.
+pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// Replies that a batch gathers before the lock of its database is given back for a moment.
+pub const BATCH_OUTPUT_BYTES: usize = 256 * 1024;
+
+/// A buffer that grew beyond this is given back once it is empty.
+pub const KEPT_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Reads of one connection before others get their turn.
+pub const TURNS_MAX: usize = 4;
+
+/// Databases that may be configured.
+pub const DATABASES_MAX: usize = 64;
+
+/// I/O threads that may be configured.
+pub const IO_THREADS_MAX: usize = 128;
+
+/// Commands that one transaction may queue, and their bytes.
+pub const QUEUED_COMMANDS_MAX: usize = 1024 * 1024;
+/// See [`QUEUED_COMMANDS_MAX`].
+pub const QUEUED_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// Longest line of a configuration file.
+pub const CONFIG_LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Buckets of one database that a step of the active expiry looks at, and such steps in a row.
+pub const EXPIRY_BUCKETS: usize = 64;
+/// See [`EXPIRY_BUCKETS`].
+pub const EXPIRY_STEPS_MAX: usize = 64;
+
+/// Steps towards a lowered budget that are taken under one lock.
+pub const SHRINK_STEPS: usize = 64;
+
+/// Different error codes that are counted apart.
+pub const ERROR_CODES_MAX: usize = 128;

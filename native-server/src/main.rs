@@ -1,0 +1,153 @@
+//! The program `ferrite`: reads the command line, starts the server, waits for its end.
+//!
+//! Not here: anything that a test could not do as well through the library.
+
+use std::io::Read;
+use std::process::ExitCode;
+
+use ferrite_server::clock::Clock;
+use ferrite_server::config::Config;
+use ferrite_server::config::file::{self, Fault};
+use ferrite_server::server;
+
+const HELP: &str = "\
+ferrite: a server that speaks Redis's protocol
+
+    ferrite [run] [CONFIG-FILE | -] [--SETTING VALUE ...]
+
+The configuration file is in redis.conf's grammar; - reads it from the standard input. Every setting
+of CONFIG GET * may be given on the command line, for example:
+
+    ferrite --port 7000 --maxmemory 1gb --maxmemory-policy allkeys-lru
+
+    -c, --config FILE     the configuration file
+    -p, --port PORT       0 for any free port
+    -b, --bind ADDRESS    one or several; also --host
+    -l, --loglevel LEVEL  also --log-level
+    -h, --help            this text
+    -v, --version         the version
+
+FERRITE_PORT, FERRITE_BIND, FERRITE_LOG_LEVEL and FERRITE_DATABASES in the environment do the same.
+";
+
+/// Other names of settings on the command line.
+const ALIASES: [(&str, &str); 5] = [
+    ("-p", "port"),
+    ("-b", "bind"),
+    ("--host", "bind"),
+    ("-l", "loglevel"),
+    ("--log-level", "loglevel"),
+];
+
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("FERRITE_PORT", "port"),
+    ("FERRITE_BIND", "bind"),
+    ("FERRITE_LOG_LEVEL", "loglevel"),
+    ("FERRITE_DATABASES", "databases"),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("-h" | "--help" | "help") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some("-v" | "--version" | "version") => {
+            println!("Ferrite server v={}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ferrite: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let config = configure(arguments)?;
+    let running = server::start(config, Clock::System)?;
+    for address in &running.server.addresses {
+        println!("ferrite: ready on {address}");
+    }
+    end_on_signal(&running)?;
+    running.wait();
+    Ok(())
+}
+
+/// A signal that asks the process to end ends the server.
+fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let server = std::sync::Arc::clone(&running.server);
+    runtime.block_on(async move {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = server.ended() => {}
+        }
+        server.shut_down();
+        Ok(())
+    })
+}
+
+/// The defaults, then the environment, then the file, then the command line.
+fn configure(arguments: &[String]) -> Result<Config, Fault> {
+    let mut config = Config::default();
+    for (variable, setting) in ENVIRONMENT {
+        if let Ok(value) = std::env::var(variable) {
+            let fault = |why| Fault::Option { name: variable.into(), why };
+            file::set(&mut config, setting, &[value]).map_err(fault)?;
+        }
+    }
+    let arguments = match arguments {
+        [first, rest @ ..] if first == "run" => rest,
+        all => all,
+    };
+    let options = match arguments {
+        [flag, name, rest @ ..] if flag == "-c" || flag == "--config" => {
+            read_file(&mut config, name)?;
+            rest
+        }
+        [name, rest @ ..] if name == "-" || !name.starts_with('-') => {
+            read_file(&mut config, name)?;
+            rest
+        }
+        all => all,
+    };
+    read_options(&mut config, options)?;
+    Ok(config)
+}
+
+fn read_file(config: &mut Config, name: &str) -> Result<(), Fault> {
+    let mut text = String::new();
+    let outcome = match name {
+        "-" => std::io::stdin().read_to_string(&mut text).map(|_| ()),
+        name => std::fs::read_to_string(name).map(|read| text = read),
+    };
+    outcome.map_err(|why| Fault::Unreadable { file: name.into(), why })?;
+    file::read(config, name, &text)
+}
+
+/// Each option begins with dashes; what follows, up to the next, is its value.
+fn read_options(config: &mut Config, mut options: &[String]) -> Result<(), Fault> {
+    while let Some((option, rest)) = options.split_first() {
+        let alias = ALIASES.iter().find(|(alias, _)| alias == option).map(|(_, name)| *name);
+        let fault = |why: &'static str| Fault::Option { name: option.clone(), why: why.into() };
+        let name = alias.or_else(|| option.strip_prefix("--"));
+        let name = name.ok_or_else(|| fault("there is no such option (--help)"))?;
+        let count = rest.iter().skip(1).take_while(|word| !word.starts_with('-')).count() + 1;
+        let (values, behind) =
+            rest.split_at_checked(count).ok_or_else(|| fault("it needs a value"))?;
+        let fault = |why| Fault::Option { name: option.clone(), why };
+        file::set(config, name, values).map_err(fault)?;
+        options = behind;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! How long commands take.
+//!
+//! To look at the clock takes as long as a GET does. So commands that are always brief are measured
+//! together, as many as come in a row, and share what they took; all others are measured one by one,
+//! and so is everything if the slow log wants to know of less than a millisecond.
+
+use std::time::{Duration, Instant};
+
+use crate::stats::ThreadStats;
+
+/// Different brief commands in a row that are measured together.
+const KINDS_MAX: usize = 16;
+
+/// Measures the commands of one thread.
+pub struct Meter {
+    /// When what is measured next began.
+    mark: Instant,
+    /// Brief commands since then: their numbers, and how often each was run.
+    brief: Vec<(u16, u64)>,
+    /// Every command is measured by itself.
+    pub is_exact: bool,
+    /// What takes longer is slow.
+    pub slow_ns: u128,
+}
+
+impl Meter {
+    /// A meter that nothing was measured with.
+    pub fn new() -> Meter {
+        Meter { mark: Instant::now(), brief: Vec::new(), is_exact: false, slow_ns: u128::MAX }
+    }
+
+    /// A batch begins. Negative microseconds: nothing is slow.
+    pub fn start(&mut self, slow_us: i64) {
+        self.is_exact = (0..1000).contains(&slow_us);
+        self.slow_ns = u128::try_from(slow_us).map_or(u128::MAX, |us| us * 1000);
+        self.mark = Instant::now();
+    }
+
+    /// Notes a brief command that was run.
+    #[inline]
+    pub fn note(&mut self, command: u16, stats: &ThreadStats) {
+        match self.brief.last_mut() {
+            Some((last, count)) if *last == command => *count += 1,
+            _ => self.note_other(command, stats),
+        }
+    }
+
+    fn note_other(&mut self, command: u16, stats: &ThreadStats) {
+        if self.brief.len() == KINDS_MAX {
+            self.begin(stats);
+        }
+        self.brief.push((command, 1));
+    }
+
+    /// What was run up to here is measured; a command that is measured by itself begins.
+    pub fn begin(&mut self, stats: &ThreadStats) {
+        if self.brief.is_empty() {
+            return;
+        }
+        let elapsed = self.lap().as_nanos() as u64;
+        let count: u64 = self.brief.iter().map(|(_, count)| count).sum();
+        for (command, calls) in self.brief.drain(..) {
+            if let Some(tally) = stats.commands.get(usize::from(command)) {
+                tally.calls.add(calls);
+                tally.nanoseconds.add(elapsed * calls / count);
+            }
+        }
+    }
+
+    /// A command that is measured by itself is over.
+    pub fn end(&mut self, command: u16, stats: &ThreadStats) -> Duration {
+        let elapsed = self.lap();
+        if let Some(tally) = stats.commands.get(usize::from(command)) {
+            tally.calls.add(1);
+            tally.nanoseconds.add(elapsed.as_nanos() as u64);
+        }
+        elapsed
+    }
+
+    /// What is not to be counted as a command's time has passed.
+    pub fn skip(&mut self) {
+        self.mark = Instant::now();
+    }
+
+    fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(self.mark);
+        self.mark = now;
+        elapsed
+    }
+}
+
+impl Default for Meter {
+    fn default() -> Meter {
+        Meter::new()
+    }
+}

@@ -1,0 +1,58 @@
+//! Numbers as Redis reads them from arguments.
+
+/// A 64-bit integer: no spaces, no plus sign, no leading zeros, no minus zero.
+pub fn integer(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let is_plain = match digits {
+        [b'0'] => text.len() == 1,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    // No longer number fits, and a short text is cheap to check.
+    if !is_plain || text.len() > 20 {
+        return None;
+    }
+    str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Seconds with decimals, as a timeout has them, in milliseconds, rounded up. `None` if it is no
+/// number, `Some(Err)` if it is negative or too large.
+pub fn timeout_ms(text: &[u8]) -> Option<Result<u64, ()>> {
+    let text = str::from_utf8(text).ok()?;
+    if text.is_empty() || text.starts_with(|first: char| first.is_ascii_whitespace()) {
+        return None;
+    }
+    let seconds: f64 = text.parse().ok().filter(|seconds: &f64| !seconds.is_nan())?;
+    let ms = (seconds * 1000.0).ceil();
+    if !(0.0..=i64::MAX as f64 / 2.0).contains(&ms) {
+        return Some(Err(()));
+    }
+    Some(Ok(ms as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_read_as_redis_reads_them() {
+        for number in [0, 1, -1, 42, i64::MAX, i64::MIN] {
+            assert_eq!(integer(number.to_string().as_bytes()), Some(number));
+        }
+        for bad in ["", "-", "-0", "01", "+1", " 1", "1 ", "1a", "9223372036854775808"] {
+            assert_eq!(integer(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn timeouts_are_rounded_up() {
+        assert_eq!(timeout_ms(b"0"), Some(Ok(0)));
+        assert_eq!(timeout_ms(b"0.0001"), Some(Ok(1)));
+        assert_eq!(timeout_ms(b"1.5"), Some(Ok(1500)));
+        assert_eq!(timeout_ms(b"-1"), Some(Err(())));
+        assert_eq!(timeout_ms(b"1e300"), Some(Err(())));
+        for bad in ["", "x", " 1", "nan"] {
+            assert_eq!(timeout_ms(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+}

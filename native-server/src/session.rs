@@ -1,0 +1,144 @@
+//! A session: what one connection has told the server, and what it is in the middle of.
+//!
+//! Invariant: only the thread of its connection touches it; what others may see is its [`Client`].
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::client::{Client, state};
+use crate::commands::Command;
+use crate::resp::wire::Protocol;
+use crate::waiting::Ticket;
+use crate::watch::Flag;
+
+/// Which replies are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Replies {
+    /// All of them.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// Not that of this command, and not that of the next.
+    SkipNext,
+    /// Not that of this command.
+    Skip,
+}
+
+/// A command that waits for EXEC.
+pub struct Queued {
+    /// The command.
+    pub command: &'static Command,
+    /// Its arguments, the name included.
+    pub arguments: Vec<Box<[u8]>>,
+}
+
+/// What MULTI began.
+#[derive(Default)]
+pub struct Transaction {
+    /// The commands so far.
+    pub queue: Vec<Queued>,
+    /// Bytes of their arguments.
+    pub bytes: usize,
+    /// A command was refused: EXEC will be, too.
+    pub is_refused: bool,
+}
+
+/// What WATCH asked for.
+#[derive(Default)]
+pub struct Watch {
+    /// Raised when one of the keys has changed.
+    pub flag: Flag,
+    /// The keys, each with its database.
+    pub keys: Vec<(usize, Box<[u8]>)>,
+}
+
+/// A command that waits.
+pub struct Blocked {
+    /// What it left with its keys.
+    pub ticket: Arc<Ticket>,
+    /// When it gives up.
+    pub until: Option<Instant>,
+    /// What it then answers.
+    pub timeout: fn(&mut crate::resp::wire::Wire<'_>),
+}
+
+/// What one connection is in the middle of.
+pub struct Session {
+    /// How others see it.
+    pub client: Arc<Client>,
+    /// The database it is in.
+    pub database: usize,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Whether it said the password, or need not.
+    pub is_authenticated: bool,
+    /// Which replies it wants.
+    pub replies: Replies,
+    /// What MULTI began.
+    pub transaction: Option<Transaction>,
+    /// What WATCH asked for.
+    pub watch: Option<Watch>,
+    /// A command that waits.
+    pub blocked: Option<Blocked>,
+    /// Nothing more is read, and the connection closed once all is sent.
+    pub is_closing: bool,
+}
+
+impl Session {
+    /// A session that begins.
+    pub fn new(client: Arc<Client>, is_authenticated: bool) -> Session {
+        Session {
+            client,
+            database: 0,
+            protocol: Protocol::Resp2,
+            is_authenticated,
+            replies: Replies::On,
+            transaction: None,
+            watch: None,
+            blocked: None,
+            is_closing: false,
+        }
+    }
+
+    /// Whether a command may be run at once, without a look at what the session is in.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.is_authenticated
+            && self.transaction.is_none()
+            && self.replies == Replies::On
+            && !self.client.is(state::SUBSCRIBER)
+    }
+
+    /// Changes the database.
+    pub fn select(&mut self, database: usize) {
+        self.database = database;
+        self.client.database.store(database, Ordering::Relaxed);
+    }
+
+    /// Changes the protocol.
+    pub fn speak(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        self.client.set(state::RESP3, protocol == Protocol::Resp3);
+    }
+
+    /// Begins a transaction, or ends it.
+    pub fn set_transaction(&mut self, transaction: Option<Transaction>) {
+        self.client.set(state::MULTI, transaction.is_some());
+        self.client.queued.store(0, Ordering::Relaxed);
+        self.transaction = transaction;
+    }
+
+    /// A command was refused: a transaction that is being queued is, too.
+    pub fn refuse_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.is_refused = true;
+        }
+    }
+
+    /// Whether a watched key has changed.
+    pub fn is_dirty(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.flag.load(Ordering::Relaxed))
+    }
+}

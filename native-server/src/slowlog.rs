@@ -1,0 +1,104 @@
+//! The slow log: the last commands that took longer than they should.
+//!
+//! Invariant: it is bounded by `slowlog-max-len`; what it keeps of a command is bounded as well.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ferrite_engine::Millis;
+
+use crate::session::Session;
+
+/// Arguments that are kept, and bytes of each (Redis's figures).
+const ARGUMENTS_MAX: usize = 32;
+const ARGUMENT_BYTES_MAX: usize = 128;
+
+/// A command that was slow.
+#[derive(Clone)]
+pub struct Entry {
+    /// Its number.
+    pub id: i64,
+    /// When it was run, in seconds.
+    pub at_s: i64,
+    /// How long it took.
+    pub duration_us: i64,
+    /// What was asked.
+    pub request: Vec<Vec<u8>>,
+    /// Who asked.
+    pub client: String,
+    /// What they call themselves.
+    pub client_name: String,
+}
+
+/// The slow log.
+#[derive(Default)]
+pub struct SlowLog {
+    entries: Mutex<(i64, VecDeque<Entry>)>,
+}
+
+impl SlowLog {
+    /// Notes a command.
+    pub fn note(
+        &self,
+        session: &Session,
+        name: &str,
+        arguments: &[&[u8]],
+        now_ms: Millis,
+        duration: Duration,
+    ) {
+        let mut request = vec![name.replace('|', " ").into_bytes()];
+        let shown =
+            if arguments.len() < ARGUMENTS_MAX { arguments.len() } else { ARGUMENTS_MAX - 2 };
+        request.extend(arguments.iter().take(shown).map(|argument| shortened(argument)));
+        if arguments.len() > shown {
+            let more = arguments.len() - shown;
+            request.push(format!("... ({more} more arguments)").into_bytes());
+        }
+        let mut log = self.lock();
+        let (id, entries) = &mut *log;
+        entries.push_front(Entry {
+            id: *id,
+            at_s: now_ms / 1000,
+            duration_us: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+            request,
+            client: session.client.address.clone(),
+            client_name: session.client.names().name.clone(),
+        });
+        *id += 1;
+    }
+
+    /// Drops the oldest beyond so many.
+    pub fn truncate(&self, max: usize) {
+        self.lock().1.truncate(max);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.lock().1.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The newest.
+    pub fn newest(&self, count: usize) -> Vec<Entry> {
+        self.lock().1.iter().take(count).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (i64, VecDeque<Entry>)> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shortened(argument: &[u8]) -> Vec<u8> {
+    match argument.get(..ARGUMENT_BYTES_MAX) {
+        Some(start) if argument.len() > ARGUMENT_BYTES_MAX => {
+            let more = argument.len() - ARGUMENT_BYTES_MAX;
+            [start, format!("... ({more} more bytes)").as_bytes()].concat()
+        }
+        _ => argument.to_vec(),
+    }
+}

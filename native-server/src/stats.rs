@@ -1,0 +1,175 @@
+//! What the server counts.
+//!
+//! Invariant: a figure that is counted with every command belongs to one I/O thread, which alone
+//! writes it, so counting takes no lock and no thread waits for another's cache line. Who asks adds
+//! up those of all threads.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use crate::commands::table;
+use crate::limits::ERROR_CODES_MAX;
+
+/// A number that one thread counts and any thread reads.
+#[derive(Default)]
+pub struct Tally(AtomicU64);
+
+impl Tally {
+    /// Counts so many more. Only for the thread that it belongs to.
+    #[inline]
+    pub fn add(&self, more: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
+    }
+
+    /// How many there are.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+/// The figures of one command.
+#[derive(Default)]
+pub struct CommandTally {
+    /// Times that it was run.
+    pub calls: Tally,
+    /// How long that took.
+    pub nanoseconds: Tally,
+    /// Times that it was refused before it was run.
+    pub rejected_calls: Tally,
+    /// Times that it answered an error.
+    pub failed_calls: Tally,
+}
+
+/// The same, added up.
+#[derive(Clone, Copy, Default)]
+#[allow(missing_docs, reason = "as above")]
+pub struct CommandSum {
+    pub calls: u64,
+    pub nanoseconds: u64,
+    pub rejected_calls: u64,
+    pub failed_calls: u64,
+}
+
+/// What one I/O thread counts.
+pub struct ThreadStats {
+    /// By the commands' numbers.
+    pub commands: Box<[CommandTally]>,
+    /// Bytes received.
+    pub input_bytes: Tally,
+    /// Bytes sent.
+    pub output_bytes: Tally,
+    /// Reads from sockets.
+    pub reads: Tally,
+    /// Writes to sockets.
+    pub writes: Tally,
+    errors_by_code: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Default for ThreadStats {
+    fn default() -> ThreadStats {
+        ThreadStats {
+            commands: (0..table().count()).map(|_| CommandTally::default()).collect(),
+            input_bytes: Tally::default(),
+            output_bytes: Tally::default(),
+            reads: Tally::default(),
+            writes: Tally::default(),
+            errors_by_code: Mutex::default(),
+        }
+    }
+}
+
+impl ThreadStats {
+    /// Counts an error line by its first word.
+    pub fn count_error(&self, line: &[u8]) {
+        let code = line.split(|&byte| matches!(byte, b' ' | b'\r')).next().unwrap_or_default();
+        let code = String::from_utf8_lossy(code);
+        let mut errors = self.errors_by_code.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = errors.get_mut(&*code) {
+            *count += 1;
+        } else if errors.len() < ERROR_CODES_MAX {
+            errors.insert(code.into(), 1);
+        }
+    }
+}
+
+/// What all threads count.
+#[derive(Default)]
+pub struct Stats {
+    /// The threads' own figures.
+    pub threads: Vec<std::sync::Arc<ThreadStats>>,
+    /// Connections that came, in all.
+    pub connections_received: AtomicU64,
+    /// Connections that were not let in.
+    pub connections_rejected: AtomicU64,
+    /// Commands a second, lately.
+    pub commands_per_second: AtomicU64,
+    /// Bytes a second, lately: received and sent.
+    pub bytes_per_second: [AtomicU64; 2],
+    /// The most memory that was ever held.
+    pub used_memory_peak: AtomicU64,
+    /// Clients dropped for what waited to be sent to them.
+    pub clients_dropped: AtomicU64,
+    /// Figures of the keyspaces when CONFIG RESETSTAT was run: hits, misses, expired, evicted.
+    pub keyspace_base: [AtomicU64; 4],
+}
+
+impl Stats {
+    /// The figures of a command, by its number.
+    pub fn command(&self, id: u16) -> CommandSum {
+        let mut sum = CommandSum::default();
+        for thread in &self.threads {
+            let Some(tally) = thread.commands.get(usize::from(id)) else { continue };
+            sum.calls += tally.calls.get();
+            sum.nanoseconds += tally.nanoseconds.get();
+            sum.rejected_calls += tally.rejected_calls.get();
+            sum.failed_calls += tally.failed_calls.get();
+        }
+        sum
+    }
+
+    /// One of the threads' figures.
+    pub fn sum(&self, figure: impl Fn(&ThreadStats) -> u64) -> u64 {
+        self.threads.iter().map(|thread| figure(thread)).sum()
+    }
+
+    /// All commands that were run.
+    pub fn commands_processed(&self) -> u64 {
+        self.sum(|thread| thread.commands.iter().map(|command| command.calls.get()).sum())
+    }
+
+    /// Errors that were answered, by their first words.
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for thread in &self.threads {
+            let errors = thread.errors_by_code.lock().unwrap_or_else(PoisonError::into_inner);
+            errors.iter().for_each(|(code, count)| *sums.entry(code.clone()).or_default() += count);
+        }
+        sums
+    }
+
+    /// Begins to count anew. A thread that counts at this moment may keep a last figure.
+    pub fn reset(&self, keyspace: [u64; 4]) {
+        for thread in &self.threads {
+            for command in &thread.commands {
+                let CommandTally { calls, nanoseconds, rejected_calls, failed_calls } = command;
+                let tallies = [calls, nanoseconds, rejected_calls, failed_calls];
+                tallies.into_iter().for_each(Tally::reset);
+            }
+            let ThreadStats { input_bytes, output_bytes, reads, writes, .. } = &**thread;
+            let tallies = [input_bytes, output_bytes, reads, writes];
+            tallies.into_iter().for_each(Tally::reset);
+            thread.errors_by_code.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        for figure in
+            [&self.connections_received, &self.connections_rejected, &self.clients_dropped]
+        {
+            figure.store(0, Relaxed);
+        }
+        self.keyspace_base.iter().zip(keyspace).for_each(|(base, now)| base.store(now, Relaxed));
+    }
+}

@@ -1,0 +1,150 @@
+//! Blocked clients: who waits for which key.
+//!
+//! A command that finds nothing leaves a [`Ticket`] with the keys it waits for. When one of them
+//! changes the command is tried again, on behalf of whoever waits longest, by the thread that made
+//! the change and under the same lock: so nobody comes in between, and nobody is served twice.
+//!
+//! Invariant: a ticket stands in the queues of all its keys, or of none: then it was served, or
+//! was taken back.
+//! Not here: how long somebody waits (connection.rs).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ferrite_engine::{Cx, Millis};
+
+use crate::client::Client;
+use crate::commands::Refusal;
+use crate::database::Database;
+use crate::resp::wire::{Protocol, Wire};
+
+/// Tries a command, its name left out. False, and nothing answered, if it has to wait.
+pub type Attempt = fn(&mut Cx<'_>, &[&[u8]], &mut Wire<'_>) -> Result<bool, Refusal>;
+
+/// A command that waits.
+pub struct Ticket {
+    /// Who waits.
+    pub client: Arc<Client>,
+    /// The database its keys are in.
+    pub database: usize,
+    /// The keys it waits for.
+    pub keys: Vec<Box<[u8]>>,
+    /// Its arguments, without the name.
+    pub arguments: Vec<Box<[u8]>>,
+    /// The command's name.
+    pub command: &'static str,
+    /// How it is tried.
+    pub attempt: Attempt,
+    /// What its reply is written in.
+    pub protocol: Protocol,
+    is_done: AtomicBool,
+}
+
+impl Ticket {
+    /// A command that starts to wait.
+    #[allow(clippy::too_many_arguments, reason = "each is a field, and none has a default")]
+    pub fn new(
+        client: Arc<Client>,
+        database: usize,
+        keys: Vec<Box<[u8]>>,
+        arguments: Vec<Box<[u8]>>,
+        command: &'static str,
+        attempt: Attempt,
+        protocol: Protocol,
+    ) -> Arc<Ticket> {
+        let is_done = AtomicBool::new(false);
+        Arc::new(Ticket { client, database, keys, arguments, command, attempt, protocol, is_done })
+    }
+
+    /// Whether it was answered.
+    pub fn is_done(&self) -> bool {
+        self.is_done.load(Ordering::Acquire)
+    }
+}
+
+/// Who waits for the keys of one database.
+#[derive(Default)]
+pub struct Waiting {
+    by_key: HashMap<Box<[u8]>, VecDeque<Arc<Ticket>>>,
+    /// Keys that changed and that somebody waits for, in the order in which they did.
+    changed: VecDeque<Box<[u8]>>,
+}
+
+impl Waiting {
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// Whether somebody may have something to get.
+    #[inline]
+    pub fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Somebody starts to wait.
+    pub fn add(&mut self, ticket: &Arc<Ticket>) {
+        for key in &ticket.keys {
+            let queue = self.by_key.entry(key.clone()).or_default();
+            // A key that a command names twice is waited for once.
+            if !queue.back().is_some_and(|last| Arc::ptr_eq(last, ticket)) {
+                queue.push_back(Arc::clone(ticket));
+            }
+        }
+    }
+
+    /// Somebody no longer waits.
+    pub fn remove(&mut self, ticket: &Arc<Ticket>) {
+        for key in &ticket.keys {
+            if let Some(queue) = self.by_key.get_mut(key) {
+                queue.retain(|other| !Arc::ptr_eq(other, ticket));
+                if queue.is_empty() {
+                    self.by_key.remove(key);
+                }
+            }
+        }
+    }
+
+    /// A key has changed.
+    pub fn note(&mut self, key: &[u8]) {
+        if self.by_key.contains_key(key) && !self.changed.iter().any(|other| **other == *key) {
+            self.changed.push_back(key.into());
+        }
+    }
+
+    /// Any key may have changed.
+    pub fn note_all(&mut self) {
+        self.changed = self.by_key.keys().cloned().collect();
+    }
+
+    fn queue(&self, key: &[u8]) -> Vec<Arc<Ticket>> {
+        self.by_key.get(key).into_iter().flatten().cloned().collect()
+    }
+}
+
+/// Tries again what waits for keys that have changed, until nothing more changes by that. It comes
+/// to an end, since whoever is served waits no more.
+pub fn serve(database: &mut Database, now_ms: Millis) {
+    while let Some(key) = database.waiting.changed.pop_front() {
+        for ticket in database.waiting.queue(&key) {
+            let arguments: Vec<&[u8]> = ticket.arguments.iter().map(|bytes| &**bytes).collect();
+            let mut reply = Vec::new();
+            let mut wire = Wire::new(&mut reply, ticket.protocol);
+            let outcome = database.with(now_ms, |cx| (ticket.attempt)(cx, &arguments, &mut wire));
+            match outcome {
+                Ok(false) => continue,
+                Ok(true) => {}
+                // A key of another type is none to wait for: it may become a list later on.
+                Err(Refusal::Engine(ferrite_engine::Error::WrongType)) => continue,
+                Err(refusal) => {
+                    wire.out.clear();
+                    refusal.answer(ticket.command, &mut wire);
+                }
+            }
+            database.waiting.remove(&ticket);
+            ticket.is_done.store(true, Ordering::Release);
+            ticket.client.send(&reply);
+        }
+    }
+}
