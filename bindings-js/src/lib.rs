@@ -91,6 +91,7 @@ static CACHE: Mutex<Cache> = Mutex::new(Cache {
         policy: Policy::NoEviction,
         seed: 0,
         host_bytes: SCRATCH_BYTES as u64,
+        compression: false,
     },
     scratch: Scratch([0; SCRATCH_BYTES]),
 });

@@ -21,6 +21,7 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
+//! | `compression` | no | strings that are not in use can be compressed ([`Options`]) |
 //! | `docs` | yes | the documentation fields of the command table |
 //! | `dump` | yes | the commands DUMP and RESTORE |
 //! | `effects` | yes | somebody may listen to [`Effects`] |
@@ -37,6 +38,7 @@ extern crate alloc;
 mod arena;
 mod bytes;
 mod command;
+mod compress;
 mod deque;
 #[cfg(feature = "dump")]
 mod dump;
