@@ -126,6 +126,13 @@ pub fn configure(memory_len: usize, policy_len: usize) -> i32 {
     }
 }
 
+/// Lets the keyspace that `open` makes compress what is not in use.
+#[cfg(feature = "compression")]
+#[wasm_bindgen]
+pub fn enable_compression() {
+    cache().options.compression = true;
+}
+
 /// Makes the keyspace. Zero, or an error.
 #[wasm_bindgen]
 pub fn open(seed_low: u32, seed_high: u32) -> i32 {
