@@ -91,6 +91,7 @@ static CACHE: Mutex<Cache> = Mutex::new(Cache {
         policy: Policy::NoEviction,
         seed: 0,
         host_bytes: SCRATCH_BYTES as u64,
+        compression: false,
     },
     scratch: Scratch([0; SCRATCH_BYTES]),
 });
@@ -123,6 +124,13 @@ pub fn configure(memory_len: usize, policy_len: usize) -> i32 {
         Err(Error::MemoryOutOfRange) => cache.fail_with(&[MEMORY_OUT_OF_RANGE.as_bytes()]),
         Err(error) => cache.fail(error),
     }
+}
+
+/// Lets the keyspace that `open` makes compress what is not in use.
+#[cfg(feature = "compression")]
+#[wasm_bindgen]
+pub fn enable_compression() {
+    cache().options.compression = true;
 }
 
 /// Makes the keyspace. Zero, or an error.

@@ -43,10 +43,13 @@ impl Cx<'_> {
     pub fn dump(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let Some(mut found) = self.lookup(key, self.keys.hash(key)) else { return Ok(None) };
         let mut bytes = VERSION_BYTES + CHECKSUM_BYTES + ELEMENT_BYTES;
+        self.keys.expand(&found);
         self.each_part(&found, &mut |part| bytes += ELEMENT_BYTES + part.len());
         self.pinning(&mut found, |cx| cx.lend_bytes(bytes))?;
         let mut out = Vec::new();
         out.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory)?;
+        // Again: others may have been compressed to make room.
+        self.keys.expand(&found);
         let version = self.write_value(&found, &mut out);
         out.extend_from_slice(&version.to_le_bytes());
         let checksum = checksum(&out);

@@ -27,6 +27,8 @@ impl Cx<'_> {
         let is_large = found.head.is_large();
         let is_integer = |text: &[u8]| parse_integer(text).is_some();
         match found.head.kind() {
+            // It is too long for the others.
+            Kind::String if found.head.is_compressed() => "raw",
             Kind::String => match self.keys.value(found).as_slice() {
                 Some(text) if is_integer(text) => "int",
                 Some(text) if text.len() <= EMBSTR_BYTES_MAX => "embstr",

@@ -276,6 +276,8 @@ errors! {
     InvalidMemory = "ERR argument must be a memory value",
     /// A budget outside what the engine can work in.
     MemoryOutOfRange = "ERR argument must be between 1048576 and 17179869184",
+    /// Compression, where the feature `compression` is not built in.
+    NoCompression = "ERR compression is not built in",
     /// A policy that does not exist.
     UnknownPolicy =
         "ERR argument(s) must be one of the following: volatile-lru, volatile-lfu, \

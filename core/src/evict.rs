@@ -45,6 +45,9 @@ const GDSF_TICK: [u64; 4] = [105, 35, 21, 15];
 /// One new key in so many is not put on probation. Where a loop is longer than all that is
 /// remembered no key would ever come back; so some stay, and are hit each time round.
 const NEW_KEYS_PER_LUCKY_ONE: u64 = 128;
+/// A key unused for so many ticks is not in use; one that was used within as few still is.
+const COLD_TICKS: u8 = 4;
+const HOT_TICKS: u8 = 1;
 /// From here on ages are pulled along before the clock comes round to them.
 const OLD_TICKS: u8 = 52;
 
@@ -99,6 +102,28 @@ impl Keyspace {
             self.index.set_age(place, self.clock);
         } else {
             self.count_use(place);
+        }
+    }
+
+    /// Whether a key of this age is not in use: its value may be compressed.
+    pub(crate) fn is_cold(&self, age: u8) -> bool {
+        if self.policy.is_lfu() {
+            age <= LFU_FIRST
+        } else if self.policy.learns() {
+            unused_for(age, self.clock) > 0
+        } else {
+            self.clock.wrapping_sub(age) >= COLD_TICKS
+        }
+    }
+
+    /// Whether a key that had this age when it was used again is in use.
+    pub(crate) fn is_hot(&self, age: u8) -> bool {
+        if self.policy.is_lfu() {
+            age > LFU_FIRST
+        } else if self.policy.learns() {
+            uses_of(age) > 0 && unused_for(age, self.clock) == 0
+        } else {
+            self.clock.wrapping_sub(age) <= HOT_TICKS
         }
     }
 

@@ -8,7 +8,7 @@
 use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
-use crate::limits::SWEEP_PAGES;
+use crate::limits::{BUCKETS_PER_COMPRESSION, SWEEP_PAGES};
 use crate::num::{Digits, integer, millis};
 use crate::record::NEVER;
 use crate::reply::Reply;
@@ -126,11 +126,17 @@ impl Cx<'_> {
     /// Drops keys and fields of hashes whose deadline has passed: looks at the next `buckets_max`
     /// buckets of about eight keys each, going round from call to call; in a large hash at some
     /// pages in each round. How many keys it dropped. For each bucket it also gives back some
-    /// pages of large values that were deleted before.
+    /// pages of large values that were deleted before, and for every fourth it may compress some
+    /// strings.
     pub fn tick(&mut self, buckets_max: usize) -> usize {
         let mut dropped = 0;
         for _ in 0..buckets_max {
             if !self.keys.reap() {
+                break;
+            }
+        }
+        for _ in 0..buckets_max / BUCKETS_PER_COMPRESSION {
+            if !self.keys.compress_some() {
                 break;
             }
         }

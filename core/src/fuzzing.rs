@@ -1,6 +1,7 @@
 //! The decoders of what lies in cells, for the fuzz target `records`; only there is it compiled.
 //! Invariant: whatever the bytes are, nothing panics.
 
+use crate::compress;
 use crate::packed::Entries;
 use crate::record::{Head, Kind, PageHead};
 
@@ -11,6 +12,7 @@ pub fn decode(cell: &[u8]) {
         walk(head.kind(), head.stored(cell));
     }
     let _ = PageHead::read(cell);
+    compress::fuzz_expand(cell);
     for kind in [Kind::Hash, Kind::List, Kind::Set, Kind::SortedSet] {
         walk(kind, cell);
     }

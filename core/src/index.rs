@@ -112,6 +112,11 @@ impl Place {
     pub(crate) fn is_nowhere(&self) -> bool {
         self.bucket == u32::MAX
     }
+
+    /// The age that the entry was found with.
+    pub(crate) fn age(&self) -> u8 {
+        self.age
+    }
 }
 
 type Page = Vec<Bucket>;

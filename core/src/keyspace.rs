@@ -12,6 +12,7 @@
 use alloc::vec::Vec;
 
 use crate::arena::{Addr, Arena, SEGMENT_BYTES};
+use crate::compress::Compression;
 use crate::effects::Effects;
 use crate::error::{Error, Result};
 use crate::hasher::Hasher;
@@ -58,6 +59,8 @@ pub struct Keyspace {
     pub(crate) inserted_since_tick: usize,
     /// What policies that learn remember; empty for all others.
     pub(crate) history: History,
+    /// None unless compression was asked for.
+    pub(crate) compression: Option<Compression>,
     /// Buckets at which the next eviction and the next active expiry start.
     pub(crate) eviction_hand: u32,
     pub(crate) expiry_hand: u32,
@@ -89,7 +92,8 @@ impl Keyspace {
     /// An empty keyspace.
     ///
     /// # Errors
-    /// [`Error::MemoryOutOfRange`] for a budget the engine cannot work in.
+    /// [`Error::MemoryOutOfRange`] for a budget the engine cannot work in,
+    /// [`Error::NoCompression`].
     pub fn new(options: &Options) -> Result<Keyspace> {
         options.validate()?;
         let max_memory_bytes =
@@ -110,6 +114,7 @@ impl Keyspace {
             noticed_at: [0; 256],
             inserted_since_tick: 0,
             history: History::new(),
+            compression: options.compression.then(Compression::new),
             eviction_hand: 0,
             expiry_hand: 0,
             pins: Vec::new(),
@@ -156,6 +161,8 @@ impl Keyspace {
             used_memory_dataset: self.arena.live_bytes() as u64,
             maxmemory: self.max_memory_bytes as u64,
             keys: self.len() as u64,
+            #[cfg(feature = "compression")]
+            compressed_keys: self.compressed_len() as u64,
             ..self.counters
         }
     }
@@ -170,6 +177,7 @@ impl Keyspace {
             + self.index.held_bytes()
             + self.objects.held_bytes()
             + self.history.held_bytes()
+            + self.compression.as_ref().map_or(0, Compression::held_bytes)
     }
 
     /// Whether no more is held than the budget allows.
@@ -181,6 +189,11 @@ impl Keyspace {
     pub(crate) fn segments_left(&self) -> usize {
         let used = self.used_bytes() + self.arena.due_bytes() + self.lent_bytes;
         self.max_memory_bytes.saturating_sub(used) / SEGMENT_BYTES
+    }
+
+    /// Segments or pages that fit the budget.
+    pub(crate) fn segments_max(&self) -> usize {
+        self.max_memory_bytes / SEGMENT_BYTES
     }
 
     /// Whether `segments` would fit the budget if every key were gone.
@@ -230,12 +243,13 @@ impl Keyspace {
         Some(Found { place, addr, head: self.head(addr)? })
     }
 
-    /// The value of a key that is there.
+    /// The value of a key that is there; if it is compressed, it was expanded last (`expand`).
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn value(&self, found: &Found) -> Value<'_> {
         let cell = self.arena.bytes_from(found.addr);
         match found.head.object(cell).and_then(|id| self.objects.get(id)) {
             Some(object) => Value::paged(&self.arena, object, found.head.is_ascii()),
+            None if found.head.is_compressed() => self.expanded(found),
             None => Value::whole(found.head.stored(cell), found.head.is_ascii()),
         }
     }
@@ -272,12 +286,18 @@ impl Keyspace {
     pub(crate) fn count_in(&mut self, head: &Head) {
         self.counters.expires += u64::from(head.is_volatile());
         self.expiring_hashes += usize::from(head.has_expiring_fields());
+        if let (Some(id), Some(compression)) = (head.dictionary(), &mut self.compression) {
+            compression.count_in(id);
+        }
     }
 
     /// Takes a record out of what is counted.
     pub(crate) fn count_out(&mut self, head: &Head) {
         self.counters.expires -= u64::from(head.is_volatile());
         self.expiring_hashes -= usize::from(head.has_expiring_fields());
+        if let (Some(id), Some(compression)) = (head.dictionary(), &mut self.compression) {
+            compression.count_out(id);
+        }
     }
 
     /// Frees a record with its value.
@@ -337,6 +357,7 @@ impl Keyspace {
         self.index = Index::new();
         self.objects = Objects::new();
         self.history = History::new();
+        self.compression = self.compression.as_ref().map(|_| Compression::new());
         self.counters.expires = 0;
         self.expiring_hashes = 0;
         self.eviction_hand = 0;
@@ -462,6 +483,9 @@ impl<'a> Cx<'a> {
     pub(crate) fn lookup_read(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.lookup_look(key)?;
         self.keys.note_use(found.place);
+        if found.head.is_compressed() {
+            return Some(self.read_compressed(found));
+        }
         Some(found)
     }
 

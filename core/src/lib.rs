@@ -22,6 +22,7 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `bitmap` | yes | the commands on bits of strings |
+//! | `compression` | no | strings that are not in use can be compressed ([`Options`]) |
 //! | `docs` | yes | the documentation fields of the command table |
 //! | `dump` | yes | the commands DUMP and RESTORE |
 //! | `effects` | yes | somebody may listen to [`Effects`] |
@@ -42,6 +43,7 @@ mod arena;
 mod bitmap;
 mod bytes;
 mod command;
+mod compress;
 mod deque;
 #[cfg(feature = "dump")]
 mod dump;

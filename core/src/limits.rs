@@ -57,3 +57,26 @@ pub const SPARSE_SKETCH_BYTES_MAX: usize = 3000;
 /// Members of a sorted set that a search on earth looks at before it makes room for more places.
 #[cfg(feature = "geo")]
 pub const SEARCH_STEP_MEMBERS: usize = 256;
+
+/// Dictionaries that compression has at a time.
+pub(crate) const DICTIONARIES_MAX: usize = if cfg!(feature = "compression") { 4 } else { 0 };
+
+/// Values that a dictionary is made of, at most, and bytes that it takes of each.
+pub(crate) const LESSON_LOOKS_MAX: usize = 256;
+pub(crate) const LESSON_STRETCH_BYTES: usize = 1024;
+
+/// Shortest string that is compressed, in bytes: longer than any number.
+pub(crate) const COMPRESSED_TEXT_BYTES_MIN: usize = 64;
+
+/// Strings that one step compresses at most, but for those in the same bucket, and buckets in which
+/// it looks for them.
+pub(crate) const COMPRESSIONS_PER_STEP: usize = 4;
+pub(crate) const COMPRESSION_LOOKS_MAX: usize = 16;
+
+/// Such steps that one operation short of memory takes while it could evict, and how many are left
+/// out when they turn out to be in vain.
+pub(crate) const COMPRESSION_STEPS_MAX: usize = 8;
+pub(crate) const COMPRESSION_RESTS_MAX: usize = 255;
+
+/// Buckets that `tick` looks at for each such step.
+pub(crate) const BUCKETS_PER_COMPRESSION: usize = 4;

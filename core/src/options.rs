@@ -16,12 +16,21 @@ pub struct Options {
     pub seed: u64,
     /// What the host itself holds on behalf of the keyspace, such as a scratch area. It counts.
     pub host_bytes: u64,
+    /// Whether strings that are not in use are compressed while memory is short.
+    /// Takes the feature `compression`.
+    pub compression: bool,
 }
 
 impl Default for Options {
-    /// 32 MiB, nothing evicted, seed 0.
+    /// 32 MiB, nothing evicted, seed 0, nothing compressed.
     fn default() -> Options {
-        Options { max_memory_bytes: 32 << 20, policy: Policy::NoEviction, seed: 0, host_bytes: 0 }
+        Options {
+            max_memory_bytes: 32 << 20,
+            policy: Policy::NoEviction,
+            seed: 0,
+            host_bytes: 0,
+            compression: false,
+        }
     }
 }
 
@@ -33,6 +42,9 @@ impl Options {
             || !(MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX).contains(&self.max_memory_bytes)
         {
             return Err(Error::MemoryOutOfRange);
+        }
+        if self.compression && !cfg!(feature = "compression") {
+            return Err(Error::NoCompression);
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! The bytes of a cell: the head of a record, and the head of a page of a large value.
 //!
-//! A record is `flags | key length | value length | deadline? | key | value`. Lengths take one
-//! byte each when both fit, else two. The value of a small collection is its packed entries; in
-//! place of a large value stands the number of its object. A page is `flags | position | object |
-//! bytes`: with its object's number at hand it can be moved without asking anyone.
+//! A record is `flags | key length | value length | deadline? | dictionary? | key | value`. Lengths
+//! take one byte each when both fit, else two; a compressed string names its dictionary. The value
+//! of a small collection is its packed entries; in place of a large value stands the number of its
+//! object. A page is `flags | position | object | bytes`: with its object's number at hand it can
+//! be moved without asking anyone.
 //!
 //! Not here: where cells are (arena.rs), what the bytes of a value mean, and how the pages of a
 //! large value are found (object.rs).
@@ -12,6 +13,7 @@ use core::num::NonZeroU8;
 
 use crate::arena::PAGE_BYTES;
 use crate::bytes;
+use crate::compress::DictionaryId;
 use crate::keyspace::Millis;
 use crate::object::ObjectId;
 
@@ -25,7 +27,9 @@ const WIDE: u8 = 1 << 3;
 const VOLATILE: u8 = 1 << 4;
 const ASCII: u8 = 1 << 5;
 const LARGE: u8 = 1 << 6;
+/// Of a hash, that fields may expire; of a string, that it is compressed.
 const EXPIRING_FIELDS: u8 = 1 << 7;
+const COMPRESSED: u8 = 1 << 7;
 
 /// The deadline of a key that does not expire. No other is as early: they are all in the future.
 pub(crate) const NEVER: Millis = 0;
@@ -81,6 +85,8 @@ pub(crate) struct Head {
     key_len: u16,
     stored_len: u16,
     key_start: u8,
+    /// Of a compressed string.
+    dictionary: DictionaryId,
     /// The first byte of the record.
     flags: NonZeroU8,
 }
@@ -89,7 +95,7 @@ impl Head {
     /// The head of a record with so many bytes after its key; both lengths are within the limits.
     pub(crate) fn new(kind: Kind, key_len: usize, stored_len: usize, deadline: Millis) -> Head {
         let flags = NonZeroU8::MIN.saturating_add(kind as u8 - 1);
-        Head { deadline, key_len: 0, stored_len: 0, key_start: 0, flags }
+        Head { deadline, key_len: 0, stored_len: 0, key_start: 0, dictionary: 0, flags }
             .resized(key_len, stored_len)
             .with_deadline(deadline)
     }
@@ -129,12 +135,20 @@ impl Head {
         self.flagged(EXPIRING_FIELDS, may_expire)
     }
 
+    /// The same record of a string that is compressed with a dictionary, or is plain.
+    pub(crate) fn with_dictionary(self, dictionary: Option<DictionaryId>) -> Head {
+        Head { dictionary: dictionary.unwrap_or_default(), ..self }
+            .flagged(COMPRESSED, dictionary.is_some())
+    }
+
     fn flagged(self, flag: u8, is_set: bool) -> Head {
         let flags = self.flags.get() & !flag | if is_set { flag } else { 0 };
         let length_bytes = if flags & WIDE == 0 { 2 } else { 4 };
         let deadline_bytes = if flags & VOLATILE == 0 { 0 } else { DEADLINE_BYTES as u8 };
         let flags = NonZeroU8::new(flags).unwrap_or(self.flags);
-        Head { flags, key_start: 1 + length_bytes + deadline_bytes, ..self }
+        let head = Head { flags, ..self };
+        let dictionary_bytes = u8::from(head.is_compressed());
+        Head { key_start: 1 + length_bytes + deadline_bytes + dictionary_bytes, ..head }
     }
 
     /// The type of the value.
@@ -157,9 +171,20 @@ impl Head {
         self.flags.get() & LARGE != 0
     }
 
-    /// Whether fields of a hash may expire.
+    /// Whether it is a hash whose fields may expire.
     pub(crate) fn has_expiring_fields(&self) -> bool {
-        self.flags.get() & EXPIRING_FIELDS != 0
+        self.flags.get() & (EXPIRING_FIELDS | KIND_MASK) == EXPIRING_FIELDS | Kind::Hash as u8
+    }
+
+    /// Whether it is a string that is compressed: what stands after the key is a block.
+    pub(crate) fn is_compressed(&self) -> bool {
+        cfg!(feature = "compression")
+            && self.flags.get() & (COMPRESSED | KIND_MASK) == COMPRESSED | Kind::String as u8
+    }
+
+    /// The dictionary of a compressed string.
+    pub(crate) fn dictionary(&self) -> Option<DictionaryId> {
+        if self.is_compressed() { Some(self.dictionary) } else { None }
     }
 
     /// Bytes of what stands after the key.
@@ -193,7 +218,8 @@ impl Head {
             // A short string without a deadline: what most reads are for.
             let (key_len, stored_len) = (a.into(), b.into());
             let flags = NonZeroU8::new(flags)?;
-            return Some(Head { deadline: NEVER, key_len, stored_len, key_start: 3, flags });
+            let (deadline, key_start, dictionary) = (NEVER, 3, 0);
+            return Some(Head { deadline, key_len, stored_len, key_start, dictionary, flags });
         }
         if !(1..=Kind::SortedSet as u8).contains(&(flags & KIND_MASK)) {
             return None;
@@ -210,7 +236,13 @@ impl Head {
             deadline = Millis::from_le_bytes(*bytes);
             key_start += DEADLINE_BYTES as u8;
         }
-        Some(Head { deadline, key_len, stored_len, key_start, flags: NonZeroU8::new(flags)? })
+        let flags = NonZeroU8::new(flags)?;
+        let mut head = Head { deadline, key_len, stored_len, key_start, dictionary: 0, flags };
+        if head.is_compressed() {
+            head.dictionary = *cell.get(usize::from(key_start))?;
+            head.key_start += 1;
+        }
+        Some(head)
     }
 
     /// Writes the head of a record, up to its key.
@@ -224,8 +256,13 @@ impl Head {
         } else {
             write_first(cell, [flags, a, b, c, d]);
         }
+        let mut end = self.key_start();
+        if self.is_compressed() {
+            end -= 1;
+            bytes::write_at(cell, end, &[self.dictionary]);
+        }
         if self.is_volatile() {
-            let start = self.key_start().saturating_sub(DEADLINE_BYTES);
+            let start = end.saturating_sub(DEADLINE_BYTES);
             if let Some(cell) = cell.get_mut(start..) {
                 write_first(cell, self.deadline.to_le_bytes());
             }

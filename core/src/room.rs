@@ -3,7 +3,8 @@
 //! An operation says which cells and index pages it is going to need. If the holes of their
 //! classes and what the budget has left are enough, it goes ahead, and nothing can fail or move
 //! under it. Else a segment is emptied into the holes of its class, or, when there are too few
-//! holes for that, a key is evicted; and so on until there is room.
+//! holes for that, strings are compressed, if that was asked for, or a key is evicted; and so on
+//! until there is room.
 //!
 //! Not here: who is evicted (evict.rs), and how a segment is chosen (arena.rs).
 
@@ -11,7 +12,7 @@ use crate::arena::{Addr, Arena, Class, SEGMENT_BYTES};
 use crate::deque::LINKED;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, hash_record};
-use crate::limits::REAPS_MAX;
+use crate::limits::{COMPRESSION_STEPS_MAX, REAPS_MAX};
 use crate::record::PageHead;
 
 impl Cx<'_> {
@@ -29,7 +30,7 @@ impl Cx<'_> {
         pages: usize,
     ) -> Result<bool> {
         let (mut has_moved, mut is_checked) = (false, false);
-        let (mut is_compacted, mut reaps) = (false, 0);
+        let (mut is_compacted, mut reaps, mut compressions) = (false, 0, 0);
         loop {
             let missing = self.keys.arena.segments_missing(cells) + pages;
             if missing == 0 {
@@ -58,10 +59,13 @@ impl Cx<'_> {
             // The pages of a dying object may lie in as many segments: before all of them are given
             // back one by one, their holes are filled.
             reaps += 1;
+            compressions += 1;
             let has_progress = reaps <= REAPS_MAX && self.keys.reap()
                 || self.keys.compact()
                 || self.keys.reap()
-                || self.evict();
+                || compressions <= COMPRESSION_STEPS_MAX && self.keys.compress_some()
+                || self.evict()
+                || self.keys.compress_rest();
             if !has_progress {
                 return Err(Error::OutOfMemory);
             }
@@ -124,6 +128,7 @@ impl Cx<'_> {
     pub(crate) fn grow_index(&mut self) {
         self.notice_clock();
         self.grow_history();
+        self.keep_reserve();
         if !self.keys.index.wants_growth() {
             return;
         }
@@ -150,6 +155,13 @@ impl Cx<'_> {
         !self.keys.is_within_budget()
     }
 
+    /// Compresses some strings if little memory is left; and lets a key go if that did not help.
+    fn keep_reserve(&mut self) {
+        if !self.keys.compress_some() && self.keys.wants_reserve() && !self.keys.compact() {
+            self.evict();
+        }
+    }
+
     /// Gives the history the page that an eviction found missing, or lets it go on without.
     fn grow_history(&mut self) {
         if self.keys.history.wants_page() && self.make_room(&mut [], 0, 1).is_ok() {
@@ -166,7 +178,7 @@ impl Keyspace {
     }
 
     /// Empties one segment into the holes of its class. False when no class has enough holes.
-    fn compact(&mut self) -> bool {
+    pub(crate) fn compact(&mut self) -> bool {
         let Some(start) = self.arena.detach_emptiest() else { return false };
         let mut from = start;
         while let Some((addr, class)) = self.arena.next_cell(from) {

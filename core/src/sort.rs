@@ -193,7 +193,7 @@ impl Cx<'_> {
         [before, element, after].iter().for_each(|part| key.extend_from_slice(part));
         let Some(found) = self.lookup(&key, self.keys.hash(&key)) else { return Ok(None) };
         Ok(match (found.head.kind(), field) {
-            (Kind::String, None) => Some(self.keys.value(&found)),
+            (Kind::String, None) => self.value_of(Some(found)),
             (Kind::Hash, Some(field)) => {
                 let entry = self.live_entry(&found, Item::Here(field));
                 entry.map(|entry| self.keys.text(entry.value))

@@ -1,18 +1,19 @@
 //! What a keyspace tells about itself: one table, named as in Redis's INFO where INFO has it.
 
 macro_rules! stats {
-    ($($(#[$doc:meta])+ $name:ident,)+) => {
+    ($($(#[$doc:meta])+ $name:ident $(if $feature:literal)?,)+) => {
         /// Figures of a keyspace at one moment.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
         pub struct Stats {
-            $($(#[$doc])+ pub $name: u64,)+
+            $($(#[cfg(feature = $feature)])? $(#[$doc])+ pub $name: u64,)+
         }
 
         impl Stats {
             /// Every figure with its name.
             pub fn fields(&self) -> impl ExactSizeIterator<Item = (&'static str, u64)> {
-                const NAMES: &[&str] = &[$(stringify!($name),)+];
-                NAMES.iter().copied().zip([$(self.$name,)+])
+                const NAMES: &[&str] = &[$($(#[cfg(feature = $feature)])? stringify!($name),)+];
+                let numbers = [$($(#[cfg(feature = $feature)])? self.$name,)+];
+                NAMES.iter().copied().zip(numbers)
             }
         }
     };
@@ -40,4 +41,6 @@ stats! {
     evicted_keys,
     /// Bytes of records moved to make whole segments free.
     compacted_bytes,
+    /// Keys whose value is compressed.
+    compressed_keys if "compression",
 }

@@ -47,6 +47,7 @@ impl Keyspace {
         }
         let (mut sum, mut expires, mut expiring_hashes) = (Sum::default(), 0, 0);
         let mut ages = Vec::new();
+        let mut compression = self.compression.clone();
         for bucket in 0..self.index.bucket_count() as u32 {
             let entries = (0..).map_while(|position| self.index.nth(bucket, position));
             for (_, entry) in entries {
@@ -57,6 +58,7 @@ impl Keyspace {
                 expires += u64::from(entry.is_volatile);
                 expiring_hashes += usize::from(head.has_expiring_fields());
                 sum.add(self.validate_record(entry.addr, &head)?);
+                self.validate_compressed(entry.addr, &head, &mut compression)?;
                 if self.policy.learns() {
                     ages.push(entry.age);
                 }
@@ -77,6 +79,7 @@ impl Keyspace {
         if expiring_hashes != self.expiring_hashes {
             return Err("keyspace: the count of hashes whose fields expire is off");
         }
+        compression.map_or(Ok(()), |compression| compression.validate())?;
         self.history.validate(&ages)
     }
 
@@ -95,7 +98,7 @@ impl Keyspace {
                 return Err("keyspace: a value's ASCII flag is off");
             }
         } else if head.kind() == Kind::String {
-            if head.is_ascii() != head.stored(cell).is_ascii() {
+            if !head.is_compressed() && head.is_ascii() != head.stored(cell).is_ascii() {
                 return Err("keyspace: a value's ASCII flag is off");
             }
         } else if head.kind() == Kind::List {

@@ -196,6 +196,24 @@ impl Cx<'_> {
         Ok(())
     }
 
+    /// Writes the record of a key again with its string in plain form.
+    pub(crate) fn make_plain(&mut self, key: &[u8], found: Found) -> Result<Found> {
+        if !found.head.is_compressed() {
+            return Ok(found);
+        }
+        let mut buffer = [0; PAGE_BYTES];
+        let text = self.value_of(Some(found)).and_then(|value| value.as_slice());
+        let text = text.unwrap_or_default();
+        let text_len = text.len();
+        bytes::copy(&mut buffer, text);
+        let (hash, head) = (self.keys.hash(key), found.head);
+        let mut draft =
+            Draft::of(key, hash, Kind::String, text_len, head.deadline, Some(found))?.keeping();
+        draft.head = draft.head.with_ascii(head.is_ascii());
+        draft.is_use = false;
+        self.replace(draft, &mut bytes::part(&buffer, 0..text_len))
+    }
+
     /// Gives a key the value of another record, in place of what it has. That record, which must
     /// not be its own, then has lost its value, and is to be freed.
     pub(crate) fn put_stored(
@@ -221,7 +239,7 @@ impl Cx<'_> {
         found: Option<Found>,
         suffix: &mut dyn Source,
     ) -> Result<usize> {
-        let old_len = found.map_or(0, |found| self.keys.value(&found).len());
+        let old_len = self.value_of(found).map_or(0, |value| value.len());
         let len = old_len.saturating_add(suffix.len());
         let deadline = found.map_or(NEVER, |found| found.head.deadline);
         let draft = Draft::new(key, hash, len, deadline, found)?;
@@ -337,8 +355,8 @@ impl Keyspace {
         deadline: Millis,
     ) -> Option<Head> {
         let (old, key_len) = (&found.head, found.head.key_len());
-        if old.kind() != Kind::String || old.is_large() || Head::is_large_string(key_len, value_len)
-        {
+        let is_elsewhere = old.is_large() || old.is_compressed();
+        if old.kind() != Kind::String || is_elsewhere || Head::is_large_string(key_len, value_len) {
             return None;
         }
         let head = Head::new(Kind::String, key_len, value_len, deadline);

@@ -13,10 +13,11 @@ fuzz_target!(|bytes: &[u8]| {
     let mut random = Random::from_bytes(bytes);
     let policy = Policy::ALL[random.below(Policy::ALL.len())].1;
     let max_memory_bytes = random.pick(&[1 << 20, 2 << 20, 32 << 20]);
-    let options = Options { max_memory_bytes, policy, ..Options::default() };
+    let compression = random.one_in(2);
+    let options = Options { max_memory_bytes, policy, compression, ..Options::default() };
     let is_known = |name: &str| ferrite_engine::find(name.as_bytes()).is_some();
     let mut requests = Requests::mixed(random, is_known);
     if let Err(broken) = exercise(&options, &mut requests, STEPS_MAX, 4) {
-        panic!("{policy:?}, {max_memory_bytes} bytes: {broken}");
+        panic!("{options:?}: {broken}");
     }
 });

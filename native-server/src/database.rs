@@ -34,7 +34,7 @@ struct Budget {
 
 impl Database {
     fn new(max_bytes: u64, policy: Policy, seed: u64) -> Database {
-        let options = Options { max_memory_bytes: max_bytes, policy, seed, host_bytes: 0 };
+        let options = Options { max_memory_bytes: max_bytes, policy, seed, ..Options::default() };
         let keys = Keyspace::new(&options).or_else(|_| Keyspace::new(&Options::default()));
         #[allow(clippy::expect_used, reason = "the configuration's range is the engine's")]
         let keys = keys.expect("a budget the engine can work in");

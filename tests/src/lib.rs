@@ -4,6 +4,7 @@
 //! Not here: the tests themselves (`tests/*.rs`).
 
 pub mod answer;
+pub mod documents;
 pub mod engine;
 pub mod family;
 pub mod model;

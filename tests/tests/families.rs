@@ -16,11 +16,14 @@ fn whatever_is_asked_the_engine_stays_sound() {
     for seed in 0..rounds {
         for (name, policy) in Policy::ALL {
             for max_memory_bytes in [1 << 20, 3 << 20, 64 << 20] {
-                let options = Options { max_memory_bytes, policy, seed, ..Options::default() };
-                let is_known = |name: &str| ferrite_engine::find(name.as_bytes()).is_some();
-                let mut requests = Requests::mixed(Random::new(seed), is_known);
-                if let Err(broken) = exercise(&options, &mut requests, STEPS, 25) {
-                    panic!("{name}, {max_memory_bytes} bytes, seed {seed}: {broken}");
+                for compression in [false, true] {
+                    let base = Options { policy, seed, ..Options::default() };
+                    let options = Options { max_memory_bytes, compression, ..base };
+                    let is_known = |name: &str| ferrite_engine::find(name.as_bytes()).is_some();
+                    let mut requests = Requests::mixed(Random::new(seed), is_known);
+                    if let Err(broken) = exercise(&options, &mut requests, STEPS, 25) {
+                        panic!("{broken}: {name}, seed {seed}, {options:?}");
+                    }
                 }
             }
         }

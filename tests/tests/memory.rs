@@ -69,9 +69,10 @@ const PHASES: &[&[usize]] =
 #[test]
 fn used_memory_is_true_and_the_budget_holds() {
     for (seed, (name, policy)) in (0..).zip(Policy::ALL) {
-        for max_memory_bytes in [1 << 20, 8 << 20] {
-            let options = Options { max_memory_bytes, policy, seed, ..Options::default() };
-            run(&options, name);
+        for (max_memory_bytes, compression) in [(1 << 20, false), (8 << 20, false), (3 << 20, true)]
+        {
+            let base = Options { policy, seed, ..Options::default() };
+            run(&Options { max_memory_bytes, compression, ..base }, name);
         }
     }
 }
@@ -121,8 +122,9 @@ const COLLECTION_ADDS: usize = 3_000;
 #[test]
 fn collections_keep_the_budget_as_well() {
     for (seed, (name, policy)) in (0..).zip(Policy::ALL) {
-        for max_memory_bytes in [1 << 20, 6 << 20] {
-            let options = Options { max_memory_bytes, policy, seed, ..Options::default() };
+        for (max_memory_bytes, compression) in [(1 << 20, false), (6 << 20, true)] {
+            let base = Options { policy, seed, ..Options::default() };
+            let options = Options { max_memory_bytes, compression, ..base };
             Collections::new(&options, name).run();
         }
     }

@@ -34,15 +34,17 @@ struct Run {
 #[test]
 fn with_memory_to_spare_every_policy_agrees_with_the_model() {
     for (seed, (_, policy)) in (0..).zip(Policy::ALL) {
-        let evicted = Run::new(policy, 64 << 20, 100 + seed).go(250, 60);
-        assert_eq!(evicted, 0, "nothing is evicted below the budget");
+        for compression in [false, true] {
+            let evicted = Run::new(policy, 64 << 20, 100 + seed, compression).go(250, 60);
+            assert_eq!(evicted, 0, "nothing is evicted below the budget");
+        }
     }
 }
 
 #[test]
 fn without_eviction_writes_fail_cleanly_when_memory_is_used_up() {
-    for seed in 0..3 {
-        let evicted = Run::new(Policy::NoEviction, 1 << 20, 200 + seed).go(700, 400);
+    for seed in 0..4 {
+        let evicted = Run::new(Policy::NoEviction, 1 << 20, 200 + seed, seed % 2 == 1).go(700, 400);
         assert_eq!(evicted, 0);
     }
 }
@@ -50,8 +52,10 @@ fn without_eviction_writes_fail_cleanly_when_memory_is_used_up() {
 #[test]
 fn under_pressure_only_what_the_policy_allows_is_evicted() {
     for (seed, (name, policy)) in (0..).zip(Policy::ALL) {
-        for (budget_bytes, keys) in [(1 << 20, 300), (3 << 20, 2_000)] {
-            let evicted = Run::new(policy, budget_bytes, 300 + seed).go(400, keys);
+        for (budget_bytes, keys, compression) in
+            [(1 << 20, 300, false), (3 << 20, 2_000, false), (2 << 20, 2_000, true)]
+        {
+            let evicted = Run::new(policy, budget_bytes, 300 + seed, compression).go(400, keys);
             let may_evict = policy != Policy::NoEviction;
             assert_eq!(evicted > 0, may_evict, "{name} under {budget_bytes}");
         }
@@ -102,10 +106,11 @@ fn one_turn_of_tick_finds_every_expired_key() {
 }
 
 impl Run {
-    fn new(policy: Policy, max_memory_bytes: u64, seed: u64) -> Run {
+    fn new(policy: Policy, max_memory_bytes: u64, seed: u64, compression: bool) -> Run {
         let seed = seed + asked_for("FERRITE_MODEL_SEED", 0);
-        let options = Options { max_memory_bytes, policy, seed, ..Options::default() };
-        let label = format!("seed {seed}, {policy:?}, {max_memory_bytes} bytes");
+        let base = Options { policy, seed, ..Options::default() };
+        let options = Options { max_memory_bytes, compression, ..base };
+        let label = format!("{options:?}");
         let model = Model { now_ms: START_MS, ..Model::default() };
         Run { engine: Engine::new(&options), model, random: Random::new(seed), options, label }
     }
@@ -137,6 +142,7 @@ impl Run {
         }
         if self.random.one_in(20) {
             self.engine.tick(1 + self.random.below(32));
+            self.engine.keys.at(self.model.now_ms).compress(self.random.below(32));
             self.follow_removals(0, "tick");
         }
     }

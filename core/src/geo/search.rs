@@ -489,7 +489,7 @@ impl Cx<'_> {
         // Those that are there are copied.
         let bytes = (places.capacity() + capacity) * size_of::<Place>();
         if bytes > SEGMENT_BYTES {
-            self.pinning(found, |cx| cx.reserve_bytes(bytes).map(|()| true))?;
+            self.pinning(found, |cx| cx.lend_bytes(bytes))?;
         }
         places.try_reserve_exact(capacity - places.len()).map_err(|_| Error::OutOfMemory)
     }

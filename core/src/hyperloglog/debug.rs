@@ -66,7 +66,7 @@ impl Cx<'_> {
         if len > HEAD_BYTES + 2 * REGISTERS {
             return Err(Error::CorruptHyperLogLog);
         }
-        self.reserve_bytes(len * RUN_TEXT_BYTES)?;
+        self.lend_bytes(len * RUN_TEXT_BYTES)?;
         let mut text = Vec::new();
         text.try_reserve_exact(len * RUN_TEXT_BYTES).map_err(|_| Error::OutOfMemory)?;
         let Some(value) = self.value_of(self.keys.locate(key, hash)) else { return Ok(text) };

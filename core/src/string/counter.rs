@@ -17,11 +17,8 @@ impl Cx<'_> {
     pub fn incr_by(&mut self, key: &[u8], change: i64) -> Result<i64> {
         let hash = self.keys.hash(key);
         let found = self.find_string(key, hash)?;
-        let old = match &found {
-            Some(found) => {
-                let text = self.keys.value(found).as_slice().ok_or(Error::NotAnInteger)?;
-                integer(text)?
-            }
+        let old = match self.value_of(found) {
+            Some(value) => integer(value.as_slice().ok_or(Error::NotAnInteger)?)?,
             None => 0,
         };
         let sum = old.checked_add(change).ok_or(Error::Overflow)?;
@@ -58,8 +55,8 @@ impl Cx<'_> {
         text: &'t mut FloatText,
     ) -> Result<&'t [u8]> {
         let found = self.find_string(key, self.keys.hash(key))?;
-        let old = match &found {
-            Some(found) => text.read(self.keys.value(found)).ok_or(Error::NotAFloat)?,
+        let old = match self.value_of(found) {
+            Some(value) => text.read(value).ok_or(Error::NotAFloat)?,
             None => Float::ZERO,
         };
         let change = Float::parse(change).ok_or(Error::NotAFloat)?;

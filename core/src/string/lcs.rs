@@ -57,9 +57,10 @@ impl Cx<'_> {
         self.make_room(&mut [], 0, segments + list + text).map_err(|_| Error::LcsOutOfMemory)?;
         let [first, second] = [first, second].map(|key| {
             let found = self.keys.locate(key, self.keys.hash(key));
-            self.value_of(found).unwrap_or("".into())
+            let found = found.filter(|found| !found.head.is_compressed());
+            found.map_or("".into(), |found| self.keys.value(&found))
         });
-        // Making room may have cost one of the two itself.
+        // Making room may have cost one of the two itself, or its plain form.
         if [first.len(), second.len()] != lens {
             return Err(Error::LcsOutOfMemory);
         }
@@ -76,7 +77,10 @@ impl Cx<'_> {
 
     fn lcs_len_of(&mut self, key: &[u8]) -> Result<usize> {
         let found = self.read_string(key).map_err(|_| Error::LcsNotAString)?;
-        Ok(self.value_of(found).map_or(0, |value| value.len()))
+        let Some(found) = found else { return Ok(0) };
+        // Two strings are read side by side, and one at a time is expanded.
+        let found = self.make_plain(key, found).map_err(|_| Error::LcsOutOfMemory)?;
+        Ok(self.keys.value(&found).len())
     }
 }
 

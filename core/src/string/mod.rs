@@ -41,9 +41,14 @@ impl Cx<'_> {
         a_string(self.lookup_read(key))
     }
 
+    /// The value of a string that was found; a compressed one is expanded.
     #[inline]
-    pub(crate) fn value_of(&self, found: Option<Found>) -> Option<Value<'_>> {
-        found.map(|found| self.keys.value(&found))
+    pub(crate) fn value_of(&mut self, found: Option<Found>) -> Option<Value<'_>> {
+        let found = found?;
+        if found.head.is_compressed() {
+            self.keys.expand(&found);
+        }
+        Some(self.keys.value(&found))
     }
 }
 

@@ -69,6 +69,7 @@ impl Cx<'_> {
         }
         let len = old_len.max(at + bytes.len());
         if let Some(found) = self.keys.locate(key, hash).filter(|_| !over.is_empty()) {
+            let found = self.make_plain(key, found)?;
             self.keys.overwrite(&found, at, over);
         }
         let start = Digits::of_unsigned(start);

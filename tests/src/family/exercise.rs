@@ -33,6 +33,9 @@ pub fn exercise(
             now_ms += requests.random().pick(&[1, 10, 100, 5_000]);
             engine.set_clock(now_ms);
             engine.tick(requests.random().below(32));
+            if options.compression {
+                engine.keys.at(now_ms).compress(requests.random().below(32));
+            }
         }
         let request = requests.request(now_ms);
         let fail =
