@@ -22,6 +22,13 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `docs` | yes | the documentation fields of the command table |
+//! | `edge` | yes | all features of the edge build, which are the following six |
+//! | `copy` | yes | the command COPY |
+//! | `float` | yes | the commands INCRBYFLOAT and HINCRBYFLOAT |
+//! | `hash` | yes | hashes |
+//! | `list` | yes | lists |
+//! | `object` | yes | the command OBJECT |
+//! | `set` | yes | sets |
 //! | `dump` | yes | the commands DUMP and RESTORE |
 //! | `effects` | yes | somebody may listen to [`Effects`] |
 //! | `lcs` | yes | the command LCS |
@@ -31,6 +38,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// In a smaller build, what only the families use that it leaves out stays for the linker to drop.
+#![cfg_attr(not(feature = "edge"), allow(dead_code, unused_imports))]
 
 extern crate alloc;
 
@@ -41,12 +50,14 @@ mod deque;
 #[cfg(feature = "dump")]
 mod dump;
 mod effects;
+#[cfg(feature = "object")]
 mod encoding;
 mod error;
 mod evict;
 mod expire;
 mod float;
 mod glob;
+#[cfg(feature = "hash")]
 mod hash;
 mod hasher;
 mod history;
@@ -70,6 +81,7 @@ mod room;
 mod scan;
 #[cfg(feature = "zset")]
 mod score;
+#[cfg(feature = "set")]
 mod set;
 #[cfg(feature = "sort")]
 mod sort;
@@ -95,6 +107,7 @@ pub use effects::Effects;
 pub use error::{Error, Result};
 pub use expire::{ExpireOptions, Ttl};
 pub use float::FloatText;
+#[cfg(feature = "hash")]
 pub use hash::field_expiry::FieldOutcome;
 pub use keyspace::{Cx, Keyspace, Millis};
 pub use list::{Positions, ShowElement};
