@@ -11,11 +11,12 @@ use core::slice;
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::Cx;
+use crate::num::parse_count;
 use crate::reply::Reply;
 #[cfg(feature = "zset")]
 use crate::sorted_set;
 use crate::string::{self, counter, get, range};
-use crate::{encoding, expire, hash, keys, list, rename, scan, set};
+use crate::{expire, keys, rename, scan};
 
 /// What runs a command of the engine: arguments without the name in, reply out.
 pub type Run = fn(&mut Cx<'_>, &mut Args<'_>, &mut dyn Reply) -> Result<()>;
@@ -163,19 +164,24 @@ const FAMILIES: &[&[Spec]] = &[
     crate::bitmap::field::COMMANDS,
     #[cfg(feature = "dump")]
     crate::dump::COMMANDS,
-    encoding::COMMANDS,
+    #[cfg(feature = "object")]
+    crate::encoding::COMMANDS,
     expire::COMMANDS,
     #[cfg(feature = "geo")]
     crate::geo::COMMANDS,
-    hash::COMMANDS,
-    hash::field_expiry::COMMANDS,
+    #[cfg(feature = "hash")]
+    crate::hash::COMMANDS,
+    #[cfg(feature = "hash")]
+    crate::hash::field_expiry::COMMANDS,
     #[cfg(feature = "hyperloglog")]
     crate::hyperloglog::COMMANDS,
     keys::COMMANDS,
-    list::COMMANDS,
+    #[cfg(feature = "list")]
+    crate::list::COMMANDS,
     rename::COMMANDS,
     scan::COMMANDS,
-    set::COMMANDS,
+    #[cfg(feature = "set")]
+    crate::set::COMMANDS,
     #[cfg(feature = "sort")]
     crate::sort::COMMANDS,
     #[cfg(feature = "zset")]
@@ -314,6 +320,12 @@ impl<'a> Iterator for Args<'a> {
 }
 
 impl ExactSizeIterator for Args<'_> {}
+
+/// The keys behind the argument that says how many there are.
+pub(crate) fn counted_keys<'a>(args: &mut Args<'a>) -> Result<Args<'a>> {
+    let count = parse_count(args.required()).filter(|&count| count > 0).ok_or(Error::NoKeys)?;
+    args.take_first(count).ok_or(Error::TooManyKeys)
+}
 
 /// Which of these words an option is, in upper or lower case. The last stands for none.
 pub(crate) fn word(option: &[u8], words: &[&str]) -> usize {

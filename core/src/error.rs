@@ -27,20 +27,28 @@ errors! {
     /// An argument or a stored value that should be a 64-bit integer is none.
     NotAnInteger = "ERR value is not an integer or out of range",
     /// A field's value that should be a 64-bit integer is none.
+    #[cfg(feature = "hash")]
     HashNotAnInteger = "ERR hash value is not an integer",
     /// A field's value that should be a number is none.
+    #[cfg(feature = "hash")]
     HashNotAFloat = "ERR hash value is not a float",
     /// HINCRBYFLOAT by what is no finite number.
+    #[cfg(feature = "hash")]
     NanOrInfinity = "ERR value is NaN or Infinity",
     /// HEXPIRE with a time below zero.
+    #[cfg(feature = "hash")]
     NegativeExpire = "ERR invalid expire time, must be >= 0",
     /// No FIELDS where HEXPIRE and its kin have it.
+    #[cfg(feature = "hash")]
     NoFields = "ERR Mandatory argument FIELDS is missing or not at the right position",
     /// A count of fields that is none, or not above zero: as HEXPIRE says it.
+    #[cfg(feature = "hash")]
     NotAFieldCount = "ERR Parameter `numFields` should be greater than 0",
     /// The same, as HTTL and HPERSIST say it.
+    #[cfg(feature = "hash")]
     NoFieldCount = "ERR Number of fields must be a positive integer",
     /// A count of fields other than that of the arguments behind it.
+    #[cfg(feature = "hash")]
     FieldCountMismatch = "ERR The `numfields` parameter must match the number of arguments",
     /// A count whose double is out of range.
     OutOfHalfRange = "ERR value is out of range",
@@ -86,11 +94,13 @@ errors! {
     /// COPY to another database: a keyspace is one.
     OtherDatabase = "ERR DB index is out of range",
     /// OBJECT FREQ where uses are not counted.
+    #[cfg(feature = "object")]
     NotLfu =
         "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
          that when switching between policies at runtime LRU and LFU data will take some time to \
          adjust.",
     /// OBJECT IDLETIME where the last use is not dated.
+    #[cfg(feature = "object")]
     NoIdleTime =
         "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
          switching between policies at runtime LRU and LFU data will take some time to adjust.",
@@ -120,20 +130,25 @@ errors! {
     /// A count of keys above that of the arguments behind it.
     TooManyKeys = "ERR Number of keys can't be greater than number of args",
     /// A limit below zero, or none at all.
+    #[cfg(any(feature = "set", feature = "zset"))]
     NegativeLimit = "ERR LIMIT can't be negative",
     /// A count below zero, or none at all.
     NotPositive = "ERR value is out of range, must be positive",
     /// LSET beyond the ends of a list.
     IndexOutOfRange = "ERR index out of range",
     /// LPOS from the zeroth match.
+    #[cfg(feature = "list")]
     ZeroRank =
         "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or \
          use negative to start from the end of the list",
     /// LPOS with a COUNT below zero, or none at all.
+    #[cfg(feature = "list")]
     NegativeCount = "ERR COUNT can't be negative",
     /// LPOS with a MAXLEN below zero, or none at all.
+    #[cfg(feature = "list")]
     NegativeMaxLen = "ERR MAXLEN can't be negative",
     /// A COUNT that is not above zero, or none at all.
+    #[cfg(feature = "list")]
     NoCount = "ERR count should be greater than 0",
     /// A count that has no opposite.
     OutOfRange =
@@ -143,6 +158,7 @@ errors! {
     /// [`RANDOM_DRAWS_MAX`](crate::limits::RANDOM_DRAWS_MAX).
     TooManyDraws = "ERR value is out of range, must be at least -16777216",
     /// A count that is none, or not above zero.
+    #[cfg(any(feature = "list", feature = "zset"))]
     CountNotPositive = "ERR count should be greater than 0",
     /// A count whose double leaves the range of 64-bit integers.
     ValueOutOfRange = "ERR value is out of range",

@@ -281,6 +281,7 @@ impl Cx<'_> {
     ///
     /// # Errors
     /// [`Error::NoIdleTime`] if the policy does not go by when keys were used.
+    #[cfg(feature = "object")]
     pub(crate) fn idle_ms(&self, place: Place) -> Result<Millis> {
         let entry = self.keys.index.entry(place).ok_or(Error::NoSuchKey)?;
         if self.keys.policy.is_lfu() || self.keys.policy.learns() {

@@ -163,7 +163,11 @@ impl Cx<'_> {
                     self.expire(&found);
                     return true;
                 }
-                found.head.has_expiring_fields() && self.shed_fields(found, SWEEP_PAGES).is_none()
+                #[cfg(feature = "hash")]
+                if found.head.has_expiring_fields() {
+                    return self.shed_fields(found, SWEEP_PAGES).is_none();
+                }
+                false
             });
             if is_gone {
                 // The last of the bucket takes the place of the one that went.

@@ -454,6 +454,7 @@ impl<'a> Cx<'a> {
             self.drop_expired(found.place);
             return None;
         }
+        #[cfg(feature = "hash")]
         if found.head.has_expiring_fields() && !found.head.is_large() {
             return self.shed(found, 1);
         }

@@ -24,6 +24,13 @@
 //! | `bitmap` | yes | the commands on bits of strings |
 //! | `compression` | no | strings that are not in use can be compressed ([`Options`]) |
 //! | `docs` | yes | the documentation fields of the command table |
+//! | `edge` | yes | all features of the edge build, which are the following six |
+//! | `copy` | yes | the command COPY |
+//! | `float` | yes | the commands INCRBYFLOAT and HINCRBYFLOAT |
+//! | `hash` | yes | hashes |
+//! | `list` | yes | lists |
+//! | `object` | yes | the command OBJECT |
+//! | `set` | yes | sets |
 //! | `dump` | yes | the commands DUMP and RESTORE |
 //! | `effects` | yes | somebody may listen to [`Effects`] |
 //! | `geo` | yes | places on earth; they need `zset` |
@@ -35,6 +42,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// In a smaller build, what only the families use that it leaves out stays for the linker to drop.
+#![cfg_attr(not(feature = "edge"), allow(dead_code, unused_imports))]
 
 extern crate alloc;
 
@@ -48,6 +57,7 @@ mod deque;
 #[cfg(feature = "dump")]
 mod dump;
 mod effects;
+#[cfg(feature = "object")]
 mod encoding;
 mod error;
 mod evict;
@@ -56,6 +66,7 @@ mod float;
 #[cfg(feature = "geo")]
 mod geo;
 mod glob;
+#[cfg(feature = "hash")]
 mod hash;
 mod hasher;
 mod history;
@@ -81,6 +92,7 @@ mod room;
 mod scan;
 #[cfg(feature = "zset")]
 mod score;
+#[cfg(feature = "set")]
 mod set;
 #[cfg(feature = "sort")]
 mod sort;
@@ -113,6 +125,7 @@ pub use expire::{ExpireOptions, Ttl};
 pub use float::FloatText;
 #[cfg(feature = "geo")]
 pub use geo::Position;
+#[cfg(feature = "hash")]
 pub use hash::field_expiry::FieldOutcome;
 pub use keyspace::{Cx, Keyspace, Millis};
 pub use list::{Positions, ShowElement};

@@ -92,7 +92,7 @@ impl Object {
 
     /// Whether its pages are linked with each other instead of found by a directory.
     pub(crate) fn is_linked(&self) -> bool {
-        self.kind == Some(Kind::List)
+        cfg!(feature = "list") && self.kind == Some(Kind::List)
     }
 
     /// The page at a position, of which there is one.

@@ -56,10 +56,10 @@ impl Kind {
     fn of(flags: u8) -> Option<Kind> {
         match flags & KIND_MASK {
             1 => Some(Kind::String),
-            2 => Some(Kind::Hash),
-            3 => Some(Kind::List),
-            4 => Some(Kind::Set),
-            5 => Some(Kind::SortedSet),
+            2 if cfg!(feature = "hash") => Some(Kind::Hash),
+            3 if cfg!(feature = "list") => Some(Kind::List),
+            4 if cfg!(feature = "set") => Some(Kind::Set),
+            5 if cfg!(feature = "zset") => Some(Kind::SortedSet),
             _ => None,
         }
     }

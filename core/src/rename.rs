@@ -112,6 +112,7 @@ impl Cx<'_> {
 }
 
 pub(crate) const COMMANDS: &[Spec] = &[
+    #[cfg(feature = "copy")]
     Spec {
         name: "copy",
         arity: Arity::AtLeast(3),

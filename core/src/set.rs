@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use crate::arena::Addr;
 use crate::command::{
-    Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word,
+    Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, counted_keys, docs, word,
 };
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found};
@@ -586,10 +586,4 @@ fn show_random(cx: &mut Cx<'_>, found: &Found, reply: &mut dyn Reply) {
         Some(entry) => reply.bulk(cx.keys.text(entry.name)),
         None => reply.null(),
     }
-}
-
-/// The keys behind the argument that says how many there are.
-pub(crate) fn counted_keys<'a>(args: &mut Args<'a>) -> Result<Args<'a>> {
-    let count = parse_count(args.required()).filter(|&count| count > 0).ok_or(Error::NoKeys)?;
-    args.take_first(count).ok_or(Error::TooManyKeys)
 }

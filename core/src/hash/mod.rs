@@ -255,6 +255,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         run: hincrby,
         ..WRITE_ROW
     },
+    #[cfg(feature = "float")]
     Spec {
         name: "hincrbyfloat",
         arity: Arity::Exactly(4),

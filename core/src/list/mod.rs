@@ -9,6 +9,7 @@
 //! Not here: the commands' arguments (rows.rs), and how elements stand on pages (deque).
 
 mod change;
+#[cfg(feature = "list")]
 mod rows;
 
 use core::ops::Range;
@@ -27,6 +28,7 @@ use crate::record::Kind;
 use crate::value::Value;
 
 use self::change::Pushed;
+#[cfg(feature = "list")]
 pub(crate) use self::rows::COMMANDS;
 
 /// Is shown elements, each with the number of all that are shown.
@@ -49,6 +51,7 @@ impl Default for Positions {
     }
 }
 
+#[cfg(feature = "list")]
 impl Cx<'_> {
     /// LPUSH: adds elements at the left, one after the other. How many there are then.
     pub fn lpush(&mut self, key: &[u8], values: &[&[u8]]) -> Result<usize> {

@@ -3,7 +3,7 @@
 //! Not here: what they do (mod.rs).
 
 use crate::command::{
-    Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word,
+    Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, counted_keys, docs, word,
 };
 use crate::deque::Side;
 use crate::error::{Error, Result};
@@ -11,7 +11,6 @@ use crate::keyspace::Cx;
 use crate::list::Positions;
 use crate::num::parse_integer;
 use crate::reply::Reply;
-use crate::set::counted_keys;
 
 /// What the rows of LPUSH and its sisters share.
 const PUSH_ROW: Spec = Spec {

@@ -11,7 +11,7 @@ mod store;
 use crate::command::{Args, word};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found};
-use crate::num::{Digits, parse_integer};
+use crate::num::{Digits, parse_count, parse_integer};
 use crate::packed::{Item, SCORE_BYTES};
 use crate::random::draws;
 use crate::record::Kind;
@@ -369,12 +369,7 @@ fn zpop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply, is_max: boo
         return Err(Error::Syntax);
     }
     let is_single = count.is_none();
-    let count = match count.map(parse_integer) {
-        None => 1,
-        Some(count) => {
-            count.and_then(|count| usize::try_from(count).ok()).ok_or(Error::NotPositive)?
-        }
-    };
+    let count = count.map_or(Some(1), parse_count).ok_or(Error::NotPositive)?;
     let mut target = cx.target(key, Kind::SortedSet)?;
     let Some(found) = target.found else {
         reply.array(0);
@@ -395,7 +390,7 @@ fn zpop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply, is_max: boo
 }
 
 fn zmpop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    let count = parse_integer(args.required()).and_then(|count| usize::try_from(count).ok());
+    let count = parse_count(args.required());
     let count = count.filter(|&count| count > 0).ok_or(Error::NoKeys)?;
     let keys = args.take_first(count).ok_or(Error::Syntax)?;
     let is_max = match word(args.value()?, &["min", "max"]) {
@@ -408,7 +403,7 @@ fn zmpop(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<
         if word(option, &["count"]) > 0 || count.is_some() {
             return Err(Error::Syntax);
         }
-        let wanted = parse_integer(args.value()?).and_then(|count| usize::try_from(count).ok());
+        let wanted = parse_count(args.value()?);
         count = Some(wanted.filter(|&count| count > 0).ok_or(Error::CountNotPositive)?);
     }
     for key in keys {

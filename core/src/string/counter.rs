@@ -102,6 +102,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         summary: docs("Adds to an integer, which starts at zero."),
         ..INCR_ROW
     },
+    #[cfg(feature = "float")]
     Spec {
         name: "incrbyfloat",
         arity: Arity::Exactly(3),
