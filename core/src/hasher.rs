@@ -57,8 +57,22 @@ fn halves(block: &[u8; 16]) -> (u64, u64) {
 /// The two halves of a product, one upon the other.
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn fold(a: u64, b: u64) -> u64 {
+    if cfg!(target_arch = "wasm32") {
+        return fold_in_words(a, b);
+    }
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
+}
+
+/// The same where no instruction gives more than 64 bits of a product, and the compiler's own
+/// function for it multiplies all of both operands' 128 bits.
+fn fold_in_words(a: u64, b: u64) -> u64 {
+    let low = |word: u64| word & u64::from(u32::MAX);
+    let first = low(a) * low(b);
+    let second = (a >> 32) * low(b) + (first >> 32);
+    let third = low(a) * (b >> 32) + low(second);
+    let high = (a >> 32) * (b >> 32) + (second >> 32) + (third >> 32);
+    (third << 32 | low(first)) ^ high
 }
 
 #[cfg(test)]
@@ -99,6 +113,17 @@ mod tests {
         let distinct: HashSet<&Vec<u8>> = strings.iter().collect();
         let hashes: HashSet<u64> = distinct.iter().map(|string| hasher.hash(string)).collect();
         assert_eq!(hashes.len(), distinct.len());
+    }
+
+    #[test]
+    fn a_product_in_words_is_the_same() {
+        let words = [0, 1, 3, u64::from(u32::MAX), 1 << 32, u64::MAX - 1, u64::MAX];
+        for a in words.into_iter().chain(SECRET) {
+            for b in words.into_iter().chain(SECRET) {
+                let product = u128::from(a) * u128::from(b);
+                assert_eq!(fold_in_words(a, b), product as u64 ^ (product >> 64) as u64);
+            }
+        }
     }
 
     /// Low bits choose the bucket, the highest eight are the tag: both have to be even.

@@ -45,6 +45,7 @@ const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
 
 /// Which of eight bytes are equal to one, as a bit each; one above a true one may be wrong.
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[cfg_attr(target_arch = "wasm32", inline)]
 fn equal_bytes(bytes: [u8; 8], byte: u8) -> u32 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
@@ -170,6 +171,7 @@ impl Index {
     /// The entry with this hash that `check` recognises, and what it found there. It recognises
     /// no record at `Addr::NONE`.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn find<T>(
         &self,
         hash: u64,
@@ -602,6 +604,7 @@ impl Index {
 }
 
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[cfg_attr(target_arch = "wasm32", inline)]
 fn bucket_in(pages: &[Page], number: u32) -> Option<&Bucket> {
     let number = (number & !OVERFLOW) as usize;
     pages.get(number / BUCKETS_PER_PAGE)?.get(number % BUCKETS_PER_PAGE)

@@ -217,6 +217,7 @@ impl Keyspace {
 
     /// Where the index has a key, expired or not.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn locate(&self, key: &[u8], hash: u64) -> Option<Found> {
         let (place, (addr, head)) = self.index.find(hash, |addr| {
             let cell = self.arena.bytes_from(addr);
@@ -245,6 +246,7 @@ impl Keyspace {
 
     /// The value of a key that is there; if it is compressed, it was expanded last (`expand`).
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn value(&self, found: &Found) -> Value<'_> {
         let cell = self.arena.bytes_from(found.addr);
         match found.head.object(cell).and_then(|id| self.objects.get(id)) {
@@ -448,6 +450,7 @@ impl<'a> Cx<'a> {
 
     /// Finds a key that has not expired. One that has is dropped.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn lookup(&mut self, key: &[u8], hash: u64) -> Option<Found> {
         let found = self.keys.locate(key, hash)?;
         if self.is_past(found.head.deadline) {
@@ -473,6 +476,7 @@ impl<'a> Cx<'a> {
 
     /// Finds a key to look at it: counts a hit or a miss.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn lookup_look(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.lookup(key, self.keys.hash(key));
         self.keys.count_look(found.is_some());
@@ -481,6 +485,7 @@ impl<'a> Cx<'a> {
 
     /// Finds a key to read it: that also counts as a use.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn lookup_read(&mut self, key: &[u8]) -> Option<Found> {
         let found = self.lookup_look(key)?;
         self.keys.note_use(found.place);

@@ -212,6 +212,7 @@ impl Head {
 
     /// Reads the head of a record. `None` for a page, a hole, or bytes that are no record.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn read(cell: &[u8]) -> Option<Head> {
         let (&[flags, a, b, c, d], _) = cell.split_first_chunk()?;
         if flags & !ASCII == Kind::String as u8 {

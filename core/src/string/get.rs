@@ -17,7 +17,7 @@ impl Cx<'_> {
     ///
     /// # Errors
     /// [`Error::WrongType`](crate::Error::WrongType).
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    #[inline]
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Value<'_>>> {
         let found = self.read_string(key)?;
         Ok(self.value_of(found))
