@@ -61,7 +61,7 @@ impl Face {
             return Err(Refusal::BadPointer);
         };
         let made = Policy::parse(name).and_then(|policy| {
-            let options = Options { max_memory_bytes, policy, seed, host_bytes: 0 };
+            let options = Options { max_memory_bytes, policy, seed, ..Options::default() };
             if max_memory_bytes > MEMORY_BYTES_MAX {
                 return Err(Error::MemoryOutOfRange);
             }
