@@ -9,6 +9,7 @@ mod cell;
 mod earth;
 mod search;
 mod text;
+mod trigonometry;
 
 use crate::command::{Args, Arity, DENYOOM, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
@@ -227,9 +228,14 @@ fn answered(result: Result<(), Refusal>, reply: &mut dyn Reply) -> Result<()> {
     }
 }
 
+/// Reads a coordinate, which unlike a score keeps the sign of zero: a refusal shows it.
+fn parse_coordinate(text: &[u8]) -> Result<f64> {
+    let degrees = parse_score(text).ok_or(Error::NotAFloat)?;
+    Ok(if degrees == 0.0 && text.starts_with(b"-") { -0.0 } else { degrees })
+}
+
 fn parse_position(longitude: &[u8], latitude: &[u8]) -> Result<Position, Refusal> {
-    let longitude = parse_score(longitude).ok_or(Error::NotAFloat)?;
-    let latitude = parse_score(latitude).ok_or(Error::NotAFloat)?;
+    let (longitude, latitude) = (parse_coordinate(longitude)?, parse_coordinate(latitude)?);
     let position = Position { longitude, latitude };
     if position.is_on_map() { Ok(position) } else { Err(Refusal::Position(position)) }
 }
