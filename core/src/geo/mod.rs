@@ -305,34 +305,38 @@ fn geodist(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Resul
     Ok(())
 }
 
-/// Answers something for each member that is there.
+/// Answers something for each member, which may not be there.
 fn each_place(
     cx: &mut Cx<'_>,
     args: &mut Args<'_>,
     reply: &mut dyn Reply,
-    show: fn(&Position, &mut dyn Reply),
+    show: fn(Option<&Position>, &mut dyn Reply),
 ) -> Result<()> {
     let found = cx.read(args.required(), Kind::SortedSet)?;
     reply.array(args.len());
     for member in args {
-        match found.and_then(|found| cx.keys.score_in(&found, Item::Here(member))) {
-            Some(score) => show(&position_of(score), reply),
-            None => reply.null(),
-        }
+        let score = found.and_then(|found| cx.keys.score_in(&found, Item::Here(member)));
+        show(score.map(position_of).as_ref(), reply);
     }
     Ok(())
 }
 
 fn geopos(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    each_place(cx, args, reply, reply_position)
+    each_place(cx, args, reply, |position, reply| match position {
+        Some(position) => reply_position(position, reply),
+        None => reply.null_array(),
+    })
 }
 
 fn geohashes(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    each_place(cx, args, reply, |position, reply| reply.bulk(geohash(position)[..].into()))
+    each_place(cx, args, reply, |position, reply| match position {
+        Some(position) => reply.bulk(geohash(position)[..].into()),
+        None => reply.null(),
+    })
 }
 
 fn reply_position(position: &Position, reply: &mut dyn Reply) {
     reply.array(2);
-    reply.bulk(Text::coordinate(position.longitude).as_bytes().into());
-    reply.bulk(Text::coordinate(position.latitude).as_bytes().into());
+    reply.double(Text::coordinate(position.longitude).as_bytes().into());
+    reply.double(Text::coordinate(position.latitude).as_bytes().into());
 }
