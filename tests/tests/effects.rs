@@ -65,6 +65,7 @@ fn reads_and_refusals_have_no_effect() {
         engine.ask(&words);
         engine.take_effects().len()
     };
+    assert_eq!(ask(&mut engine, "RPUSH list x"), 1);
     assert_eq!(ask(&mut engine, "SET key value PX 100"), 1);
     for quiet in [
         "GET key",
@@ -97,6 +98,20 @@ fn reads_and_refusals_have_no_effect() {
         "SETEX key 0 other",
         "INCRBYFLOAT key 1",
         "LCS key none",
+        "SETBIT key 0 0",
+        "SETBIT key 1 1",
+        "GETBIT key 7",
+        "BITCOUNT key",
+        "BITPOS key 1",
+        "BITFIELD key GET u8 0 SET u8 0 118 OVERFLOW FAIL INCRBY u8 0 200",
+        "BITOP AND none nothing",
+        "BITOP AND none key list",
+        "PFADD key a",
+        "PFCOUNT none",
+        "PFMERGE none key",
+        "GEOADD none 200 0 x",
+        "GEOADD none XX 0 0 x",
+        "GEOSEARCH none FROMLONLAT 0 0 BYRADIUS 1 m",
         "TOUCH key none",
         "UNLINK none",
         "PEXPIRETIME key",
@@ -125,6 +140,13 @@ fn effects_are_absolute() {
         ("GETDEL key", "DEL key"),
         ("MSETNX key a other b", "MSET key a other b"),
         ("UNLINK key", "DEL key"),
+        ("SETBIT bits 17 1", "SETRANGE bits 2 @"),
+        ("BITFIELD bits SET u8 0 65 OVERFLOW FAIL INCRBY u2 0 3", "SETRANGE bits 0 A"),
+        ("BITOP OR copy bits none", "SET copy A\0@"),
+        ("BITOP OR copy none", "DEL copy"),
+        ("PFADD counted a b", "PFADD counted a b"),
+        ("PFCOUNT counted", "SETRANGE counted 8 \u{2}\0\0\0\0\0\0\0"),
+        ("GEOADD places 13.361389 38.115556 x", "ZADD places 3479099956230698 x"),
     ] {
         let words: Words = request.split(' ').map(Into::into).collect();
         engine.ask(&words);

@@ -161,6 +161,20 @@ const TRANSIENT: &[&str] = &[
     "DEL set:2",
     "KEYS *",
     "LCS one other",
+    "SETBIT bits:0 2000000 1",
+    "BITOP NOT bits:1 bits:0",
+    "BITOP XOR bits:0 bits:0 bits:1 string:0 bits:2",
+    "BITFIELD bits:2 SET u8 #90000 7 INCRBY i64 1 5",
+    "BITOP AND bits:1 bits:2",
+    "PFADD counted:0 a b c",
+    "PFDEBUG DECODE counted:0",
+    "PFDEBUG TODENSE counted:0",
+    "PFMERGE counted:1 counted:0",
+    "PFCOUNT counted:0 counted:1",
+    "GEORADIUS zset:0 0 0 30000 KM WITHDIST",
+    "GEORADIUS zset:0 0 0 30000 KM COUNT 20",
+    "GEORADIUS zset:0 0 0 30000 KM DESC STOREDIST zset:6",
+    "GEOSEARCHSTORE zset:5 zset:0 FROMLONLAT 0 0 BYBOX 50000 50000 KM",
 ];
 
 struct Collections {

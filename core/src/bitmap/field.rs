@@ -101,12 +101,24 @@ impl Field {
         bits as i128 - if is_negative { 1 << self.bits } else { 0 }
     }
 
-    /// What the field holds instead of a number; nothing if it stays as it is.
-    fn fit(&self, number: i128, overflow: Overflow) -> Option<i128> {
-        let (least, most) = match self.is_signed {
+    /// The least and the highest number that it holds.
+    fn limits(&self) -> (i128, i128) {
+        match self.is_signed {
             true => (-(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1),
             false => (0, (1 << self.bits) - 1),
-        };
+        }
+    }
+
+    /// Whether a number is so low that what Redis computes from it overflows: it then takes it for
+    /// one that is too high.
+    fn is_far_below(&self, number: i64) -> bool {
+        let (_, most) = self.limits();
+        self.is_signed && self.bits < 64 && most - i128::from(number) > i64::MAX.into()
+    }
+
+    /// What the field holds instead of a number; nothing if it stays as it is.
+    fn fit(&self, number: i128, overflow: Overflow) -> Option<i128> {
+        let (least, most) = self.limits();
         match overflow {
             _ if (least..=most).contains(&number) => Some(number),
             Overflow::Wrap => Some(self.with_sign(number as u128 & self.mask())),
@@ -144,7 +156,11 @@ impl Cx<'_> {
         value: i64,
         overflow: Overflow,
     ) -> Result<Option<i64>> {
-        let wanted = if field.is_signed { value.into() } else { (value as u64).into() };
+        let wanted = match overflow {
+            Overflow::Saturate if field.is_far_below(value) => i128::MAX,
+            _ if field.is_signed => value.into(),
+            _ => (value as u64).into(),
+        };
         let changed = self.change_field(key, field, overflow, &|_| wanted)?;
         Ok(changed.map(|(old, _)| old))
     }

@@ -67,9 +67,13 @@ impl Cx<'_> {
     ) -> Result<usize> {
         let (first, mut len) = (self.keys.pins.len(), 0);
         for key in sources {
-            let found = self.read_string(key)?;
-            len = len.max(self.value_of(found).map_or(0, |value| value.len()));
-            self.keys.pins.push(found.map_or(Addr::NONE, |found| found.addr));
+            let mut addr = Addr::NONE;
+            if let Some(found) = self.read_string(key)? {
+                // Several strings are read side by side, and one at a time is expanded.
+                let found = self.make_plain(key, found)?;
+                (addr, len) = (found.addr, len.max(self.keys.value(&found).len()));
+            }
+            self.keys.pins.push(addr);
         }
         let inputs = first..self.keys.pins.len();
         if len == 0 {

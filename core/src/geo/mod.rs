@@ -9,6 +9,7 @@ mod cell;
 mod earth;
 mod search;
 mod text;
+mod trigonometry;
 
 use crate::command::{Args, Arity, DENYOOM, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
@@ -227,9 +228,14 @@ fn answered(result: Result<(), Refusal>, reply: &mut dyn Reply) -> Result<()> {
     }
 }
 
+/// Reads a coordinate, which unlike a score keeps the sign of zero: a refusal shows it.
+fn parse_coordinate(text: &[u8]) -> Result<f64> {
+    let degrees = parse_score(text).ok_or(Error::NotAFloat)?;
+    Ok(if degrees == 0.0 && text.starts_with(b"-") { -0.0 } else { degrees })
+}
+
 fn parse_position(longitude: &[u8], latitude: &[u8]) -> Result<Position, Refusal> {
-    let longitude = parse_score(longitude).ok_or(Error::NotAFloat)?;
-    let latitude = parse_score(latitude).ok_or(Error::NotAFloat)?;
+    let (longitude, latitude) = (parse_coordinate(longitude)?, parse_coordinate(latitude)?);
     let position = Position { longitude, latitude };
     if position.is_on_map() { Ok(position) } else { Err(Refusal::Position(position)) }
 }
@@ -299,34 +305,38 @@ fn geodist(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Resul
     Ok(())
 }
 
-/// Answers something for each member that is there.
+/// Answers something for each member, which may not be there.
 fn each_place(
     cx: &mut Cx<'_>,
     args: &mut Args<'_>,
     reply: &mut dyn Reply,
-    show: fn(&Position, &mut dyn Reply),
+    show: fn(Option<&Position>, &mut dyn Reply),
 ) -> Result<()> {
     let found = cx.read(args.required(), Kind::SortedSet)?;
     reply.array(args.len());
     for member in args {
-        match found.and_then(|found| cx.keys.score_in(&found, Item::Here(member))) {
-            Some(score) => show(&position_of(score), reply),
-            None => reply.null(),
-        }
+        let score = found.and_then(|found| cx.keys.score_in(&found, Item::Here(member)));
+        show(score.map(position_of).as_ref(), reply);
     }
     Ok(())
 }
 
 fn geopos(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    each_place(cx, args, reply, reply_position)
+    each_place(cx, args, reply, |position, reply| match position {
+        Some(position) => reply_position(position, reply),
+        None => reply.null_array(),
+    })
 }
 
 fn geohashes(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
-    each_place(cx, args, reply, |position, reply| reply.bulk(geohash(position)[..].into()))
+    each_place(cx, args, reply, |position, reply| match position {
+        Some(position) => reply.bulk(geohash(position)[..].into()),
+        None => reply.null(),
+    })
 }
 
 fn reply_position(position: &Position, reply: &mut dyn Reply) {
     reply.array(2);
-    reply.bulk(Text::coordinate(position.longitude).as_bytes().into());
-    reply.bulk(Text::coordinate(position.latitude).as_bytes().into());
+    reply.double(Text::coordinate(position.longitude).as_bytes().into());
+    reply.double(Text::coordinate(position.latitude).as_bytes().into());
 }

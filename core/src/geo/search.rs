@@ -26,7 +26,10 @@ use crate::sorted_set::Slice;
 use crate::tree::Edge;
 
 use super::cell::{Cell, Position, STEPS_MAX, position_of};
-use super::earth::{degrees_of, distance, latitude_distance, longitudes_of};
+use super::earth::{
+    ROUGH_METRES, degrees_of, distance, distance_within, latitude_distance, longitudes_of,
+    rough_distance,
+};
 use super::text::Text;
 use super::{Refusal, answered, parse_position, parse_unit, reply_position};
 
@@ -85,6 +88,7 @@ struct Query<'a> {
 /// A member within what is searched.
 #[derive(Clone, Copy)]
 struct Place {
+    /// How far it is from the centre, nearly.
     metres: f64,
     score: f64,
     rank: usize,
@@ -100,17 +104,17 @@ struct Search {
 }
 
 impl Search {
-    /// How far a position is from the centre, if it is within the shape.
+    /// How far a position is from the centre, nearly, if it is within the shape.
     fn metres_to(&self, position: &Position) -> Option<f64> {
         match self.shape {
             Shape::Circle { radius } => {
                 let radius = radius * self.unit;
-                // The latitudes alone are often too far apart: no angle is needed for those. The
-                // margin is far above what both may be off.
+                // Often the latitudes alone are too far apart, and no angle is needed.
                 let apart = latitude_distance(self.centre.latitude, position.latitude);
-                let is_near = apart <= radius * (1.0 + 1e-9) + 1e-3;
-                let metres = || distance(&self.centre, position);
-                is_near.then(metres).filter(|&metres| metres <= radius)
+                if apart > radius + ROUGH_METRES {
+                    return None;
+                }
+                distance_within(&self.centre, position, radius)
             }
             Shape::Box { width, height } => {
                 let (width, height) = (width * self.unit, height * self.unit);
@@ -119,8 +123,8 @@ impl Search {
                     return None;
                 }
                 let across = Position { longitude: self.centre.longitude, ..*position };
-                let is_within = distance(position, &across) <= width / 2.0;
-                is_within.then(|| distance(&self.centre, position))
+                distance_within(position, &across, width / 2.0)?;
+                Some(rough_distance(&self.centre, position))
             }
         }
     }
@@ -242,8 +246,8 @@ fn run(
             cx.keys.pins.extend(found.map(|found| found.addr));
             let scores = places.iter().map(|place| {
                 let is_distance = query.stores_distance;
-                let score = if is_distance { place.metres / query.unit } else { place.score };
-                (place.rank, Some(score))
+                let length = || query.metres_to(place) / query.unit;
+                (place.rank, Some(if is_distance { length() } else { place.score }))
             });
             let made = cx.copy_members(pins, scores);
             cx.keys.pins.truncate(pins);
@@ -308,6 +312,11 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
+    /// How far a place is from the centre.
+    fn metres_to(&self, place: &Place) -> f64 {
+        self.centre.map_or(0.0, |centre| distance(&centre, &position_of(place.score)))
+    }
+
     /// Answers one place.
     fn show(&self, cx: &Cx<'_>, found: &Found, place: &Place, reply: &mut dyn Reply) {
         let options = [self.with_distance, self.with_hash, self.with_position];
@@ -318,7 +327,9 @@ impl<'a> Query<'a> {
         let one = Slice { first: place.rank, count: 1, is_reverse: false };
         cx.keys.members(found, &one, &mut |name, _| reply.bulk(cx.keys.text(name)));
         if self.with_distance {
-            reply.bulk(Text::distance(place.metres / self.unit).as_bytes().into());
+            let is_clear = Text::is_clear(place.metres / self.unit, ROUGH_METRES / self.unit);
+            let metres = if is_clear { place.metres } else { self.metres_to(place) };
+            reply.bulk(Text::distance(metres / self.unit).as_bytes().into());
         }
         if self.with_hash {
             reply.integer(place.score as i64);

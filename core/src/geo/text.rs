@@ -32,6 +32,13 @@ impl Text {
         text
     }
 
+    /// Whether a distance that may be so much off has the same text all the same.
+    pub(super) fn is_clear(length: f64, off: f64) -> bool {
+        let scaled = length * 10_000.0;
+        let rest = scaled - scaled as i64 as f64;
+        (rest - 0.5).abs() > off * 10_000.0
+    }
+
     /// A coordinate, with up to 17 decimals.
     pub(super) fn coordinate(degrees: f64) -> Text {
         let mut text = Text::new();

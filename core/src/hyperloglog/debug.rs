@@ -21,8 +21,8 @@ const RUN_TEXT_BYTES: usize = 8;
 pub(super) fn pfdebug(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
     let (name, key) = (args.required(), args.required());
     let hash = cx.keys.hash(key);
-    let found = cx.find_string(key, hash)?.ok_or(Error::NoSuchHyperLogLog)?;
-    let form = sketch::form(&cx.keys.value(&found))?;
+    let found = cx.find_string(key, hash)?;
+    let form = sketch::form(&cx.value_of(found).ok_or(Error::NoSuchHyperLogLog)?)?;
     match word(name, &["getreg", "decode", "encoding", "todense"]) {
         0 => {
             cx.make_dense(key)?;
@@ -53,7 +53,7 @@ impl Cx<'_> {
         }
         let mut sketch = Sketch::read(&value, Form::Sparse)?;
         sketch.make_dense()?;
-        self.put_sketch_bytes(key, hash, found, &sketch)?;
+        self.put_sketch(key, hash, found, &sketch)?;
         self.emit_set(key, hash, deadline_of(&found));
         Ok(true)
     }

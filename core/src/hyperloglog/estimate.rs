@@ -1,7 +1,7 @@
 //! From an element to the register it counts in, and from the registers to the number of elements.
 //!
 //! The estimator is Ertl's ("New cardinality estimation algorithms for HyperLogLog sketches",
-//! 2017), in double precision and in the order in which Redis computes it: the answers are the same.
+//! 2017), in double precision and in the order in which Redis computes it, for the same answers.
 
 use super::sketch::REGISTERS;
 

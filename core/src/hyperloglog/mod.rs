@@ -44,30 +44,27 @@ impl Cx<'_> {
     pub fn pf_add(&mut self, key: &[u8], elements: &[&[u8]]) -> Result<bool> {
         let hash = self.keys.hash(key);
         let found = self.find_string(key, hash)?;
-        let is_changed = match found {
-            Some(found) => {
-                let value = self.keys.value(&found);
-                match sketch::form(&value)? {
-                    Form::Dense => self.keys.add_dense(found, elements),
-                    Form::Sparse if elements.is_empty() => false,
-                    Form::Sparse => {
-                        let mut sketch = Sketch::read(&value, Form::Sparse)?;
-                        let mut is_changed = false;
-                        for element in elements {
-                            is_changed |= sketch.add(element)?;
-                        }
-                        self.put_sketch(key, hash, Some(found), &mut sketch, is_changed)?
-                    }
-                }
-            }
-            None => {
-                let mut sketch = Sketch::new();
-                for element in elements {
-                    sketch.add(element)?;
-                }
-                self.put_sketch(key, hash, None, &mut sketch, true)?
-            }
+        let sketch = match self.value_of(found) {
+            Some(value) => match sketch::form(&value)? {
+                Form::Dense => None,
+                Form::Sparse => Some(Sketch::read(&value, Form::Sparse)?),
+            },
+            None => Some(Sketch::new()),
         };
+        let mut is_changed = found.is_none();
+        match (sketch, found) {
+            (Some(mut sketch), _) => {
+                for element in elements {
+                    is_changed |= sketch.add(element)?;
+                }
+                if is_changed {
+                    sketch.invalidate();
+                    self.put_sketch(key, hash, found, &sketch)?;
+                }
+            }
+            (None, Some(found)) => is_changed = self.keys.add_dense(found, elements),
+            (None, None) => {}
+        }
         if is_changed {
             if self.listener().is_some() {
                 let mut effect: Vec<Value<'_>> = Vec::with_capacity(2 + elements.len());
@@ -88,16 +85,16 @@ impl Cx<'_> {
         }
         let mut registers = [0; REGISTERS];
         for key in keys {
-            let Some(found) = self.read_string(key)? else { continue };
-            let value = self.keys.value(&found);
+            let found = self.read_string(key)?;
+            let Some(value) = self.value_of(found) else { continue };
             sketch::merge(&value, sketch::form(&value)?, &mut registers)?;
         }
         Ok(estimate(&sketch::histogram_of(&registers)))
     }
 
     fn pf_count_one(&mut self, key: &[u8]) -> Result<u64> {
-        let Some(found) = self.read_string(key)? else { return Ok(0) };
-        let value = self.keys.value(&found);
+        let found = self.read_string(key)?;
+        let Some(value) = self.value_of(found) else { return Ok(0) };
         let form = sketch::form(&value)?;
         let mut size = [0; 8];
         sketch::read(&value.range(SIZE_AT, size.len()), &mut size);
@@ -107,7 +104,7 @@ impl Cx<'_> {
         }
         let size = estimate(&sketch::histogram(&value, form)?);
         let hash = self.keys.hash(key);
-        self.write_range(key, hash, Some(found), SIZE_AT as u64, &size.to_le_bytes())?;
+        self.write_range(key, hash, found, SIZE_AT as u64, &size.to_le_bytes())?;
         Ok(size)
     }
 
@@ -115,8 +112,8 @@ impl Cx<'_> {
     pub fn pf_merge(&mut self, destination: &[u8], sources: &[&[u8]]) -> Result<()> {
         let (mut registers, mut is_dense) = ([0; REGISTERS], false);
         for key in [&[destination], sources].into_iter().flatten() {
-            let Some(found) = self.read_string(key)? else { continue };
-            let value = self.keys.value(&found);
+            let found = self.read_string(key)?;
+            let Some(value) = self.value_of(found) else { continue };
             let form = sketch::form(&value)?;
             is_dense |= form == Form::Dense;
             sketch::merge(&value, form, &mut registers)?;
@@ -133,30 +130,15 @@ impl Cx<'_> {
         for (index, &count) in registers.iter().enumerate().filter(|(_, count)| **count > 0) {
             sketch.raise(index, count)?;
         }
-        self.put_sketch(destination, hash, found, &mut sketch, true)?;
+        sketch.invalidate();
+        self.put_sketch(destination, hash, found, &sketch)?;
         self.emit_set(destination, hash, deadline_of(&found));
         self.grow_index();
         Ok(())
     }
 
-    /// Gives a key a sketch if it was changed, in place of the one there is; that one's deadline
-    /// stays. Whether it was changed.
+    /// Gives a key a sketch in place of the one there is; that one's deadline stays.
     fn put_sketch(
-        &mut self,
-        key: &[u8],
-        hash: u64,
-        found: Option<Found>,
-        sketch: &mut Sketch,
-        is_changed: bool,
-    ) -> Result<bool> {
-        if is_changed {
-            sketch.invalidate();
-            self.put_sketch_bytes(key, hash, found, sketch)?;
-        }
-        Ok(is_changed)
-    }
-
-    fn put_sketch_bytes(
         &mut self,
         key: &[u8],
         hash: u64,

@@ -230,6 +230,8 @@ const BITMAPS: &[(usize, &str)] = &[
     (1, "RPUSH key element"),
 ];
 
+/// With nothing that would write into them: of what is corrupt Redis changes a part before it says
+/// so.
 const HYPERLOGLOGS: &[(usize, &str)] = &[
     (60, "PFADD key visitor [visitor ...]"),
     (4, "PFADD key [element ...]"),
@@ -241,11 +243,10 @@ const HYPERLOGLOGS: &[(usize, &str)] = &[
     (1, "PFDEBUG GETREG key"),
     (20, "GETRANGE key 0 -1"),
     (4, "STRLEN key"),
-    (1, "SETBIT key bit-offset bit"),
-    (1, "APPEND key integer"),
     (1, "SADD key member"),
 ];
 
+/// Without STOREDIST: its scores differ in their last bit between C libraries (tests/tests/geo.rs).
 const PLACES: &[(usize, &str)] = &[
     (12, "GEOADD key longitude latitude member"),
     (24, "GEOADD key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]"),
@@ -265,17 +266,17 @@ const PLACES: &[(usize, &str)] = &[
     (
         8,
         "GEOSEARCHSTORE destination source <FROMMEMBER member | FROMLONLAT longitude latitude> \
-         <BYRADIUS radius KM | BYBOX radius radius KM> [ASC | DESC] [COUNT len] [STOREDIST]",
+         <BYRADIUS radius KM | BYBOX radius radius KM> [ASC | DESC] [COUNT len]",
     ),
     (
         6,
         "GEORADIUS key longitude latitude radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] \
-         [COUNT len [ANY]] [ASC | DESC] [STORE destination | STOREDIST destination]",
+         [COUNT len [ANY]] [ASC | DESC] [STORE destination]",
     ),
     (
         6,
         "GEORADIUSBYMEMBER key member radius KM [WITHHASH] [WITHDIST] [COUNT len [ANY]] \
-         [ASC | DESC] [STORE destination | STOREDIST destination]",
+         [ASC | DESC] [STORE destination]",
     ),
     (3, "GEORADIUS_RO key longitude latitude radius KM [WITHDIST] [ASC | DESC]"),
     (3, "GEORADIUSBYMEMBER_RO key member radius KM [WITHCOORD] [ASC | DESC]"),
