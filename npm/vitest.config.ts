@@ -12,6 +12,10 @@ function entry(name: string) {
   const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
   return [
     { find: /^@ferrite\/edge$/, replacement: file(`./dist/${name}.js`) },
+    {
+      find: /^@ferrite\/edge\/compressed$/,
+      replacement: file(`./dist/${name === "index" ? "compressed" : `compressed-${name}`}.js`),
+    },
     { find: "@ferrite/edge/ferrite.wasm", replacement: file("./dist/ferrite.wasm") },
   ];
 }

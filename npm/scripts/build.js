@@ -13,7 +13,9 @@ import { deflateRawSync } from "node:zlib";
 
 const npm = new URL("../", import.meta.url);
 const dist = new URL("dist/", npm);
-const wasm = new URL("../target/edge/ferrite_bg.wasm", npm);
+/** What scripts/build-wasm made of each file. */
+const wasms = { "ferrite.wasm": "edge", "ferrite-compressed.wasm": "edge-compressed" };
+const deflated = (file) => new URL(`${file}.deflate`, dist);
 const { exports } = JSON.parse(readFileSync(new URL("package.json", npm), "utf8"));
 
 /** `index` for `./dist/index.js`, and so on: every file of that kind that `exports` leads to. */
@@ -43,16 +45,18 @@ function keepPublicTypes() {
   }
 }
 
-if (!existsSync(wasm)) {
-  console.error("there is no target/edge/ferrite_bg.wasm yet: run scripts/build-wasm first");
-  process.exit(1);
-}
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
-copyFileSync(wasm, new URL("ferrite.wasm", dist));
-copyFileSync(new URL("src/ferrite.wasm.d.ts", npm), new URL("ferrite.wasm.d.ts", dist));
-const deflated = new URL("ferrite.wasm.deflate", dist);
-writeFileSync(deflated, deflateRawSync(readFileSync(wasm), { level: 9 }));
+for (const [file, folder] of Object.entries(wasms)) {
+  const wasm = new URL(`../target/${folder}/ferrite_bg.wasm`, npm);
+  if (!existsSync(wasm)) {
+    console.error(`there is no target/${folder}/ferrite_bg.wasm yet: run scripts/build-wasm first`);
+    process.exit(1);
+  }
+  copyFileSync(wasm, new URL(file, dist));
+  copyFileSync(new URL(`src/${file}.d.ts`, npm), new URL(`${file}.d.ts`, dist));
+  writeFileSync(deflated(file), deflateRawSync(readFileSync(wasm), { level: 9 }));
+}
 
 execFileSync("tsc", ["-p", "tsconfig.build.json"], { cwd: fileURLToPath(npm), stdio: "inherit" });
 keepPublicTypes();
@@ -71,4 +75,4 @@ await build({
   sourcesContent: false,
   logLevel: "warning",
 });
-rmSync(deflated);
+for (const file of Object.keys(wasms)) rmSync(deflated(file));

@@ -19,6 +19,7 @@ export interface Configuration {
   /** As it was given: the engine reads it. */
   maxMemory: string;
   evictionPolicy: string;
+  compression: boolean;
   clock: { now(): number };
 }
 
@@ -196,9 +197,9 @@ export class FerriteCache extends SetCommands {
   /** Replaces the instance, unless the error is the wrapper's own and nothing happened to it. */
   private lost(error: unknown): unknown {
     if (error instanceof FerriteError) return error;
-    const { module, maxMemory, evictionPolicy } = this.configuration;
+    const { module, maxMemory, evictionPolicy, compression } = this.configuration;
     this.instance = new Instance(module);
-    this.instance.configure(maxMemory, evictionPolicy);
+    this.instance.configure(maxMemory, evictionPolicy, compression);
     this.isOpen = false;
     this.resets++;
     return new FerriteError("RESET the engine failed and was started anew: the cache is empty, "

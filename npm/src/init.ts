@@ -15,11 +15,12 @@ export interface InitFerrite {
 }
 
 const defaults: Required<FerriteOptions> = {
-  maxMemory: "32mb", evictionPolicy: "allkeys-lru", clock: { now: () => Date.now() },
+  maxMemory: "32mb", evictionPolicy: "allkeys-lru", compression: false,
+  clock: { now: () => Date.now() },
 };
 const memoryForm =
   "bytes as a number, or digits and one of b, k, kb, m, mb, g, gb, such as \"64mb\"";
-const known = ["maxMemory", "evictionPolicy", "clock"];
+const known = ["maxMemory", "evictionPolicy", "compression", "clock"];
 
 /** `initFerrite`, given how this runtime comes by its module. */
 export function makeInit(load: () => FerriteModule | Promise<FerriteModule>): InitFerrite {
@@ -45,19 +46,24 @@ function makeCache(module: FerriteModule, options: FerriteOptions = {}): Ferrite
       throw new FerriteError(`ERR unknown option "${name}": there are ${known.join(", ")}`);
     }
   }
-  const { clock, maxMemory: budget, evictionPolicy: policy } = { ...defaults, ...given(options) };
+  const { clock, maxMemory: budget, evictionPolicy: policy, compression } =
+    { ...defaults, ...given(options) };
   if (typeof clock?.now !== "function") {
     throw new FerriteError("ERR clock: it must have a function now()");
   }
+  if (typeof compression !== "boolean") {
+    throw refusal("compression", compression, "it must be true or false");
+  }
   const instance = new Instance(module);
   const [maxMemory, evictionPolicy] = [String(budget), String(policy)];
-  const complaint = instance.configure(maxMemory, evictionPolicy);
+  const complaint = instance.configure(maxMemory, evictionPolicy, compression);
+  if (complaint?.includes("compression")) throw refusal("compression", compression, complaint);
   if (complaint?.includes("lru")) throw refusal("evictionPolicy", policy, complaint);
   if (complaint?.includes("memory value")) {
     throw refusal("maxMemory", budget, `${complaint}: ${memoryForm}`);
   }
   if (complaint !== undefined) throw refusal("maxMemory", budget, complaint);
-  return new FerriteCache({ module, maxMemory, evictionPolicy, clock }, instance);
+  return new FerriteCache({ module, maxMemory, evictionPolicy, compression, clock }, instance);
 }
 
 /** Without what is undefined, which counts as not given. */

@@ -12,6 +12,8 @@ interface Exports {
   memory: WebAssembly.Memory;
   scratch_pointer(): number;
   configure(memoryLength: number, policyLength: number): number;
+  /** Only the build for `@ferrite/edge/compressed` has it. */
+  enable_compression?(): void;
   open(seedLow: number, seedHigh: number): number;
   get(now: number, keyLength: number): number;
   set(now: number, keyLength: number, valueLength: number, mode: number,
@@ -79,8 +81,13 @@ export class Instance {
     return () => {};
   }
 
-  /** Sets budget and policy, as the engine reads them; its complaint if it has one. */
-  configure(memory: string, policy: string): string | undefined {
+  /** Sets budget, policy and compression; the complaint of the engine, which reads them. */
+  configure(memory: string, policy: string, compression: boolean): string | undefined {
+    if (compression) {
+      const { exports } = this;
+      if (!exports.enable_compression) return "ERR only @ferrite/edge/compressed has compression";
+      exports.enable_compression();
+    }
     const { bytes, start, end } = this;
     // What is too long to be written is no better than nothing: neither may be empty.
     const memoryLength = Math.max(writeText(bytes, memory, start, end), 0);

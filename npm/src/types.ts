@@ -69,6 +69,8 @@ export interface FerriteStats {
   evicted_keys: number;
   /** Bytes of records moved to make whole blocks free. */
   compacted_bytes: number;
+  /** Keys whose value is compressed: only `@ferrite/edge/compressed` says so. */
+  compressed_keys?: number;
   /** Bytes of the WebAssembly instance's memory, which holds all of the above. */
   linear_memory: number;
   /** How often the instance had to be replaced, which empties the cache. */
@@ -87,6 +89,11 @@ export interface FerriteOptions {
   maxMemory?: number | string;
   /** What leaves when that is used up. The default is "allkeys-lru". */
   evictionPolicy?: EvictionPolicy;
+  /**
+   * Whether strings that are not in use are compressed while memory is short. The default is false.
+   * Only `@ferrite/edge/compressed` can; its types and methods are the same.
+   */
+  compression?: boolean;
   /** Where the time comes from, in milliseconds since 1970. The default is `Date`. */
   clock?: { now(): number };
 }
@@ -98,5 +105,6 @@ export interface FerriteOptions {
 export interface FerriteModule {
   readonly maxMemory?: never;
   readonly evictionPolicy?: never;
+  readonly compression?: never;
   readonly clock?: never;
 }

@@ -3,17 +3,7 @@
 import { FerriteError, initFerrite, type FerriteCache } from "@ferrite/edge";
 import { describe, expect, it } from "vitest";
 
-interface Inside {
-  instance: { exports: { memory: WebAssembly.Memory }; start: number };
-}
-
-/** Overwrites all that the engine owns, but for the scratch area and what is below it. */
-function destroy(cache: FerriteCache): void {
-  const { exports, start } = (cache as unknown as Inside).instance;
-  const bytes = new Uint8Array(exports.memory.buffer);
-  bytes.fill(0xff, start + (64 << 10));
-  bytes.fill(0xff, 0, start - 8);
-}
+import { destroy } from "./support.js";
 
 const operations: [string, (cache: FerriteCache) => unknown][] = [
   ["get", (cache) => cache.get("k")],

@@ -1,6 +1,6 @@
 // What the tests of the typed methods share.
 
-import { FerriteError } from "@ferrite/edge";
+import { FerriteError, type FerriteCache } from "@ferrite/edge";
 import { expect } from "vitest";
 
 /** Plain JavaScript, which no compiler checks. */
@@ -27,3 +27,15 @@ export const wrongType = "WRONGTYPE Operation against a key holding the wrong ki
 export const awkwardNames = [
   "__proto__", "constructor", "toString", "hasOwnProperty", "length", "0", "-1", "", " ", "\0",
 ];
+
+interface Inside {
+  instance: { exports: { memory: WebAssembly.Memory }; start: number };
+}
+
+/** Overwrites all that the engine owns, but for the scratch area and what is below it. */
+export function destroy(cache: FerriteCache): void {
+  const { exports, start } = (cache as unknown as Inside).instance;
+  const bytes = new Uint8Array(exports.memory.buffer);
+  bytes.fill(0xff, start + (64 << 10));
+  bytes.fill(0xff, 0, start - 8);
+}

@@ -161,6 +161,28 @@ fn more_values_are_held_where_they_repeat_and_no_fewer_where_not() {
     }
 }
 
+/// A small budget has few segments to spare for what is compressed.
+#[test]
+fn every_budget_and_policy_comes_to_compress() {
+    for (name, policy) in Policy::ALL {
+        for (budget, seed) in [(1, 1), (1, 2), (1, 3), (2, 4), (6, 5)] {
+            let mut keys =
+                Keyspace::new(&options(policy, budget << 20, seed, true)).expect("a keyspace");
+            let mut random = Random::new(seed);
+            let values: Vec<_> = (0..200).map(|_| Shape::Customer.value(&mut random)).collect();
+            for number in 0..4_000 * budget as usize {
+                let key = format!("key:{number:08}");
+                let value = &values[random.below(values.len())];
+                // Where nothing is evicted some are refused in the end.
+                let _ = keys.at(START_MS).set(key.as_bytes(), value, &SetOptions::default());
+            }
+            keys.validate().unwrap_or_else(|broken| panic!("{name}: {broken}"));
+            let stats = keys.stats();
+            assert!(stats.compressed_keys * 10 > stats.keys * 7, "{name}, {budget} MB: {stats:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_in_use_is_plain_and_everything_comes_back() {
     for (name, policy) in Policy::ALL {

@@ -36,8 +36,10 @@ mod lz4;
 #[cfg(fuzzing)]
 pub(crate) use lz4::fuzz_expand;
 
-/// Of the budget this part is the reserve; a quarter of that is kept by eviction, if need be.
+/// Of the budget this part is the reserve, or so many segments; a quarter of that is kept by
+/// eviction, if need be.
 const RESERVE_DIVISOR: usize = 64;
+const RESERVE_SEGMENTS_MIN: usize = 4;
 const RESERVE_EVICTION_DIVISOR: usize = 4;
 /// The first dictionary is made when so much of the budget is used.
 const LESSON_DIVISOR: usize = 2;
@@ -220,10 +222,10 @@ impl Keyspace {
             compression.rest -= 1;
             return false;
         }
-        let (left, all) = (self.segments_left(), self.segments_max());
+        let left = self.segments_left();
         let is_learning = self.compression.as_ref().is_some_and(|it| it.lesson.is_some());
-        let is_short = left < all / RESERVE_DIVISOR;
-        let wants = left < all / LESSON_DIVISOR && self.wants_lesson();
+        let is_short = left < self.reserve();
+        let wants = left < self.segments_max() / LESSON_DIVISOR && self.wants_lesson();
         if !is_short && !is_learning && !wants {
             return false;
         }
@@ -241,12 +243,16 @@ impl Keyspace {
             && self.compress_buckets(COMPRESSION_LOOKS_MAX, COMPRESSIONS_PER_STEP, false) > 0
     }
 
+    /// The reserve, in segments.
+    fn reserve(&self) -> usize {
+        (self.segments_max() / RESERVE_DIVISOR).max(RESERVE_SEGMENTS_MIN)
+    }
+
     /// Whether a key should go, so that there is a reserve for keys that come into use again.
     pub(crate) fn wants_reserve(&self) -> bool {
         cfg!(feature = "compression")
             && self.compression.as_ref().is_some_and(|it| it.current.is_some())
-            && self.segments_left()
-                < self.segments_max() / RESERVE_DIVISOR / RESERVE_EVICTION_DIVISOR
+            && self.segments_left() < self.reserve() / RESERVE_EVICTION_DIVISOR
     }
 
     fn wants_lesson(&self) -> bool {
