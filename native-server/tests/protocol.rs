@@ -125,7 +125,10 @@ fn settings_change_all_or_none() {
     let refused = "ERR CONFIG SET failed (possibly related to argument 'port') - can't set \
                    immutable config";
     assert_eq!(connection.ask("CONFIG SET timeout 8 port 1"), error(refused));
-    assert_eq!(connection.ask("CONFIG GET timeout"), Raw::Array(["timeout", "7"].map(Raw::bulk).into()));
+    assert_eq!(
+        connection.ask("CONFIG GET timeout"),
+        Raw::Array(["timeout", "7"].map(Raw::bulk).into())
+    );
     let refused = "ERR Unknown option or number of arguments for CONFIG SET - 'nothing'";
     assert_eq!(connection.ask("CONFIG SET nothing 1"), error(refused));
     let refused = connection.ask("CONFIG SET appendonly yes").text();

@@ -30,8 +30,8 @@ impl Remote {
 }
 
 /// A reply of RESP3 in the shape that it has in RESP2, which is what transcripts are written in.
-fn flat(raw: Raw, depth: usize) -> Answer {
-    let items = |items: Vec<Raw>| items.into_iter().map(|item| flat(item, depth + 1)).collect();
+fn flat(raw: Raw) -> Answer {
+    let items = |items: Vec<Raw>| items.into_iter().map(|item| flat(item)).collect();
     match raw {
         Raw::Simple(text) => Answer::Simple(text),
         Raw::Error(text) => Answer::Error(text),
@@ -68,7 +68,7 @@ impl Subject for Remote {
     }
 
     fn ask(&mut self, request: &[Vec<u8>]) -> Answer {
-        match (flat(self.connection.ask_words(request), 0), self.protocol) {
+        match (flat(self.connection.ask_words(request)), self.protocol) {
             (Answer::Array(pairs), 3) if has_pairs(request) => {
                 Answer::Array(pairs.into_iter().flat_map(halves).collect())
             }
