@@ -31,7 +31,7 @@ impl Remote {
 
 /// A reply of RESP3 in the shape that it has in RESP2, which is what transcripts are written in.
 fn flat(raw: Raw) -> Answer {
-    let items = |items: Vec<Raw>| items.into_iter().map(|item| flat(item)).collect();
+    let items = |items: Vec<Raw>| items.into_iter().map(flat).collect();
     match raw {
         Raw::Simple(text) => Answer::Simple(text),
         Raw::Error(text) => Answer::Error(text),
