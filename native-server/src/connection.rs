@@ -113,10 +113,8 @@ impl Connection {
         self.session.client.register(task.waker());
         for _ in 0..TURNS_MAX {
             let signals = self.session.client.take_signals();
-            if signals != 0 {
-                if self.heed(signals).is_ready() {
-                    return Poll::Ready(Over);
-                }
+            if signals != 0 && self.heed(signals).is_ready() {
+                return Poll::Ready(Over);
             }
             self.look_at_blocked(task);
             if self.poll_send(task).is_err() {
@@ -309,11 +307,8 @@ impl Connection {
         if thread.output.is_empty() {
             return;
         }
-        let sent = match self.stream.try_write(&thread.output) {
-            Ok(count) => count,
-            // An error comes again when the rest is sent, and ends the connection there.
-            Err(_) => 0,
-        };
+        // An error comes again when the rest is sent, and ends the connection there.
+        let sent = self.stream.try_write(&thread.output).unwrap_or_default();
         self.note_sent(thread, sent);
         self.output.extend_from_slice(thread.output.get(sent..).unwrap_or_default());
         self.session.client.output_bytes.store(self.output.len(), Relaxed);

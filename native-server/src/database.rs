@@ -102,7 +102,9 @@ impl Databases {
             used_bytes: AtomicU64::new(0),
         };
         let slots = (0..count).map(slot).collect();
-        Databases { slots, max_bytes: AtomicU64::new(max_bytes) }
+        let databases = Databases { slots, max_bytes: AtomicU64::new(max_bytes) };
+        databases.each(|_, _| {});
+        databases
     }
 
     /// How many there are.
@@ -145,9 +147,7 @@ impl Databases {
     }
 
     fn note_used(&self, index: usize, database: &Database) {
-        // One that has no key holds next to nothing: the others need not hear of it.
-        let used = if database.keys.is_empty() { 0 } else { database.stats().used_memory };
-        self.slots[index].used_bytes.store(used, Ordering::Relaxed);
+        self.slots[index].used_bytes.store(database.stats().used_memory, Ordering::Relaxed);
     }
 }
 

@@ -7,8 +7,8 @@
 /// connection, so that idle connections hold none.
 pub const READ_BYTES: usize = 64 * 1024;
 
-/// Input that is kept between two reads and goes in front of the next one in the shared buffer; more
-/// is read where it is.
+/// Input that is kept between two reads and goes in front of the next one in the shared buffer;
+/// more is read where it is.
 pub const SHARED_START_BYTES_MAX: usize = READ_BYTES / 4;
 
 /// Longest header of a request, and longest inline request (Redis's `PROTO_INLINE_MAX_SIZE`).

@@ -1,8 +1,8 @@
 //! How long commands take.
 //!
 //! To look at the clock takes as long as a GET does. So commands that are always brief are measured
-//! together, as many as come in a row, and share what they took; all others are measured one by one,
-//! and so is everything if the slow log wants to know of less than a millisecond.
+//! together, as many as come in a row, and share what they took; all others are measured one by
+//! one, and so is everything if the slow log wants to know of less than a millisecond.
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,196 @@
+//! What a connection may send, and what it gets for what it may not.
+
+mod common;
+
+use common::{Raw, TestServer, request};
+
+fn ok() -> Raw {
+    Raw::Simple("OK".into())
+}
+
+fn error(text: &str) -> Raw {
+    Raw::Error(text.into())
+}
+
+#[test]
+fn requests_come_in_any_form() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    connection.send_bytes(b"PING\r\n\r\nSET k \"a b\"\r\n*0\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+    assert_eq!(connection.read(), Raw::Simple("PONG".into()));
+    assert_eq!(connection.read(), ok());
+    assert_eq!(connection.read(), Raw::bulk("a b"));
+    // One byte at a time.
+    for byte in request(&["APPEND", "k", "!"]) {
+        connection.send_bytes(&[byte]);
+    }
+    assert_eq!(connection.read(), Raw::Integer(4));
+}
+
+#[test]
+fn what_is_no_request_ends_the_connection_and_no_other() {
+    let server = TestServer::plain();
+    let mut other = server.connect();
+    for (bytes, expected) in [
+        (&b"*x\r\n"[..], "ERR Protocol error: invalid multibulk length"),
+        (b"*1\r\n:1\r\n", "ERR Protocol error: expected '$', got ':'"),
+        (b"*1\r\n$-5\r\n", "ERR Protocol error: invalid bulk length"),
+        (b"*1\r\n$536870913\r\n", "ERR Protocol error: invalid bulk length"),
+        (b"GET \"k\r\n", "ERR Protocol error: unbalanced quotes in request"),
+    ] {
+        let mut connection = server.connect();
+        connection.send_bytes(b"PING\r\n");
+        connection.send_bytes(bytes);
+        assert_eq!(connection.read(), Raw::Simple("PONG".into()));
+        assert_eq!(connection.read(), error(expected));
+        assert!(connection.is_closed(), "{expected}");
+    }
+    assert_eq!(other.ask("PING"), Raw::Simple("PONG".into()));
+}
+
+#[test]
+fn large_values_and_long_pipelines_go_both_ways() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    let value = vec![b'v'; 20 << 20];
+    assert_eq!(connection.ask_words(&[&b"SET"[..], b"large", &value]), ok());
+    assert_eq!(connection.ask("GET large"), Raw::Bulk(value));
+    // The whole pipeline is sent before the first reply is read, as clients do.
+    let count = 200_000;
+    let mut pipeline = Vec::new();
+    for _ in 0..count {
+        pipeline.extend_from_slice(&request(&["INCR", "counter"]));
+        pipeline.extend_from_slice(&request(&["GETRANGE", "large", "0", "99"]));
+    }
+    connection.send_bytes(&pipeline);
+    for number in 1..=count {
+        assert_eq!(connection.read(), Raw::Integer(number));
+        assert_eq!(connection.read(), Raw::Bulk(vec![b'v'; 100]));
+    }
+}
+
+#[test]
+fn strangers_say_the_password_first() {
+    let server = TestServer::start(|config| config.requirepass = "secret".into());
+    let mut connection = server.connect();
+    assert_eq!(connection.ask("GET k"), error("NOAUTH Authentication required."));
+    let refused = "WRONGPASS invalid username-password pair or user is disabled.";
+    assert_eq!(connection.ask("AUTH wrong"), error(refused));
+    assert_eq!(connection.ask("AUTH default secretx"), error(refused));
+    assert!(connection.ask("HELLO 3").text().starts_with("NOAUTH HELLO must be called with"));
+    assert_eq!(connection.ask("AUTH default secret"), ok());
+    assert_eq!(connection.ask("GET k"), Raw::Null);
+    let mut connection = server.connect();
+    assert!(matches!(connection.ask("HELLO 3 AUTH default secret SETNAME me"), Raw::Map(_)));
+    assert_eq!(connection.ask("CLIENT GETNAME"), Raw::bulk("me"));
+    assert_eq!(connection.ask("RESET"), Raw::Simple("RESET".into()));
+    assert_eq!(connection.ask("GET k"), error("NOAUTH Authentication required."));
+    let mut connection = server.connect();
+    connection.send_bytes(b"*11\r\n");
+    let refused = "ERR Protocol error: unauthenticated multibulk length";
+    assert_eq!(connection.read(), error(refused));
+    assert!(connection.is_closed());
+}
+
+#[test]
+fn databases_are_apart() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    assert_eq!(connection.ask("SET k zero"), ok());
+    assert_eq!(connection.ask("SELECT 1"), ok());
+    assert_eq!(connection.ask("GET k"), Raw::Null);
+    assert_eq!(connection.ask("SET k one EX 100"), ok());
+    assert_eq!(connection.ask("MOVE k 0"), Raw::Integer(0));
+    assert_eq!(connection.ask("MOVE k 2"), Raw::Integer(1));
+    assert_eq!(connection.ask("EXISTS k"), Raw::Integer(0));
+    assert_eq!(connection.ask("SELECT 2"), ok());
+    assert_eq!(connection.ask("TTL k"), Raw::Integer(100));
+    assert_eq!(connection.ask("COPY k k DB 0"), Raw::Integer(0));
+    assert_eq!(connection.ask("COPY k k DB 0 REPLACE"), Raw::Integer(1));
+    assert_eq!(connection.ask("SWAPDB 0 5"), ok());
+    assert_eq!(connection.ask("SELECT 5"), ok());
+    assert_eq!(connection.ask("GET k"), Raw::bulk("one"));
+    assert_eq!(connection.ask("SELECT 16"), error("ERR DB index is out of range"));
+    assert_eq!(connection.ask("FLUSHALL"), ok());
+    assert_eq!(connection.ask("DBSIZE"), Raw::Integer(0));
+}
+
+#[test]
+fn settings_change_all_or_none() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    assert_eq!(connection.ask("CONFIG SET timeout 7 maxmemory-policy allkeys-lru"), ok());
+    let shown = ["maxmemory-policy", "allkeys-lru", "timeout", "7"].map(Raw::bulk);
+    assert_eq!(connection.ask("CONFIG GET time[o]ut maxmemory-p*"), Raw::Array(shown.into()));
+    let refused = "ERR CONFIG SET failed (possibly related to argument 'port') - can't set \
+                   immutable config";
+    assert_eq!(connection.ask("CONFIG SET timeout 8 port 1"), error(refused));
+    assert_eq!(
+        connection.ask("CONFIG GET timeout"),
+        Raw::Array(["timeout", "7"].map(Raw::bulk).into())
+    );
+    let refused = "ERR Unknown option or number of arguments for CONFIG SET - 'nothing'";
+    assert_eq!(connection.ask("CONFIG SET nothing 1"), error(refused));
+    let refused = connection.ask("CONFIG SET appendonly yes").text();
+    assert!(refused.contains("append-only"), "{refused}");
+}
+
+#[test]
+fn a_lowered_budget_is_kept() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    let value = vec![b'v'; 1000];
+    for number in 0..8000 {
+        connection.send_words(&[&b"SET"[..], format!("k{number}").as_bytes(), &value]);
+    }
+    (0..8000).for_each(|_| assert_eq!(connection.read(), ok()));
+    assert_eq!(connection.ask("CONFIG SET maxmemory 4mb maxmemory-policy allkeys-lru"), ok());
+    assert_eq!(connection.ask("SELECT 3"), ok());
+    // Those of another database make room as well, by and by; each look is a new try.
+    let used = |connection: &mut common::Connection| {
+        let info = connection.ask("INFO memory").text();
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.expect("used_memory").parse::<u64>().expect("a number")
+    };
+    let is_within = (0..100_000).any(|_| used(&mut connection) <= 4 << 20);
+    assert!(is_within, "{} bytes are held", used(&mut connection));
+}
+
+#[test]
+fn replies_can_be_turned_off() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    for text in ["CLIENT REPLY OFF", "PING", "NOSUCH", "CLIENT REPLY ON", "CLIENT REPLY SKIP"] {
+        connection.send(text);
+    }
+    connection.send("PING skipped");
+    connection.send("PING seen");
+    assert_eq!(connection.read(), ok());
+    assert_eq!(connection.read(), Raw::bulk("seen"));
+}
+
+#[test]
+fn clients_are_listed_and_killed() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    assert_eq!(one.ask("CLIENT SETNAME one"), ok());
+    assert_eq!(two.ask("CLIENT SETINFO LIB-NAME test"), ok());
+    let Raw::Integer(id) = two.ask("CLIENT ID") else { panic!("an integer") };
+    let list = one.ask("CLIENT LIST").text();
+    assert!(list.contains("name=one") && list.contains("lib-name=test"), "{list}");
+    assert_eq!(one.ask(&format!("CLIENT KILL ID {id}")), Raw::Integer(1));
+    assert!(two.is_closed());
+    assert_eq!(one.ask("CLIENT KILL 1.2.3.4:5"), error("ERR No such client"));
+    let refused = "ERR unknown subcommand 'NOTHING'. Try CLIENT HELP.";
+    assert_eq!(one.ask("CLIENT NOTHING"), error(refused));
+}
+
+#[test]
+fn too_many_clients_are_turned_away() {
+    let server = TestServer::start(|config| config.maxclients = 1);
+    let mut one = server.connect();
+    assert_eq!(one.ask("PING"), Raw::Simple("PONG".into()));
+    let mut two = server.connect();
+    assert_eq!(two.read(), error("ERR max number of clients reached"));
+    assert!(two.is_closed());
+}

@@ -1,0 +1,137 @@
+//! Transactions, and commands that wait.
+
+mod common;
+
+use common::{Connection, Raw, TestServer};
+
+fn ok() -> Raw {
+    Raw::Simple("OK".into())
+}
+
+fn array<const N: usize>(texts: [&str; N]) -> Raw {
+    Raw::Array(texts.map(Raw::bulk).into())
+}
+
+/// Asks again until so many clients are blocked: others may take their time to get there.
+fn await_blocked(connection: &mut Connection, count: usize) {
+    let wanted = format!("blocked_clients:{count}\r");
+    let is_so = (0..100_000).any(|_| connection.ask("INFO clients").text().contains(&wanted));
+    assert!(is_so, "{count} clients should be blocked");
+}
+
+#[test]
+fn a_transaction_runs_as_one() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    assert_eq!(one.ask("MULTI"), ok());
+    assert_eq!(one.ask("SET k 1"), Raw::Simple("QUEUED".into()));
+    assert_eq!(one.ask("INCR k"), Raw::Simple("QUEUED".into()));
+    assert_eq!(one.ask("LPUSH k x"), Raw::Simple("QUEUED".into()));
+    assert_eq!(two.ask("GET k"), Raw::Null);
+    let wrong = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    let expected = vec![ok(), Raw::Integer(2), Raw::Error(wrong.into())];
+    assert_eq!(one.ask("EXEC"), Raw::Array(expected));
+    assert_eq!(one.ask("EXEC"), Raw::Error("ERR EXEC without MULTI".into()));
+    assert_eq!(one.ask("MULTI"), ok());
+    assert!(matches!(one.ask("NOSUCH"), Raw::Error(_)));
+    let aborted = "EXECABORT Transaction discarded because of previous errors.";
+    assert_eq!(one.ask("EXEC"), Raw::Error(aborted.into()));
+    assert_eq!(one.ask("MULTI"), ok());
+    assert_eq!(one.ask("SELECT 3"), Raw::Simple("QUEUED".into()));
+    assert_eq!(one.ask("SET k three"), Raw::Simple("QUEUED".into()));
+    assert_eq!(one.ask("BLPOP nothing 0"), Raw::Simple("QUEUED".into()));
+    assert_eq!(one.ask("EXEC"), Raw::Array(vec![ok(), ok(), Raw::NullArray]));
+    assert_eq!(one.ask("GET k"), Raw::bulk("three"));
+}
+
+#[test]
+fn a_watched_key_that_changes_stops_the_transaction() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    let mut attempt = |changes: &[&str], advance_ms: i64| {
+        assert_eq!(one.ask("SET k 1 PX 1000"), ok());
+        assert_eq!(one.ask("WATCH k other"), ok());
+        for change in changes {
+            assert!(!matches!(two.ask(change), Raw::Error(_)), "{change}");
+        }
+        server.advance(advance_ms);
+        assert_eq!(one.ask("MULTI"), ok());
+        assert_eq!(one.ask("PING"), Raw::Simple("QUEUED".into()));
+        one.ask("EXEC")
+    };
+    let pong = Raw::Array(vec![Raw::Simple("PONG".into())]);
+    assert_eq!(attempt(&[], 0), pong);
+    assert_eq!(attempt(&["GET k", "SET unrelated 1"], 0), pong);
+    assert_eq!(attempt(&["SET k 2"], 0), Raw::NullArray);
+    assert_eq!(attempt(&["LPUSH other x", "DEL other"], 0), Raw::NullArray);
+    assert_eq!(attempt(&["FLUSHALL"], 0), Raw::NullArray);
+    assert_eq!(attempt(&["RENAME k other", "DEL other"], 0), Raw::NullArray);
+    assert_eq!(attempt(&["SWAPDB 0 1", "SWAPDB 0 1"], 0), Raw::NullArray);
+    assert_eq!(attempt(&[], 2000), Raw::NullArray);
+    assert_eq!(one.ask("WATCH k"), ok());
+    assert_eq!(two.ask("SET k 2"), ok());
+    assert_eq!(one.ask("UNWATCH"), ok());
+    assert_eq!(one.ask("MULTI"), ok());
+    assert_eq!(one.ask("EXEC"), Raw::Array(vec![]));
+}
+
+#[test]
+fn whoever_waits_longest_is_served_first() {
+    let server = TestServer::start(|config| config.io_threads = 2);
+    let (mut one, mut two, mut three) = (server.connect(), server.connect(), server.connect());
+    one.send("BLPOP a list 0");
+    await_blocked(&mut three, 1);
+    two.send("BRPOP list 0");
+    await_blocked(&mut three, 2);
+    assert_eq!(three.ask("RPUSH list 1 2 3"), Raw::Integer(3));
+    assert_eq!(one.read(), array(["list", "1"]));
+    assert_eq!(two.read(), array(["list", "3"]));
+    assert_eq!(three.ask("LRANGE list 0 -1"), array(["2"]));
+    // Served one moves on what serves the other, and a list under a new name serves as well.
+    one.send("BLMOVE from to LEFT RIGHT 0");
+    two.send("BLMPOP 0 1 to LEFT COUNT 5");
+    await_blocked(&mut three, 2);
+    assert_eq!(three.ask("MULTI"), ok());
+    three.ask("RPUSH temporary x");
+    three.ask("RENAME temporary from");
+    three.ask("EXEC");
+    assert_eq!(one.read(), Raw::bulk("x"));
+    assert_eq!(two.read(), Raw::Array(vec![Raw::bulk("to"), array(["x"])]));
+    // A key of another type does not serve, and does not end the waiting.
+    one.send("BZPOPMIN z 0");
+    await_blocked(&mut three, 1);
+    assert_eq!(three.ask("SET z text"), ok());
+    assert_eq!(three.ask("DEL z"), Raw::Integer(1));
+    assert_eq!(three.ask("ZADD z 2 b 1 a"), Raw::Integer(2));
+    assert_eq!(one.read(), array(["z", "a", "1"]));
+    await_blocked(&mut three, 0);
+}
+
+#[test]
+fn waiting_ends_by_time_by_others_and_with_the_connection() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    assert_eq!(one.ask("BLPOP nothing 0.01"), Raw::NullArray);
+    assert_eq!(one.ask("BLPOP nothing -1"), Raw::Error("ERR timeout is negative".into()));
+    let refused = "ERR timeout is not a float or out of range";
+    assert_eq!(one.ask("BLPOP nothing x"), Raw::Error(refused.into()));
+    let Raw::Integer(id) = one.ask("CLIENT ID") else { panic!("an integer") };
+    for (how, expected) in [
+        ("", Raw::NullArray),
+        (" ERROR", Raw::Error("UNBLOCKED client unblocked via CLIENT UNBLOCK".into())),
+    ] {
+        one.send("BLPOP nothing 0");
+        // What comes behind it waits as well.
+        one.send("PING");
+        await_blocked(&mut two, 1);
+        assert_eq!(two.ask(&format!("CLIENT UNBLOCK {id}{how}")), Raw::Integer(1));
+        assert_eq!(one.read(), expected);
+        assert_eq!(one.read(), Raw::Simple("PONG".into()));
+    }
+    one.send("BLPOP list 0");
+    await_blocked(&mut two, 1);
+    drop(one);
+    await_blocked(&mut two, 0);
+    assert_eq!(two.ask("RPUSH list x"), Raw::Integer(1));
+    assert_eq!(two.ask("LLEN list"), Raw::Integer(1));
+}
