@@ -62,3 +62,12 @@ export function find(program: string, outside = false): string | null {
   const paths = folders.map((folder) => join(folder, program));
   return paths.find((path) => existsSync(path)) ?? null;
 }
+
+const pinned = join(root, "node_modules/.bin/node");
+const system = find("node", true);
+
+/** Node as npm ci installed it, and the machine's own. */
+export const nodes = [pinned, ...system ? [system] : []].map((path) => {
+  const version = execFileSync(path, ["--version"], { encoding: "utf8" }).trim();
+  return { path, version };
+});
