@@ -17,10 +17,9 @@ interface Globals {
 
 /** The bytes of `base64`, inflated. */
 export async function inflate(base64: string): Promise<BufferSource> {
-  const { process, DecompressionStream } = globalThis as Globals;
+  const { DecompressionStream } = globalThis as Globals;
   const packed = bytesOf(base64);
-  // Node, Deno and Bun: less than a millisecond, where a first stream takes Node some thirty.
-  const zlib = process?.getBuiltinModule?.("node:zlib") as Zlib | undefined;
+  const zlib = findZlib();
   if (zlib) return zlib.inflateRawSync(packed);
   if (!DecompressionStream) {
     throw new FerriteError("ERR this runtime has no DecompressionStream: import "
@@ -28,6 +27,16 @@ export async function inflate(base64: string): Promise<BufferSource> {
   }
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   return new Response(stream).arrayBuffer();
+}
+
+/** Of Node, Deno or Bun: it takes a millisecond, where a first stream takes Node some thirty. */
+function findZlib(): Zlib | undefined {
+  try {
+    return (globalThis as Globals).process?.getBuiltinModule?.("node:zlib") as Zlib | undefined;
+  } catch {
+    // Vercel's edge runtime throws at the mere name.
+    return undefined;
+  }
 }
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
