@@ -10,14 +10,19 @@ wasm_bindgen_version=0.2.130
 wasm_pack_version=0.15.1
 cargo_fuzz_version=0.13.2
 deno_version=2.9.6
+node_20_version=20.20.2
 rust_version=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$root/rust-toolchain.toml")
 
-# Node 22 comes from node_modules/.bin, before any other; npm ci runs on what was there before it.
-path_before=$PATH
+# Node 22 comes from node_modules/.bin, before any other; npm ci runs on what was there before it,
+# before the first of the scripts that call each other.
+export FERRITE_PATH_BEFORE=${FERRITE_PATH_BEFORE:-$PATH}
+path_before=$FERRITE_PATH_BEFORE
 deno=$tools/deno-$deno_version
 export PATH="$root/node_modules/.bin:$tools/bin:$deno/node_modules/.bin:$PATH"
 export WRANGLER_SEND_METRICS=false WRANGLER_HIDE_BANNER=true CLOUDFLARE_CF_FETCH_ENABLED=false
 export NEXT_TELEMETRY_DISABLED=1
+# Where the machine's own Node is another, one of version 20 is beside the other tools.
+export FERRITE_NODE_20=$tools/node-$node_20_version
 
 # Where stable is the pinned version, it need not be there a second time under its number.
 if [[ -z ${RUSTUP_TOOLCHAIN:-} ]] && command -v rustup >/dev/null &&

@@ -62,3 +62,14 @@ export function find(program: string, outside = false): string | null {
   const paths = folders.map((folder) => join(folder, program));
   return paths.find((path) => existsSync(path)) ?? null;
 }
+
+const paths = [
+  join(root, "node_modules/.bin/node"),
+  find("node", true),
+  join(process.env.FERRITE_NODE_20 ?? root, "node_modules/node/bin/node"),
+];
+const versions = paths.filter((path) => path !== null && existsSync(path)).map((path) => (
+  [execFileSync(path!, ["--version"], { encoding: "utf8" }).trim(), path!] as const));
+
+/** Node 22, as npm ci installed it, the machine's own, and Node 20; each version once. */
+export const nodes = [...new Map(versions)].map(([version, path]) => ({ version, path }));

@@ -2,22 +2,12 @@
 // Lambda@Edge, which is Node with one file.
 
 import { build } from "esbuild";
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { consumer, find, root } from "./consumer.js";
+import { consumer, find, nodes } from "./consumer.js";
 import { output } from "./process.js";
 import { needs, passes } from "./support.js";
 
 const cwd = consumer;
-const pinned = join(root, "node_modules/.bin/node");
-const system = find("node", true);
-
-/** Node as npm ci installed it, and the machine's own. */
-const nodes = [pinned, ...system ? [system] : []].map((path) => {
-  const version = execFileSync(path, ["--version"], { encoding: "utf8" }).trim();
-  return { path, version };
-});
 
 describe.each(nodes)("Node $version", ({ path }) => {
   it("by import", async () => passes(JSON.parse(await output(path, ["main.mjs"], { cwd }))));
