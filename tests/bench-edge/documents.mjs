@@ -1,4 +1,4 @@
-// JSON as caches hold it, about 1 KB each: what repeats from one document to the next is what repeats
+// JSON as caches hold it, about 1 KB each. What repeats from one document to the next is what repeats
 // in real ones, the names of fields and a vocabulary; identifiers, times, amounts and texts are drawn
 // anew. Invariant: the same number gives the same document.
 
@@ -23,15 +23,24 @@ const words = ("the of and to a in for is on with as it this be at by from an yo
   + "valve pipe wire switch button sensor tool hammer rope chain lock recycled organic durable "
   + "portable waterproof compact removable natural certified tested travel outdoor").split(" ");
 
+const alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
+
 /** The document of a number, as JSON. */
 export function documentOf(number) {
   const random = randomFrom(number + 1);
   const below = (limit) => Math.floor(random() * limit);
   const of = (list) => list[below(list.length)];
-  const digits = (length, base = 16) => (
-    Array.from({ length }, () => below(base).toString(base)).join(""));
+  const digits = (length, base = 16) => {
+    let text = "";
+    while (text.length < length) text += alphabet[below(base)];
+    return text;
+  };
   const date = () => new Date(1_700_000_000_000 + below(90_000_000) * 1000).toISOString();
-  const text = (length) => Array.from({ length }, () => of(words)).join(" ");
+  const text = (length) => {
+    let said = of(words);
+    for (let count = 1; count < length; count++) said += ` ${of(words)}`;
+    return said;
+  };
   const [first, last] = [of(names), of(families)];
   return JSON.stringify({
     id: `${digits(8)}-${digits(4)}-4${digits(3)}-a${digits(3)}-${digits(12)}`,
@@ -46,7 +55,7 @@ export function documentOf(number) {
       sku: digits(10, 36).toUpperCase(), title: text(4), quantity: 1 + below(5),
       price_cents: below(20_000), discount: Number(random().toFixed(4)),
     })),
-    note: text(24),
+    note: text(60),
     token: digits(24, 36),
   });
 }

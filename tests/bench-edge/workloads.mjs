@@ -22,6 +22,7 @@ import { documentOf } from "./documents.mjs";
 const prefix = "user:session:";
 /** After so many rounds keys are asked for in the same order again: a loop would be LRU's weakness. */
 const orderRounds = 16;
+const hotKeys = 1000;
 
 export async function prepare({ make, held, options }, plan) {
   const cache = await make(plan);
@@ -112,7 +113,15 @@ const loops = {
     return { sum, hits };
   },
 
-  "churn bytes": (state) => (state.cache.withBytes ? churnOfFerrite(state) : churnOfPeer(state)),
+  "churn bytes": (state, plan) => (
+    state.cache.withBytes ? churnOfFerrite(state) : churnOfPeer(state, plan)),
+
+  /** As `get fresh`, but of a few keys, over and over. */
+  "get hot": ({ cache, suffixes, order }) => {
+    let sum = 0;
+    for (const index of order) sum += consumeText(cache.get(prefix + suffixes[index % hotKeys]));
+    return { sum };
+  },
 
   /** Writes as much as the budget in values of each of these sizes in turn. */
   shift: ({ cache, suffixes }, { asBytes, budgetBytes }) => {
@@ -176,7 +185,8 @@ function churnOfFerrite({ cache, suffixes, order, values }) {
   return { sum, hits };
 }
 
-function churnOfPeer({ cache, suffixes, order, values }) {
+function churnOfPeer({ cache, suffixes, order, values }, { asBytes }) {
+  const consume = asBytes ? consumeBytes : consumeText;
   let sum = 0;
   let hits = 0;
   for (const index of order) {
@@ -188,7 +198,7 @@ function churnOfPeer({ cache, suffixes, order, values }) {
     } else {
       hits++;
     }
-    sum += consumeBytes(value);
+    sum += consume(value);
   }
   return { sum, hits };
 }
