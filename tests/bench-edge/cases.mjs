@@ -7,6 +7,9 @@ const others = "candidates/others.mjs";
 /** A candidate's module and export, and what its plan differs in. */
 export const candidates = {
   ferrite: { from: "candidates/ferrite.mjs", name: "ferrite" },
+  "ferrite with room": { from: "candidates/ferrite.mjs", name: "ferrite",
+    plan: { budgetBytes: 160 << 20 } },
+  "ferrite compressed": { from: "candidates/ferrite-compressed.mjs", name: "compressed" },
   "lru-cache": { from: lru, name: "byCount", plan: { asBytes: false } },
   "lru-cache bytes": { from: lru, name: "byCount", plan: { asBytes: true } },
   "lru-cache ttl": { from: lru, name: "withTtl" },
@@ -49,6 +52,10 @@ export const full = [
     suffix: " ttl", plan: { expires: true } },
   ...[b100, kb1, kb10].map((size) => ({ runtime: "node", size, loops: ["view", "bytes"],
     needs: "withBytes", peers: ["lru-cache", "lru-cache bytes"], plan: { asBytes: true } })),
+  // Most values are compressed here; those that are asked for all the time should not stay so.
+  { runtime: "node", size: { ...kb1, label: "1 KB JSON compressed" }, loops: ["get hot"],
+    plan: { documents: true, budgetBytes: 80 << 20 }, ours: "ferrite compressed",
+    needs: "./compressed", peers: ["ferrite with room", "lru-cache"] },
   { runtime: "workerd", size: b100, loops: text, peers: ["Map", "lru-cache"] },
   { runtime: "workerd", size: kb1, loops: text, peers: ["Map", "lru-cache"] },
   { runtime: "workerd", size: kb1, loops: ["view", "bytes"],
@@ -60,7 +67,8 @@ export const full = [
 /** Read-through at capacity: Ferrite gets a budget, its peers as many entries as that held. */
 const churnOf = (runtime, size, budgetBytes) => ["string", "bytes"].map((form) => ({
   runtime, size, budgetBytes, form, needs: form === "bytes" ? "withBytes" : undefined,
-  peers: form === "string" ? ["lru-cache", "mnemonist LRUMap"] : ["lru-cache bytes"],
+  peers: form === "string" ? ["lru-cache", "mnemonist LRUMap"]
+    : ["lru-cache", "lru-cache bytes"],
 }));
 
 export const churn = [
@@ -69,6 +77,21 @@ export const churn = [
   ...churnOf("node", kb10, 64 << 20),
   ...churnOf("workerd", kb1, 64 << 20),
   ...["deno", "bun"].map((runtime) => churnOf(runtime, kb1, 64 << 20)[0]),
+];
+
+/**
+ * Memory of a process, after a loop: figures are those of a process with a cache less those of one
+ * that does the same without. `ours` is which Ferrite.
+ */
+export const memory = [
+  { loop: "fill", name: "entries in 64 MB 100 B", keys: 1_000_000, peers: ["lru-cache maxSize"] },
+  { loop: "fill", name: "entries in 64 MB 1 KB JSON", keys: 200_000, plan: { documents: true },
+    peers: ["lru-cache maxSize"] },
+  { loop: "fill", name: "entries in 64 MB 1 KB JSON compressed", keys: 200_000,
+    plan: { documents: true }, ours: "ferrite compressed", needs: "./compressed",
+    peers: ["lru-cache maxSize", "ferrite"] },
+  { loop: "shift", name: "shifts of sizes in 64 MB", keys: 1_000_000,
+    peers: ["lru-cache maxSize", "lru-cache maxSize bytes"] },
 ];
 
 const bodies = { needs: "withBytes", peers: ["lru-cache", "lru-cache bytes"] };

@@ -21,7 +21,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exi
 const scripts = {
   node: (path) => ["node", "--expose-gc", path],
   bun: (path) => ["bun", path],
-  deno: (path) => [process.env.FERRITE_DENO ?? "deno", "run", "--allow-all", "--quiet", path],
+  deno: (path) => ["deno", "run", "--allow-all", "--quiet", path],
 };
 
 export const runtimes = Object.keys(scripts);
@@ -145,6 +145,8 @@ function subjectOf(child, ask) {
   };
   return {
     ask,
+    /** CPU time since the process began, but for threads that ended. */
+    cpuNanoseconds: () => threads().values().reduce((sum, time) => sum + time, 0),
     residentBytes: () => kilobytes("VmRSS"),
     peakBytes: () => kilobytes("VmHWM"),
     /** CPU time that the process spends while `work` is done, in nanoseconds. */

@@ -8,8 +8,8 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { bundle, unpack } from "./bundle.mjs";
-import { candidates, churn, full, requests, storesOf } from "./cases.mjs";
+import { bundle, entriesOfPackage, unpack } from "./bundle.mjs";
+import { candidates, churn, full, memory, requests, storesOf } from "./cases.mjs";
 import { drawChart } from "./chart.mjs";
 import { startScript, startWorker, versionOf } from "./processes.mjs";
 import { addRow, printTitle, rows, saveRows } from "./rows.mjs";
@@ -55,26 +55,26 @@ async function interleave(subjects, work, warm = roundsWarm, measured = roundsMe
   return figures;
 }
 
-function compare(figures, peers, row, valueOf) {
-  const ours = figures.get("ferrite").map(valueOf);
+function compare(figures, peers, row, valueOf, name = "ferrite") {
+  const ours = figures.get(name).map(valueOf);
   for (const peerName of peers) {
     const theirs = figures.get(peerName).map(valueOf);
     addRow({ ...row, peerName, pairs: ours.map((figure, round) => [figure, theirs[round]]) });
   }
 }
 
-async function measureFull({ runtime, size, loops, peers, suffix = "", plan: more }) {
+async function measureFull({ runtime, size, loops, peers, suffix = "", plan: more, ours = "ferrite" }) {
   const keys = scaled(size.keys);
   const perRound = Math.min(scaled(operations), 4 * keys);
   const plan = { keys, entries: keys, bytes: size.bytes, operations: perRound, fill: true, ...more };
   const subjects = [];
   try {
-    for (const name of ["ferrite", ...peers]) subjects.push(await open(runtime, name, plan));
+    for (const name of [ours, ...peers]) subjects.push(await open(runtime, name, plan));
     for (const loop of loops) {
       const figures = await interleave(subjects, (subject) => subject.ask({ run: loop }));
       expectEqual([...figures.values()].map((list) => list.map(({ result }) => result.sum)), loop);
       compare(figures, peers, { name: `${runtime} ${loop} ${size.label}${suffix}`, metric: "cpu_ns" },
-        ({ nanoseconds }) => nanoseconds / perRound);
+        ({ nanoseconds }) => nanoseconds / perRound, ours);
     }
   } finally {
     for (const subject of subjects) await subject.close();
@@ -183,40 +183,31 @@ async function expectSamePages(subjects, paths) {
   }
 }
 
-/** Bytes by which a process is larger for having a cache: `nothing` is the same without. */
-async function measureMemory() {
-  const workloads = [
-    { loop: "fill", name: "entries in 64 MB 100 B", keys: 1_000_000,
-      peers: ["lru-cache maxSize"] },
-    { loop: "shift", name: "shifts of sizes in 64 MB", keys: 1_000_000,
-      peers: ["lru-cache maxSize", "lru-cache maxSize bytes"] },
-  ];
-  for (const { loop, name, peers, keys } of workloads) {
-    const names = ["nothing", "ferrite", ...peers];
-    const figures = new Map(names.map((candidate) => [candidate, []]));
-    for (let round = 0; round < (given.quick ? 1 : 3); round++) {
-      const without = {};
-      for (const candidate of names) {
-        const subject = await open("node", candidate, { operations: 0, bytes: 100,
-          keys: scaled(keys), entries: keys, budgetBytes: scaled(budget) });
-        await subject.ask({ run: loop });
-        const peak = subject.peakBytes();
-        const { held } = await subject.ask({ collect: {} });
-        const resident = subject.residentBytes();
-        if (candidate === "nothing") Object.assign(without, { peak, resident });
-        figures.get(candidate).push({
-          held, peak: peak - without.peak, growth: resident - without.resident,
-        });
-        await subject.close();
-      }
+async function measureMemory({ loop, name, peers, keys, plan: more, ours = "ferrite" }) {
+  const names = ["nothing", ours, ...peers];
+  const figures = new Map(names.map((candidate) => [candidate, []]));
+  for (let round = 0; round < (given.quick ? 1 : 3); round++) {
+    const without = {};
+    for (const candidate of names) {
+      const subject = await open("node", candidate, { operations: 0, bytes: 100,
+        keys: scaled(keys), entries: keys, budgetBytes: scaled(budget), ...more });
+      await subject.ask({ run: loop });
+      const peak = subject.peakBytes();
+      const { held } = await subject.ask({ collect: {} });
+      const resident = subject.residentBytes();
+      if (candidate === "nothing") Object.assign(without, { peak, resident });
+      figures.get(candidate).push({
+        held, peak: peak - without.peak, growth: resident - without.resident,
+      });
+      await subject.close();
     }
-    if (loop === "fill") {
-      compare(figures, peers, { name, metric: "entries", moreIsBetter: true },
-        ({ held, growth }) => held * budget / growth);
-    }
-    compare(figures, peers, { name, metric: "growth_bytes" }, ({ growth }) => growth);
-    compare(figures, peers, { name, metric: "peak_bytes" }, ({ peak }) => peak);
   }
+  if (loop === "fill") {
+    compare(figures, peers, { name, metric: "entries", moreIsBetter: true },
+      ({ held, growth }) => held * budget / growth, ours);
+  }
+  compare(figures, peers, { name, metric: "growth_bytes" }, ({ growth }) => growth, ours);
+  compare(figures, peers, { name, metric: "peak_bytes" }, ({ peak }) => peak, ours);
 }
 
 async function measureCold() {
@@ -228,7 +219,7 @@ async function measureCold() {
       const script = fileURLToPath(new URL("cold.mjs", import.meta.url));
       const { status, stdout, stderr } = spawnSync("node", [script, path], { encoding: "utf8" });
       if (status !== 0) throw new Error(stderr);
-      return Number(stdout);
+      return JSON.parse(stdout);
     },
     workerd: async (name) => {
       const path = await bundle("worker", candidates[name]);
@@ -236,9 +227,10 @@ async function measureCold() {
       const subject = await startWorker(path);
       const { value } = await subject.ask({ first: {} });
       const milliseconds = performance.now() - start;
+      const cpuMilliseconds = subject.cpuNanoseconds() / 1e6;
       await subject.close();
       if (value !== "a value") throw new Error(`workerd: no hit in ${name}`);
-      return milliseconds;
+      return { milliseconds, cpuMilliseconds };
     },
   };
   for (const [runtime, coldOf] of Object.entries(runtimes)) {
@@ -246,7 +238,9 @@ async function measureCold() {
     for (let round = 0; round < rounds; round++) {
       for (const [name, list] of figures) list.push(await coldOf(name));
     }
-    compare(figures, peers, { name: `${runtime} cold start`, metric: "cold_ms" }, (value) => value);
+    const name = `${runtime} cold start`;
+    compare(figures, peers, { name, metric: "cold_ms" }, ({ milliseconds }) => milliseconds);
+    compare(figures, peers, { name, metric: "cpu_ms" }, ({ cpuMilliseconds }) => cpuMilliseconds);
   }
 }
 
@@ -263,12 +257,14 @@ async function filterOf() {
     if (version === undefined) progress(`${runtime} is not installed: its rows are left out`);
   }
   const { subject } = await import(await bundle("cold", candidates.ferrite));
+  const has = { ...entriesOfPackage() };
   const cache = await subject.make({ entries: 0, bytes: 0 });
-  for (const method of ["withBytes", "getResponse"]) {
-    if (!(method in cache)) progress(`the package has no ${method}: its rows are left out`);
+  for (const method of ["withBytes", "getResponse"]) has[method] = method in cache;
+  for (const what of ["withBytes", "getResponse", "./compressed"]) {
+    if (!has[what]) progress(`the package has no ${what}: its rows are left out`);
   }
   return ({ runtime = "workerd", needs }) => versions[runtime] !== undefined
-    && (needs === undefined || needs in cache);
+    && (needs === undefined || has[needs]);
 }
 
 async function main() {
@@ -282,7 +278,7 @@ async function main() {
     ...groups(churn, measureChurn, ({ runtime, size, form }) => (
       `${runtime} churn ${size.label} ${form}`)),
     ...groups(requests, measureRequests, ({ label }) => `requests ${label}`),
-    ["memory", measureMemory],
+    ...groups(memory, measureMemory, ({ name }) => `memory: ${name}`),
     ["cold start", measureCold],
   ].filter(([name]) => !given.only || name.includes(given.only));
   const start = performance.now();

@@ -33,7 +33,8 @@ export async function serve(candidate) {
 
 /** A function that tells for how long garbage was collected since it was last asked. */
 function watchGarbage() {
-  if (!PerformanceObserver.supportedEntryTypes?.includes("gc")) return async () => undefined;
+  // Deno names the type of entry and never has one; Bun has none.
+  if (process.versions.deno || process.versions.bun) return async () => undefined;
   let milliseconds = 0;
   const observer = new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) milliseconds += entry.duration;

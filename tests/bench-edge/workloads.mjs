@@ -4,10 +4,13 @@
 // agree. A process has one candidate, so no call site sees two classes of cache.
 // Not here: time. In workerd no clock moves between I/O, so it is read from outside, for all alike.
 
+import { documentOf } from "./documents.mjs";
+
 /** A plan: what `prepare` is told.
  * @typedef {object} Plan
  * @property {number} keys how many different ones
  * @property {number} bytes of a value
+ * @property {boolean} [documents] whether values are documents as JSON instead, about 1 KB each
  * @property {number} entries for which caches that are bounded by count have room
  * @property {number} [budgetBytes] for those that are bounded by bytes
  * @property {boolean} [asBytes] whether values are Uint8Arrays, else they are strings
@@ -17,8 +20,9 @@
  */
 
 const prefix = "user:session:";
-/** After so many rounds keys are asked for in the same order again. */
-const orderRounds = 4;
+/** After so many rounds keys are asked for in the same order again: a loop would be LRU's weakness. */
+const orderRounds = 16;
+const hotKeys = 1000;
 
 export async function prepare({ make, held, options }, plan) {
   const cache = await make(plan);
@@ -109,7 +113,15 @@ const loops = {
     return { sum, hits };
   },
 
-  "churn bytes": (state) => (state.cache.withBytes ? churnOfFerrite(state) : churnOfPeer(state)),
+  "churn bytes": (state, plan) => (
+    state.cache.withBytes ? churnOfFerrite(state) : churnOfPeer(state, plan)),
+
+  /** As `get fresh`, but of a few keys, over and over. */
+  "get hot": ({ cache, suffixes, order }) => {
+    let sum = 0;
+    for (const index of order) sum += consumeText(cache.get(prefix + suffixes[index % hotKeys]));
+    return { sum };
+  },
 
   /** Writes as much as the budget in values of each of these sizes in turn. */
   shift: ({ cache, suffixes }, { asBytes, budgetBytes }) => {
@@ -173,7 +185,8 @@ function churnOfFerrite({ cache, suffixes, order, values }) {
   return { sum, hits };
 }
 
-function churnOfPeer({ cache, suffixes, order, values }) {
+function churnOfPeer({ cache, suffixes, order, values }, { asBytes }) {
+  const consume = asBytes ? consumeBytes : consumeText;
   let sum = 0;
   let hits = 0;
   for (const index of order) {
@@ -185,13 +198,14 @@ function churnOfPeer({ cache, suffixes, order, values }) {
     } else {
       hits++;
     }
-    sum += consumeBytes(value);
+    sum += consume(value);
   }
   return { sum, hits };
 }
 
 /** A function from a key's number to a new value of its own, as an origin would answer. */
-function valuesOf({ bytes, asBytes }) {
+function valuesOf({ bytes, asBytes, documents }) {
+  if (documents) return documentOf;
   const template = new Uint8Array(bytes).fill(120);
   const decoder = new TextDecoder();
   return (index) => {
