@@ -14,6 +14,8 @@ use crate::keyspace::Cx;
 use crate::reply::Reply;
 #[cfg(feature = "zset")]
 use crate::sorted_set;
+#[cfg(feature = "stream")]
+use crate::stream;
 use crate::string::{self, counter, get, range};
 use crate::{encoding, expire, hash, keys, list, rename, scan, set};
 
@@ -62,7 +64,7 @@ pub enum Arity {
 }
 
 impl Arity {
-    fn allows(self, count: usize) -> bool {
+    pub(crate) fn allows(self, count: usize) -> bool {
         match self {
             Arity::Exactly(wanted) => count == wanted,
             Arity::AtLeast(least) => count >= least,
@@ -93,6 +95,11 @@ impl Keys {
         Keys { first: at, last: 0, step: 1 }
     }
 
+    /// Half of the arguments behind the word STREAMS are. As in Redis's COMMAND, where they are
+    /// depends on the request; all but the step is negative here.
+    #[cfg(feature = "stream")]
+    pub const BEHIND_STREAMS: Keys = Keys { first: -1, last: -1, step: 1 };
+
     /// The first two are.
     pub const FIRST_TWO: Keys = Keys { first: 1, last: 2, step: 1 };
 
@@ -118,6 +125,9 @@ pub enum Group {
     Set,
     /// Sorted sets.
     SortedSet,
+    /// Streams.
+    #[cfg(feature = "stream")]
+    Stream,
     /// Strings.
     String,
 }
@@ -133,6 +143,8 @@ impl Group {
             Group::Server => "server",
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
+            #[cfg(feature = "stream")]
+            Group::Stream => "stream",
             Group::String => "string",
         }
     }
@@ -155,6 +167,8 @@ const FAMILIES: &[&[Spec]] = &[
     crate::sort::COMMANDS,
     #[cfg(feature = "zset")]
     sorted_set::COMMANDS,
+    #[cfg(feature = "stream")]
+    stream::COMMANDS,
     counter::COMMANDS,
     get::COMMANDS,
     range::COMMANDS,
@@ -224,7 +238,7 @@ fn refuse_unknown(name: &[u8], arguments: &[&[u8]], reply: &mut dyn Reply) {
 }
 
 /// What C's `printf` shows of a string: nothing from the first zero byte on.
-fn printed(text: &[u8], bytes_max: usize) -> &[u8] {
+pub(crate) fn printed(text: &[u8], bytes_max: usize) -> &[u8] {
     let text = text.get(..bytes_max).unwrap_or(text);
     text.split(|&byte| byte == 0).next().unwrap_or_default()
 }
@@ -236,6 +250,12 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
+    /// All of these.
+    #[cfg(feature = "stream")]
+    pub(crate) fn of(arguments: &'a [&'a [u8]]) -> Args<'a> {
+        Args { rest: arguments.iter() }
+    }
+
     /// The next argument, where the arity says that there is one.
     pub(crate) fn required(&mut self) -> &'a [u8] {
         self.next().unwrap_or_default()

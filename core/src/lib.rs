@@ -26,6 +26,7 @@
 //! | `effects` | yes | somebody may listen to [`Effects`] |
 //! | `lcs` | yes | the command LCS |
 //! | `sort` | yes | the commands SORT and SORT_RO |
+//! | `stream` | yes | streams and their groups of consumers |
 //! | `zset` | yes | sorted sets; `dump` and `sort` need them |
 //! | `simulate` | no | keys can be evicted one by one, to drive the policies by a trace |
 
@@ -76,6 +77,8 @@ mod sort;
 #[cfg(feature = "zset")]
 mod sorted_set;
 mod stats;
+#[cfg(feature = "stream")]
+mod stream;
 mod string;
 mod table;
 #[cfg(feature = "zset")]
@@ -103,6 +106,8 @@ pub use reply::Reply;
 #[cfg(feature = "zset")]
 pub use sorted_set::{AddOptions, Added};
 pub use stats::Stats;
+#[cfg(feature = "stream")]
+pub use stream::{Id as StreamId, IdText as StreamIdText, NewId as NewStreamId, StreamRead};
 pub use string::ShowOld;
 #[cfg(feature = "lcs")]
 pub use string::lcs::{Lcs, LcsMatch};

@@ -46,9 +46,17 @@ pub(crate) enum Kind {
     List,
     Set,
     SortedSet,
+    /// Behind the number of its object stands what belongs to it as a whole.
+    #[cfg(feature = "stream")]
+    Stream,
 }
 
 impl Kind {
+    #[cfg(not(feature = "stream"))]
+    const LAST: Kind = Kind::SortedSet;
+    #[cfg(feature = "stream")]
+    const LAST: Kind = Kind::Stream;
+
     fn of(flags: u8) -> Option<Kind> {
         match flags & KIND_MASK {
             1 => Some(Kind::String),
@@ -56,6 +64,8 @@ impl Kind {
             3 => Some(Kind::List),
             4 => Some(Kind::Set),
             5 => Some(Kind::SortedSet),
+            #[cfg(feature = "stream")]
+            6 => Some(Kind::Stream),
             _ => None,
         }
     }
@@ -68,6 +78,8 @@ impl Kind {
             Kind::List => "list",
             Kind::Set => "set",
             Kind::SortedSet => "zset",
+            #[cfg(feature = "stream")]
+            Kind::Stream => "stream",
         }
     }
 }
@@ -195,7 +207,7 @@ impl Head {
             let flags = NonZeroU8::new(flags)?;
             return Some(Head { deadline: NEVER, key_len, stored_len, key_start: 3, flags });
         }
-        if !(1..=Kind::SortedSet as u8).contains(&(flags & KIND_MASK)) {
+        if !(1..=Kind::LAST as u8).contains(&(flags & KIND_MASK)) {
             return None;
         }
         let (key_len, stored_len, length_bytes) = if flags & WIDE == 0 {
