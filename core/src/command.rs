@@ -15,6 +15,8 @@ use crate::num::parse_count;
 use crate::reply::Reply;
 #[cfg(feature = "zset")]
 use crate::sorted_set;
+#[cfg(feature = "stream")]
+use crate::stream;
 use crate::string::{self, counter, get, range};
 use crate::{expire, keys, rename, scan};
 
@@ -99,6 +101,11 @@ impl Keys {
         Keys { first: at, last: 0, step: 1 }
     }
 
+    /// Half of the arguments behind the word STREAMS are. As in Redis's COMMAND, where they are
+    /// depends on the request; all but the step is negative here.
+    #[cfg(feature = "stream")]
+    pub const BEHIND_STREAMS: Keys = Keys { first: -1, last: -1, step: 1 };
+
     /// The first two are.
     pub const FIRST_TWO: Keys = Keys { first: 1, last: 2, step: 1 };
 
@@ -130,6 +137,9 @@ pub enum Group {
     Set,
     /// Sorted sets.
     SortedSet,
+    /// Streams.
+    #[cfg(feature = "stream")]
+    Stream,
     /// Strings.
     String,
     /// Several commands as one.
@@ -150,6 +160,8 @@ impl Group {
             Group::Server => "server",
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
+            #[cfg(feature = "stream")]
+            Group::Stream => "stream",
             Group::String => "string",
             Group::Transactions => "transactions",
         }
@@ -186,6 +198,8 @@ const FAMILIES: &[&[Spec]] = &[
     crate::sort::COMMANDS,
     #[cfg(feature = "zset")]
     sorted_set::COMMANDS,
+    #[cfg(feature = "stream")]
+    stream::COMMANDS,
     counter::COMMANDS,
     get::COMMANDS,
     range::COMMANDS,
@@ -256,7 +270,7 @@ pub fn refuse_unknown(name: &[u8], arguments: &[&[u8]], reply: &mut dyn Reply) {
 }
 
 /// What C's `printf` shows of a string: nothing from the first zero byte on.
-fn printed(text: &[u8], bytes_max: usize) -> &[u8] {
+pub(crate) fn printed(text: &[u8], bytes_max: usize) -> &[u8] {
     let text = text.get(..bytes_max).unwrap_or(text);
     text.split(|&byte| byte == 0).next().unwrap_or_default()
 }

@@ -44,7 +44,11 @@ impl Cx<'_> {
         let Some(mut found) = self.lookup(key, self.keys.hash(key)) else { return Ok(None) };
         let mut bytes = VERSION_BYTES + CHECKSUM_BYTES + ELEMENT_BYTES;
         self.keys.expand(&found);
-        self.each_part(&found, &mut |part| bytes += ELEMENT_BYTES + part.len());
+        match found.head.kind() {
+            #[cfg(feature = "stream")]
+            Kind::Stream => self.write_stream(&found, &mut |part| bytes += part.len()),
+            _ => self.each_part(&found, &mut |part| bytes += ELEMENT_BYTES + part.len()),
+        }
         self.pinning(&mut found, |cx| cx.lend_bytes(bytes))?;
         let mut out = Vec::new();
         out.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory)?;
@@ -100,6 +104,11 @@ impl Cx<'_> {
                     }
                 });
             }
+            #[cfg(feature = "stream")]
+            Kind::Stream => {
+                out.push(rdb::STREAM);
+                self.write_stream(found, &mut |part| out.extend_from_slice(part));
+            }
             Kind::Hash => return self.write_hash(found, out, &put),
         }
         VERSION
@@ -150,11 +159,15 @@ impl Cx<'_> {
         let floating = if kind == Kind::String { None } else { Some(self.float(kind)?) };
         let mut target = floating;
         let mut text = TextBuffer::new();
-        let read = rdb::read(self, value, &mut |cx, part| match (&mut target, part) {
-            (None, Part::Text(string)) => text.copy(string.into()).map(|_| ()),
-            (Some(target), part) => cx.add_part(target, part),
-            _ => Err(Error::BadPayload),
-        });
+        let read = match &mut target {
+            #[cfg(feature = "stream")]
+            Some(target) if kind == Kind::Stream => self.read_stream_payload(target, value),
+            target => rdb::read(self, value, &mut |cx, part| match (&mut *target, part) {
+                (None, Part::Text(string)) => text.copy(string.into()).map(|_| ()),
+                (Some(target), part) => cx.add_part(target, part),
+                _ => Err(Error::BadPayload),
+            }),
+        };
         if let (Err(error), Some(target)) = (read, &target) {
             self.sink(target);
             return Err(error);

@@ -37,6 +37,8 @@ impl Cx<'_> {
             Kind::List if is_large => "quicklist",
             Kind::SortedSet if is_large => "skiplist",
             Kind::Hash | Kind::Set if is_large => "hashtable",
+            #[cfg(feature = "stream")]
+            Kind::Stream => "stream",
             Kind::Set
                 if self
                     .keys

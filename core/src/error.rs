@@ -282,6 +282,129 @@ errors! {
     #[cfg(feature = "geo")]
     SearchStoreWithoutShape =
         "ERR exactly one of BYRADIUS and BYBOX can be specified for GEOSEARCHSTORE",
+    /// A text that should be the id of an entry and is none.
+    #[cfg(feature = "stream")]
+    InvalidStreamId = "ERR Invalid stream ID specified as stream command argument",
+    /// A range that begins behind the highest id.
+    #[cfg(feature = "stream")]
+    InvalidStart = "ERR invalid start ID for the interval",
+    /// A range that ends before the lowest id.
+    #[cfg(feature = "stream")]
+    InvalidEnd = "ERR invalid end ID for the interval",
+    /// XADD of the one id that no entry has.
+    #[cfg(feature = "stream")]
+    StreamIdZero = "ERR The ID specified in XADD must be greater than 0-0",
+    /// XADD of an id that is not above all others.
+    #[cfg(feature = "stream")]
+    StreamIdTooLow =
+        "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+    /// XADD to a stream whose last id is the highest.
+    #[cfg(feature = "stream")]
+    StreamExhausted =
+        "ERR The stream has exhausted the last possible ID, unable to add more items",
+    /// An entry longer than [`VALUE_BYTES_MAX`](crate::limits::VALUE_BYTES_MAX).
+    #[cfg(feature = "stream")]
+    EntryTooLong = "ERR Elements are too large to be stored",
+    /// A group or a consumer whose name is longer than
+    /// [`STREAM_NAME_BYTES_MAX`](crate::limits::STREAM_NAME_BYTES_MAX).
+    #[cfg(feature = "stream")]
+    NameTooLong = "ERR name of a group or a consumer exceeds maximum allowed size (512 bytes)",
+    /// MAXLEN with MINID.
+    #[cfg(feature = "stream")]
+    TrimConflict =
+        "ERR syntax error, MAXLEN and MINID options at the same time are not compatible",
+    /// MAXLEN below zero.
+    #[cfg(feature = "stream")]
+    TrimLenNegative = "ERR The MAXLEN argument must be >= 0.",
+    /// LIMIT of a trim below zero.
+    #[cfg(feature = "stream")]
+    TrimLimitNegative = "ERR The LIMIT argument must be >= 0.",
+    /// LIMIT without MAXLEN or MINID.
+    #[cfg(feature = "stream")]
+    TrimLimitAlone =
+        "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
+    /// XTRIM without MAXLEN or MINID.
+    #[cfg(feature = "stream")]
+    TrimMissing = "ERR syntax error, XTRIM must be called with a trimming strategy",
+    /// LIMIT of an exact trim.
+    #[cfg(feature = "stream")]
+    TrimLimitExact = "ERR syntax error, LIMIT cannot be used without the special ~ option",
+    /// XSETID with fewer than no entries.
+    #[cfg(feature = "stream")]
+    AddedNegative = "ERR entries_added must be positive",
+    /// XSETID with fewer entries than there are.
+    #[cfg(feature = "stream")]
+    AddedBelowLen =
+        "ERR The entries_added specified in XSETID is smaller than the target stream length",
+    /// XSETID with a deleted id above the last.
+    #[cfg(feature = "stream")]
+    LastBelowDeleted =
+        "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+    /// XSETID with an entry above the last id.
+    #[cfg(feature = "stream")]
+    LastBelowTop = "ERR The ID specified in XSETID is smaller than the target stream top item",
+    /// A time to wait that is no integer.
+    #[cfg(feature = "stream")]
+    TimeoutNotAnInteger = "ERR timeout is not an integer or out of range",
+    /// A time to wait below zero.
+    #[cfg(feature = "stream")]
+    TimeoutNegative = "ERR timeout is negative",
+    /// XREAD with another number of ids than of streams.
+    #[cfg(feature = "stream")]
+    UnbalancedStreams =
+        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be \
+         specified.",
+    /// XREAD with GROUP.
+    #[cfg(feature = "stream")]
+    ReadGroupOption =
+        "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
+    /// XREAD with NOACK.
+    #[cfg(feature = "stream")]
+    ReadNoackOption =
+        "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
+    /// XREADGROUP without GROUP.
+    #[cfg(feature = "stream")]
+    ReadGroupMissing = "ERR Missing GROUP option for XREADGROUP",
+    /// XREAD of what is new to a group.
+    #[cfg(feature = "stream")]
+    ReadNewWithoutGroup =
+        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> \
+         <consumer> option.",
+    /// XREADGROUP from the last id.
+    #[cfg(feature = "stream")]
+    ReadLastWithGroup =
+        "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the \
+         history of this consumer by specifying a proper ID, or use the > ID to get new \
+         messages. The $ ID would just return an empty result set.",
+    /// XGROUP of a key that is not there.
+    #[cfg(feature = "stream")]
+    GroupOfNoKey =
+        "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may \
+         want to use the MKSTREAM option to create an empty stream automatically.",
+    /// XGROUP CREATE of a group that is there.
+    #[cfg(feature = "stream")]
+    BusyGroup = "BUSYGROUP Consumer Group name already exists",
+    /// ENTRIESREAD below zero.
+    #[cfg(feature = "stream")]
+    ReadNegative = "ERR value for ENTRIESREAD must be positive or -1",
+    /// XCLAIM of entries idle for what is no integer.
+    #[cfg(feature = "stream")]
+    ClaimMinIdle = "ERR Invalid min-idle-time argument for XCLAIM",
+    /// IDLE that is no integer.
+    #[cfg(feature = "stream")]
+    ClaimIdle = "ERR Invalid IDLE option argument for XCLAIM",
+    /// TIME that is no integer.
+    #[cfg(feature = "stream")]
+    ClaimTime = "ERR Invalid TIME option argument for XCLAIM",
+    /// RETRYCOUNT that is no integer.
+    #[cfg(feature = "stream")]
+    ClaimRetryCount = "ERR Invalid RETRYCOUNT option argument for XCLAIM",
+    /// XAUTOCLAIM of entries idle for what is no integer.
+    #[cfg(feature = "stream")]
+    AutoClaimMinIdle = "ERR Invalid min-idle-time argument for XAUTOCLAIM",
+    /// XAUTOCLAIM of so few entries, or of too many.
+    #[cfg(feature = "stream")]
+    AutoClaimCount = "ERR COUNT must be > 0",
     /// The budget is used up and the policy lets nothing go.
     OutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.",
     /// A key longer than [`KEY_BYTES_MAX`](crate::limits::KEY_BYTES_MAX).
@@ -320,6 +443,8 @@ impl Error {
             Error::NotAHyperLogLog => "WRONGTYPE",
             #[cfg(feature = "hyperloglog")]
             Error::CorruptHyperLogLog => "INVALIDOBJ",
+            #[cfg(feature = "stream")]
+            Error::BusyGroup => "BUSYGROUP",
             _ => "ERR",
         }
     }

@@ -37,6 +37,7 @@
 //! | `hyperloglog` | yes | the commands PFADD, PFCOUNT, PFMERGE |
 //! | `lcs` | yes | the command LCS |
 //! | `sort` | yes | the commands SORT and SORT_RO |
+//! | `stream` | yes | streams and their groups of consumers |
 //! | `zset` | yes | sorted sets; `dump` and `sort` need them |
 //! | `simulate` | no | keys can be evicted one by one, to drive the policies by a trace |
 
@@ -99,6 +100,8 @@ mod sort;
 #[cfg(feature = "zset")]
 mod sorted_set;
 mod stats;
+#[cfg(feature = "stream")]
+mod stream;
 mod string;
 mod table;
 #[cfg(feature = "zset")]
@@ -134,6 +137,8 @@ pub use reply::Reply;
 #[cfg(feature = "zset")]
 pub use sorted_set::{AddOptions, Added};
 pub use stats::Stats;
+#[cfg(feature = "stream")]
+pub use stream::{Id as StreamId, IdText as StreamIdText, NewId as NewStreamId, StreamRead};
 pub use string::ShowOld;
 #[cfg(feature = "lcs")]
 pub use string::lcs::{Lcs, LcsMatch};

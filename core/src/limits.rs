@@ -47,6 +47,19 @@ pub const TABLE_PAGE_BYTES: usize = 200;
 /// Keys that it looks at, at most, when it looks for keys of one kind among others.
 pub const EVICTION_LOOK_KEYS: usize = 96;
 
+/// Entries that one node of a stream ever has: what Redis's `stream-node-max-entries` says unless
+/// it is configured.
+#[cfg(feature = "stream")]
+pub const STREAM_NODE_ENTRIES_MAX: usize = 100;
+
+/// Longest entry of a stream that stands among others, in bytes of fields and values.
+#[cfg(feature = "stream")]
+pub const STREAM_ENTRY_BYTES_MAX: usize = 1024;
+
+/// Longest name of a group of a stream, or of a consumer.
+#[cfg(feature = "stream")]
+pub const STREAM_NAME_BYTES_MAX: usize = 512;
+
 /// Pages of a large hash in which one step looks for expired fields.
 pub const SWEEP_PAGES: usize = 64;
 

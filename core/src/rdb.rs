@@ -23,6 +23,8 @@ pub(crate) const SET: u8 = 2;
 pub(crate) const HASH: u8 = 4;
 pub(crate) const SORTED_SET: u8 = 5;
 pub(crate) const HASH_WITH_DEADLINES: u8 = 24;
+#[cfg(feature = "stream")]
+pub(crate) const STREAM: u8 = 19;
 
 /// How the elements of a value stand in a payload.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,9 @@ enum Form {
     Chunks(Packing),
     MarkedChunks,
     Integers,
+    /// Nodes, then groups: read where streams are.
+    #[cfg(feature = "stream")]
+    Stream,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +75,8 @@ fn form_of(number: u8) -> Option<(Kind, Form)> {
         17 => (Kind::SortedSet, Form::Packed(Listpack)),
         18 => (Kind::List, Form::MarkedChunks),
         20 => (Kind::Set, Form::Packed(Listpack)),
+        #[cfg(feature = "stream")]
+        15 | STREAM | 21 => (Kind::Stream, Form::Stream),
         HASH_WITH_DEADLINES => (Kind::Hash, Form::Deadlines),
         25 => (Kind::Hash, Form::PackedDeadlines),
         _ => return None,
@@ -112,6 +119,8 @@ pub(crate) fn read(cx: &mut Cx<'_>, payload: &[u8], show: Show<'_>) -> Result<()
             parts.count = 1;
             (parts.show)(cx, Part::Text(text.as_slice()))?;
         }
+        #[cfg(feature = "stream")]
+        Form::Stream => return Err(BAD),
         Form::Packed(packing) => {
             let blob = reader.text(cx)?;
             packing.each(blob.as_slice(), &mut |text| parts.take(cx, text))?;
@@ -237,14 +246,14 @@ fn copied(text: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// A string of a payload: as it stands there, a number's digits, or unpacked.
-enum Text<'a> {
+pub(crate) enum Text<'a> {
     Whole(&'a [u8]),
     Number(Digits),
     Unpacked(Vec<u8>),
 }
 
 impl Text<'_> {
-    fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Text::Whole(bytes) => bytes,
             Text::Number(digits) => digits.as_bytes(),
@@ -259,18 +268,18 @@ enum Length {
     Special(u8),
 }
 
-struct Reader<'a> {
-    rest: &'a [u8],
+pub(crate) struct Reader<'a> {
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8]> {
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8]> {
         let (first, rest) = self.rest.split_at_checked(len).ok_or(BAD)?;
         self.rest = rest;
         Ok(first)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let (first, rest) = self.rest.split_first_chunk().ok_or(BAD)?;
         self.rest = rest;
         Ok(*first)
@@ -292,7 +301,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn count(&mut self) -> Result<u64> {
+    pub(crate) fn count(&mut self) -> Result<u64> {
         match self.length()? {
             Length::Bytes(count) => Ok(count),
             Length::Special(_) => Err(BAD),
@@ -304,7 +313,7 @@ impl<'a> Reader<'a> {
         usize::try_from(self.count()?).map_err(|_| BAD)
     }
 
-    fn text(&mut self, cx: &mut Cx<'_>) -> Result<Text<'a>> {
+    pub(crate) fn text(&mut self, cx: &mut Cx<'_>) -> Result<Text<'a>> {
         let number = match self.length()? {
             Length::Bytes(len) => {
                 let len = usize::try_from(len).map_err(|_| BAD)?;
@@ -374,7 +383,7 @@ fn unpack(packed: &[u8], len: usize) -> Result<Vec<u8>> {
     if out.len() == len { Ok(out) } else { Err(BAD) }
 }
 
-type Take<'f> = &'f mut dyn FnMut(&[u8]) -> Result<()>;
+pub(crate) type Take<'f> = &'f mut dyn FnMut(&[u8]) -> Result<()>;
 
 impl Packing {
     fn each(self, blob: &[u8], take: Take<'_>) -> Result<()> {
@@ -416,7 +425,7 @@ fn signed(bytes: &[u8]) -> i64 {
     i64::from_le_bytes(number) << unused >> unused
 }
 
-fn each_of_listpack(blob: &[u8], take: Take<'_>) -> Result<()> {
+pub(crate) fn each_of_listpack(blob: &[u8], take: Take<'_>) -> Result<()> {
     let (body, told) = packed_body(blob, 6)?;
     let mut reader = Reader { rest: body };
     let mut seen = 0;
@@ -451,10 +460,16 @@ fn each_of_listpack(blob: &[u8], take: Take<'_>) -> Result<()> {
     check_count(told, seen)
 }
 
+/// Bytes of the length that stands behind a listpack's element of so many.
+pub(crate) fn back_length_bytes(len: usize) -> usize {
+    // As it is in Redis, the longest but for the first is one less than could be told.
+    1 + [128, 16_383, 2_097_151, 268_435_455].iter().filter(|&&limit| len >= limit).count()
+}
+
 /// The length of a listpack's element stands behind it, seven bits a byte, the highest first.
 fn check_back_length(reader: &mut Reader<'_>, before: usize) -> Result<()> {
     let len = before - reader.rest.len();
-    let bytes = 1 + [127, 16_383, 2_097_151, 268_435_455].iter().filter(|&&max| len > max).count();
+    let bytes = back_length_bytes(len);
     let mut told = 0;
     for (position, &byte) in reader.take(bytes)?.iter().enumerate() {
         if (byte & 0x80 != 0) != (position > 0) {

@@ -50,9 +50,17 @@ pub(crate) enum Kind {
     List,
     Set,
     SortedSet,
+    /// Behind the number of its object stands what belongs to it as a whole.
+    #[cfg(feature = "stream")]
+    Stream,
 }
 
 impl Kind {
+    #[cfg(not(feature = "stream"))]
+    const LAST: Kind = Kind::SortedSet;
+    #[cfg(feature = "stream")]
+    const LAST: Kind = Kind::Stream;
+
     fn of(flags: u8) -> Option<Kind> {
         match flags & KIND_MASK {
             1 => Some(Kind::String),
@@ -60,6 +68,8 @@ impl Kind {
             3 if cfg!(feature = "list") => Some(Kind::List),
             4 if cfg!(feature = "set") => Some(Kind::Set),
             5 if cfg!(feature = "zset") => Some(Kind::SortedSet),
+            #[cfg(feature = "stream")]
+            6 => Some(Kind::Stream),
             _ => None,
         }
     }
@@ -72,6 +82,8 @@ impl Kind {
             Kind::List => "list",
             Kind::Set => "set",
             Kind::SortedSet => "zset",
+            #[cfg(feature = "stream")]
+            Kind::Stream => "stream",
         }
     }
 }
@@ -222,7 +234,7 @@ impl Head {
             let (deadline, key_start, dictionary) = (NEVER, 3, 0);
             return Some(Head { deadline, key_len, stored_len, key_start, dictionary, flags });
         }
-        if !(1..=Kind::SortedSet as u8).contains(&(flags & KIND_MASK)) {
+        if !(1..=Kind::LAST as u8).contains(&(flags & KIND_MASK)) {
             return None;
         }
         let (key_len, stored_len, length_bytes) = if flags & WIDE == 0 {

@@ -80,6 +80,8 @@ impl Cx<'_> {
         let mut copy = self.float(kind)?;
         let copied = match kind {
             Kind::List => self.copy_list(pin, &mut copy),
+            #[cfg(feature = "stream")]
+            Kind::Stream => self.copy_stream(pin, &mut copy),
             _ => self.copy_entries(pin, &mut copy),
         };
         match copied {

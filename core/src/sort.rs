@@ -264,7 +264,8 @@ fn sort(
     let key = args.required();
     let mut plan = plan(args, may_store)?;
     let found = cx.lookup_read(key);
-    if found.is_some_and(|found| matches!(found.head.kind(), Kind::String | Kind::Hash)) {
+    let is_sortable = |kind| matches!(kind, Kind::List | Kind::Set | Kind::SortedSet);
+    if found.is_some_and(|found| !is_sortable(found.head.kind())) {
         return Err(Error::WrongType);
     }
     let mut is_sorted = plan.by.is_none_or(|pattern| pattern.contains(&b'*'));

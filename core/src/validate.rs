@@ -92,6 +92,10 @@ impl Keyspace {
         if let Some(id) = head.object(cell) {
             let Some(object) = self.objects.get(id) else { return Err("keyspace: no such object") };
             sum.add(self.validate_object(id, Some(head.kind()))?);
+            #[cfg(feature = "stream")]
+            if head.kind() == Kind::Stream {
+                self.validate_stream(addr)?;
+            }
             let is_ascii =
                 |object| Value::paged(&self.arena, object, true).parts().all(<[u8]>::is_ascii);
             if head.kind() == Kind::String && head.is_ascii() && !is_ascii(object) {
@@ -146,6 +150,13 @@ impl Keyspace {
         }
         if let Some(Kind::Hash | Kind::Set | Kind::SortedSet) = object.kind {
             sum.add(self.validate_table(object, kind.is_some())?);
+        }
+        #[cfg(feature = "stream")]
+        if object.kind == Some(Kind::Stream) {
+            sum.add(self.validate_nodes(object)?);
+            if kind.is_some() {
+                sum.add(self.validate_object(object.tree, Some(Kind::String))?);
+            }
         }
         #[cfg(feature = "zset")]
         if kind == Some(Kind::SortedSet) {

@@ -86,7 +86,20 @@ impl<'a> Draft<'a> {
         deadline: Millis,
         found: Option<Found>,
     ) -> Result<Draft<'a>> {
-        let mut draft = Draft::of(key, hash, kind, OBJECT_BYTES, deadline, found)?;
+        Draft::of_object_with(key, hash, kind, 0, deadline, found)
+    }
+
+    /// The same, with so many bytes behind the object's number.
+    pub(crate) fn of_object_with(
+        key: &'a [u8],
+        hash: u64,
+        kind: Kind,
+        more_bytes: usize,
+        deadline: Millis,
+        found: Option<Found>,
+    ) -> Result<Draft<'a>> {
+        let stored_len = OBJECT_BYTES + more_bytes;
+        let mut draft = Draft::of(key, hash, kind, stored_len, deadline, found)?;
         draft.head = draft.head.with_large(true);
         draft.objects = 1;
         Ok(draft)

@@ -258,6 +258,12 @@ impl Keyspace {
 
     /// Frees a page of a table, with what its entries name.
     pub(crate) fn free_page(&mut self, kind: Kind, page: Addr) {
+        #[cfg(feature = "stream")]
+        if kind == Kind::Stream {
+            self.bury_entries(page);
+            self.arena.free(page);
+            return;
+        }
         let end = ENTRIES_START + used(self.arena.cell(page));
         self.bury_items(kind, page, ENTRIES_START..end);
         self.free_cell(page);

@@ -6,7 +6,9 @@ use crate::engine::Words;
 use crate::random::Random;
 
 const KEYS: usize = 6;
-const OTHER_FAMILIES: &[&str] = &["string", "hash", "list", "set", "zset"];
+const OTHER_FAMILIES: &[&str] = &["string", "hash", "list", "set", "zset", "stream"];
+/// Times of entries that are remembered, so that requests ask for what is there.
+const TIMES: usize = 24;
 
 /// What may get into a request by chance; a bar between them, because one is empty.
 const STRAY_WORDS: &str = "|0|-1|1|2|01| 1|1.5|-0|NX|xx|GT|lt|CH|incr|EX|px|EXAT|PXAT|GET|keepttl|\
@@ -25,11 +27,22 @@ pub(super) struct Arguments {
     keys: usize,
     /// How large fields may be within one request: many are short.
     is_bulk: bool,
+    /// Times at which entries were added to streams, and where the next is noted.
+    times_ms: [i64; TIMES],
+    next_time: usize,
 }
 
 impl Arguments {
     pub(super) fn new(random: Random) -> Arguments {
-        Arguments { random, now_ms: 0, family: "", keys: 0, is_bulk: false }
+        Arguments {
+            random,
+            now_ms: 0,
+            family: "",
+            keys: 0,
+            is_bulk: false,
+            times_ms: [0; TIMES],
+            next_time: 0,
+        }
     }
 
     /// How often something is repeated, besides the once that the syntax demands.
@@ -60,6 +73,16 @@ impl Arguments {
         let word = match kind {
             "key" | "source" | "destination" => self.key(),
             "lex-key" => format!("lex:{}", self.random.below(2)).into_bytes(),
+            "log-key" => format!("log:{}", self.random.below(2)).into_bytes(),
+            "new-id" => self.new_id(),
+            "id" => self.id(),
+            "new" => b">".to_vec(),
+            "edge" => self.edge(),
+            "group" => self.pick("g1|g1|g1|group2|g3"),
+            "consumer" => self.consumer(),
+            "name" => self.pick("name|name|name|other"),
+            "number" => self.random.below(100_000).to_string().into_bytes(),
+            "idle" => self.pick("0|0|0|1|100|5000|-1|abc"),
             "numkeys" => return self.keys_with_their_number(request),
             "numfields" => {
                 let count = 1 + self.random.below(4);
@@ -110,7 +133,7 @@ impl Arguments {
     pub(super) fn disturb(&mut self, request: &mut Words) {
         let word = self.pick(STRAY_WORDS);
         // What makes lexical ranges mean something would be lost.
-        if request.iter().any(|word| word.starts_with(b"lex:")) {
+        if request.iter().any(|word| word.starts_with(b"lex:") || word.starts_with(b"log:")) {
             return;
         }
         // A cursor in the middle of a turn is each implementation's own.
@@ -126,6 +149,48 @@ impl Arguments {
             1 if position < request.len() => request[position] = word,
             2 if position < request.len() => drop(request.remove(position)),
             _ => request.push(word),
+        }
+    }
+
+    /// The id for an entry that is added.
+    fn new_id(&mut self) -> Vec<u8> {
+        let now_ms = self.now_ms;
+        self.times_ms[self.next_time % TIMES] = now_ms;
+        self.next_time += 1;
+        match self.random.below(40) {
+            0..22 => b"*".to_vec(),
+            22..30 => format!("{now_ms}-*").into_bytes(),
+            30..38 => format!("{now_ms}-{}", self.random.below(40)).into_bytes(),
+            38 => format!("{now_ms}").into_bytes(),
+            _ => self.pick("0-0|0|0-*|1-1|-|abc|5-|18446744073709551615-1-1"),
+        }
+    }
+
+    /// The id of an entry that may be there.
+    fn id(&mut self) -> Vec<u8> {
+        let ms = self.random.pick(&self.times_ms);
+        match self.random.below(40) {
+            0..34 => format!("{ms}-{}", self.random.below(6)).into_bytes(),
+            34..37 => format!("{ms}").into_bytes(),
+            37 => self.pick("0|0-0|1"),
+            _ => self.pick("-|+|$|>|abc|007|5-|18446744073709551615|99999999999999999999"),
+        }
+    }
+
+    fn edge(&mut self) -> Vec<u8> {
+        match self.random.below(8) {
+            0..2 => b"-".to_vec(),
+            2..4 => b"+".to_vec(),
+            4 => [b"(".to_vec(), self.id()].concat(),
+            _ => self.id(),
+        }
+    }
+
+    fn consumer(&mut self) -> Vec<u8> {
+        match self.random.below(60) {
+            0 => vec![b'c'; self.random.pick(&[60, 200, 300, 512])],
+            1 => Vec::new(),
+            _ => self.pick("anna|bert|carl|c1|c2"),
         }
     }
 

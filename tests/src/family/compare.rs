@@ -37,6 +37,10 @@ pub fn answers(
         b"GEOSEARCH" | b"GEOSEARCHSTORE" => {
             (in_capitals(judge.ask(request)), in_capitals(subject.ask(request)))
         }
+        b"XINFO" => {
+            let (expected, given) = (judge.ask(request), subject.ask(request));
+            (without(NODES, expected), without(NODES, given))
+        }
         b"RANDOMKEY" => random_key(judge, subject, request),
         b"DUMP" => dump(judge, subject, request),
         b"SORT" | b"SORT_RO" if is_left_unsorted(judge, request) => {
@@ -73,12 +77,20 @@ fn value(subject: &mut dyn Subject, key: &[u8]) -> Answer {
         "list" => &["LRANGE", "", "0", "-1"],
         "set" => &["SMEMBERS", ""],
         "zset" => &["ZRANGE", "", "0", "-1", "WITHSCORES"],
+        "stream" => &["XINFO", "", "FULL", "COUNT", "0"],
         other => panic!("no such type: {other}"),
     };
     let mut request = words(request);
     request[1] = key.to_vec();
+    if type_name == "stream" {
+        request.insert(1, b"STREAM".to_vec());
+    }
     let value = ask_whole(subject, &request);
-    let value = if type_name == "zset" { without_minus_zero(value) } else { value };
+    let value = match type_name.as_str() {
+        "zset" => without_minus_zero(value),
+        "stream" => without(SEEN, without(NODES, value)),
+        _ => value,
+    };
     Answer::Array(vec![Answer::Simple(type_name), value])
 }
 
@@ -98,6 +110,23 @@ fn in_capitals(answer: Answer) -> Answer {
         Answer::Error(line) => Answer::Error(line.to_ascii_uppercase()),
         other => other,
     }
+}
+
+/// How a stream is stored is each implementation's own affair.
+const NODES: &[&str] = &["radix-tree-keys", "radix-tree-nodes"];
+/// When a consumer last asked for something is no effect.
+const SEEN: &[&str] = &["seen-time"];
+
+/// An answer of names and values in turns, without the values of some.
+fn without(names: &[&str], answer: Answer) -> Answer {
+    let Answer::Array(items) = answer else { return answer };
+    let mut is_left_out = false;
+    let items = items.into_iter().map(|item| {
+        let was_named = is_left_out;
+        is_left_out = names.iter().any(|&name| item == Answer::from(name));
+        if was_named { Answer::Null } else { without(names, item) }
+    });
+    Answer::Array(items.collect())
 }
 
 fn words(words: &[&str]) -> Words {

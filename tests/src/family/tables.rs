@@ -1,7 +1,9 @@
 //! The families' commands with their weights, in the notation of Redis's documentation.
 //! `numkeys` stands for the number and the keys that follow it, `weights` for one weight a key,
 //! `numfields` for the number and its fields.
-//! The members of a `lex-key` have one score, since elsewhere lexical ranges mean nothing.
+//! The members of a `lex-key` have one score, since elsewhere lexical ranges mean nothing. The
+//! entries of a `log-key` are short, and none is deleted: so nodes end where Redis's do, and rough
+//! trims mean the same.
 
 use crate::family::Family;
 
@@ -15,6 +17,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "bitmap", commands: BITMAPS },
     Family { name: "hyperloglog", commands: HYPERLOGLOGS },
     Family { name: "geo", commands: PLACES },
+    Family { name: "stream", commands: STREAMS },
 ];
 
 /// What works on keys of any type; every family has these as well.
@@ -283,5 +286,54 @@ const PLACES: &[(usize, &str)] = &[
     (3, "ZADD key score member"),
     (6, "ZREM key member [member ...]"),
     (3, "ZRANGE key start stop [WITHSCORES]"),
+    (1, "SADD key member"),
+];
+
+const STREAMS: &[(usize, &str)] = &[
+    (30, "XADD key new-id field value [field value ...]"),
+    (10, "XADD key new-id name number"),
+    (6, "XADD key [NOMKSTREAM] [MAXLEN len | MAXLEN = len | MINID id] new-id field value"),
+    (1, "XADD key MAXLEN count LIMIT count new-id field value"),
+    (12, "XADD log-key * name number"),
+    (12, "XADD log-key [MAXLEN ~ len] * name number name number"),
+    (2, "XTRIM log-key <MAXLEN | MINID> ~ len [LIMIT len]"),
+    (2, "XTRIM log-key MINID ~ id [LIMIT len]"),
+    (1, "XTRIM log-key MAXLEN len"),
+    (2, "XRANGE log-key - + COUNT 3"),
+    (2, "XREVRANGE log-key + - COUNT 3"),
+    (2, "XLEN log-key"),
+    (4, "XTRIM key MAXLEN [=] len"),
+    (3, "XTRIM key MINID [=] id"),
+    (8, "XDEL key id [id ...]"),
+    (4, "XLEN key"),
+    (6, "XRANGE key edge edge [COUNT count]"),
+    (6, "XREVRANGE key edge edge [COUNT count]"),
+    (1, "XRANGE key - +"),
+    (2, "XSETID key id [ENTRIESADDED count] [MAXDELETEDID id]"),
+    (4, "XREAD [COUNT count] STREAMS key id"),
+    (2, "XREAD [COUNT count] STREAMS key key key id id <id | $>"),
+    (12, "XGROUP CREATE key group <id | $ | 0> [MKSTREAM] [ENTRIESREAD count]"),
+    (3, "XGROUP SETID key group <id | $ | 0> [ENTRIESREAD count]"),
+    (2, "XGROUP DESTROY key group"),
+    (2, "XGROUP CREATECONSUMER key group consumer"),
+    (3, "XGROUP DELCONSUMER key group consumer"),
+    (20, "XREADGROUP GROUP group consumer [COUNT count] [NOACK] STREAMS key new"),
+    (6, "XREADGROUP GROUP group consumer [COUNT count] STREAMS key <id | 0>"),
+    (2, "XREADGROUP GROUP group consumer STREAMS key key new <id | new>"),
+    (10, "XACK key group id [id ...]"),
+    (6, "XPENDING key group"),
+    (6, "XPENDING key group [IDLE milliseconds] edge edge count [consumer]"),
+    (1, "XPENDING key group - + 1000"),
+    (
+        10,
+        "XCLAIM key group consumer idle id [id ...] [IDLE idle | TIME time-milliseconds] \
+         [RETRYCOUNT count] [FORCE] [JUSTID]",
+    ),
+    (2, "XCLAIM key group consumer idle id [LASTID id] [JUSTID]"),
+    (8, "XAUTOCLAIM key group consumer idle <edge | 0> [COUNT count] [JUSTID]"),
+    (3, "XINFO STREAM key"),
+    (3, "XINFO STREAM key FULL [COUNT count]"),
+    (4, "XINFO GROUPS key"),
+    (4, "XINFO CONSUMERS key group"),
     (1, "SADD key member"),
 ];
