@@ -88,7 +88,8 @@ mod write;
 pub mod fuzzing;
 
 pub use command::{
-    Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Spec, WRITE, all, execute, find,
+    Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Spec, WRITE, all, check, execute,
+    find,
 };
 pub use deque::Side;
 pub use effects::Effects;

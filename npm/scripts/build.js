@@ -16,7 +16,9 @@ if (!existsSync(wasm)) {
 rmSync(dist, { recursive: true, force: true });
 execFileSync("tsc", ["-p", "tsconfig.build.json"], { cwd: fileURLToPath(npm), stdio: "inherit" });
 // Types that no public type leads to; they name what not every project's libraries know.
-for (const name of ["instance.d.ts", "text.d.ts"]) rmSync(new URL(name, dist));
+for (const name of ["instance", "response", "set-options", "text"]) {
+  rmSync(new URL(`${name}.d.ts`, dist));
+}
 
 copyFileSync(wasm, new URL("ferrite.wasm", dist));
 copyFileSync(new URL("src/ferrite.wasm.d.ts", npm), new URL("ferrite.wasm.d.ts", dist));
