@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 
 use ferrite_engine::{
     Condition, Error, Expiry, Keyspace, Millis, Options, Policy, Reply, Result, SetOptions,
-    ShowOld, Source, Value, execute, parse_memory,
+    ShowOld, Source, Value, check, execute, parse_memory,
 };
 #[cfg(target_arch = "wasm32")]
 use lol_alloc::{FreeListAllocator, LockedAllocator};
@@ -53,6 +53,9 @@ fn trap() -> ! {
 
 /// What the budget may be where addresses have 32 bits: less than the engine's own limit.
 const MEMORY_OUT_OF_RANGE: &str = "ERR argument must be between 1048576 and 2147483648";
+
+/// What the package must know of these functions has this number: another one, another package.
+const FACE: u32 = 0x4652_0002;
 
 /// There is no such key.
 const MISSING: i32 = -1;
@@ -105,12 +108,13 @@ fn cache() -> MutexGuard<'static, Cache> {
     }
 }
 
-/// Where the scratch area is. Its header then says how many bytes a call may pass in, and how
-/// many arguments.
+/// Where the scratch area is. Its first words then say how many bytes a call may pass in, how many
+/// arguments, and which face this is.
 #[wasm_bindgen]
 pub fn scratch_pointer() -> usize {
     let scratch = &mut cache().scratch.0;
     put_words(scratch, [PASSED_BYTES_MAX as u32, ARGUMENTS_MAX as u32]);
+    put_words(scratch.get_mut(HEADER_BYTES..).unwrap_or_default(), [FACE, 0]);
     scratch.as_mut_ptr().expose_provenance()
 }
 
@@ -163,12 +167,13 @@ pub fn set(now: f64, key_len: usize, value_len: usize, mode: u32, expiry: f64) -
     cache().set(now, key_len, value_len, mode, expiry)
 }
 
-/// Any command: its name and arguments stand behind the header, each with its length before
-/// it, `passed_len` bytes in all. The length of the reply behind them, of which parts may
-/// have been handed over before.
+/// Any command: its name and arguments stand behind the header, `count` of them, each with its
+/// length before it, `passed_len` bytes in all. Or, where `commands` is not zero, so many of them,
+/// each with its own count before it: none is run unless all exist and have enough arguments. The
+/// length of the reply behind them, of which parts may have been handed over before.
 #[wasm_bindgen]
-pub fn call(now: f64, count: usize, passed_len: usize) -> i32 {
-    cache().call(now, count, passed_len)
+pub fn call(now: f64, commands: usize, count: usize, passed_len: usize) -> i32 {
+    cache().call(now, commands, count, passed_len)
 }
 
 /// Looks for expired keys in the next buckets of the index. How many it dropped.
@@ -252,11 +257,11 @@ impl Cache {
         }
     }
 
-    fn call(&mut self, now: f64, count: usize, passed_len: usize) -> i32 {
+    fn call(&mut self, now: f64, commands: usize, count: usize, passed_len: usize) -> i32 {
         let Some(keys) = &mut self.keys else {
             return self.fail_closed();
         };
-        let Some((mut passed, rest)) = self
+        let Some((passed, rest)) = self
             .scratch
             .0
             .get_mut(HEADER_BYTES..)
@@ -266,13 +271,29 @@ impl Cache {
             return 0;
         };
         let mut arguments: Vec<&[u8]> = Vec::new();
-        let count = count.min(ARGUMENTS_MAX);
-        if arguments.try_reserve_exact(count).is_err() {
+        if arguments.try_reserve_exact(count.min(ARGUMENTS_MAX)).is_err() {
             return self.fail(Error::OutOfMemory);
         }
-        arguments.extend((0..count).map(|_| take_argument(&mut passed)));
+        let mut cx = keys.at(now as Millis);
         let mut sink = Sink::new(rest);
-        execute(&mut keys.at(now as Millis), &arguments, &mut sink);
+        if commands == 0 {
+            take_arguments(&mut { passed }, count, &mut arguments);
+            execute(&mut cx, &arguments, &mut sink);
+            return sink.used();
+        }
+        let mut unchecked = passed;
+        for _ in 0..commands {
+            take_command(&mut unchecked, &mut arguments);
+            if check(&arguments, &mut sink).is_none() {
+                return sink.used();
+            }
+        }
+        sink.array(commands);
+        let mut unrun = passed;
+        for _ in 0..commands {
+            take_command(&mut unrun, &mut arguments);
+            execute(&mut cx, &arguments, &mut sink);
+        }
         sink.used()
     }
 
@@ -325,14 +346,28 @@ fn set_options(mode: u32, expiry: Millis) -> SetOptions {
     SetOptions { condition, expiry }
 }
 
-/// Takes an argument, which its length stands before, off the front of `passed`.
-fn take_argument<'a>(passed: &mut &'a [u8]) -> &'a [u8] {
-    let split = passed
-        .split_first_chunk()
-        .and_then(|(len, rest)| rest.split_at_checked(u32::from_le_bytes(*len) as usize));
-    let (argument, rest) = split.unwrap_or_default();
+/// Takes a command, which the number of its arguments stands before.
+fn take_command<'a>(passed: &mut &'a [u8], arguments: &mut Vec<&'a [u8]>) {
+    let count = take_word(passed);
+    take_arguments(passed, count, arguments);
+}
+
+/// Takes arguments off the front of `passed`, each of which its length stands before: no more than
+/// there is room for.
+fn take_arguments<'a>(passed: &mut &'a [u8], count: usize, arguments: &mut Vec<&'a [u8]>) {
+    arguments.clear();
+    for _ in 0..count.min(arguments.capacity()) {
+        let len = take_word(passed);
+        let (argument, rest) = passed.split_at_checked(len).unwrap_or_default();
+        *passed = rest;
+        arguments.push(argument);
+    }
+}
+
+fn take_word(passed: &mut &[u8]) -> usize {
+    let (word, rest) = passed.split_first_chunk().unwrap_or((&[0; 4], &[]));
     *passed = rest;
-    argument
+    u32::from_le_bytes(*word) as usize
 }
 
 fn address(bytes: &[u8]) -> u32 {

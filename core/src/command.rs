@@ -227,20 +227,27 @@ pub fn find(name: &[u8]) -> Option<&'static Spec> {
 
 /// Runs a command: its name, then its arguments. Errors go to the reply, in Redis's words.
 pub fn execute(cx: &mut Cx<'_>, arguments: &[&[u8]], reply: &mut dyn Reply) {
+    let Some(spec) = check(arguments, reply) else { return };
+    cx.keys.lent_bytes = 0;
+    let rest = arguments.get(1..).unwrap_or_default();
+    if let Err(error) = (spec.run)(cx, &mut Args::new(rest), reply) {
+        reply.error(&error.parts(spec.name).map(str::as_bytes));
+    }
+}
+
+/// The row of a command with its name before its arguments, if there is one and their number is
+/// right: what Redis asks before it queues a command. Else the reply says what is wrong.
+pub fn check(arguments: &[&[u8]], reply: &mut dyn Reply) -> Option<&'static Spec> {
     let (name, rest) = arguments.split_first().map_or((&[][..], &[][..]), |(a, b)| (*a, b));
     let Some(spec) = find(name) else {
         refuse_unknown(name, rest, reply);
-        return;
+        return None;
     };
-    cx.keys.lent_bytes = 0;
-    let result = if spec.arity.allows(arguments.len()) {
-        (spec.run)(cx, &mut Args::new(rest), reply)
-    } else {
-        Err(Error::WrongArity)
-    };
-    if let Err(error) = result {
-        reply.error(&error.parts(spec.name).map(str::as_bytes));
+    if !spec.arity.allows(arguments.len()) {
+        reply.error(&Error::WrongArity.parts(spec.name).map(str::as_bytes));
+        return None;
     }
+    Some(spec)
 }
 
 /// How much of an unknown command, and of its arguments, the error repeats.

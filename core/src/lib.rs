@@ -118,7 +118,7 @@ pub use bitmap::field::{Field, Overflow};
 #[cfg(feature = "bitmap")]
 pub use bitmap::{BitRange, BitUnit};
 pub use command::{
-    Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Run, Spec, WRITE, all, docs,
+    Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Run, Spec, WRITE, all, check, docs,
     execute, find, refuse_unknown,
 };
 pub use deque::Side;

@@ -1,16 +1,24 @@
 // The cache as users see it: Redis's commands in lower case, synchronous.
-// Invariant: after any exception that came through the engine, the instance is not used again.
+// Invariant: after any exception that came through the engine, the instance is not used again; and
+// nothing that may change memory runs while a user reads it, or leaves a view of it behind.
 // Not here: what a command does, which is the engine's; the commands that are no more than called
 // by name (commands/); and how bytes cross (instance.ts).
 
-import { isKey, readOptions, syntaxError } from "./commands/commands.js";
+import { syntaxError } from "./commands/commands.js";
 import { SetCommands } from "./commands/sets.js";
 import { FerriteError } from "./error.js";
 import {
-  asCopy, asText, failed, Instance, missing, mode, type Decode, type Decoded,
+  asCopy, asText, checkKey, failed, Instance, missing, mode, type Decode, type Decoded,
 } from "./instance.js";
+import { checkedCommands, inNumbers, type Command, type Replies } from "./multi.js";
+import {
+  askForCopies, bodyBytesMaxByDefault, checkResponse, readBody, Responses,
+} from "./response.js";
+import { readSetOptions } from "./set-options.js";
+import type { Bytes } from "./text.js";
 import type {
-  FerriteModule, FerriteStats, Key, MaybeKey, Reply, SetOptions, Value,
+  FerriteModule, FerriteStats, Key, MaybeKey, Reply, ResponseOptions, RuntimeResponse, SetOptions,
+  Value,
 } from "./types.js";
 
 /** What `initFerrite` has made of its options. */
@@ -32,17 +40,26 @@ const bucketsPerTick = 16;
 /** Buckets that `tick` looks at unless told. */
 const bucketsByDefault = 1024;
 
+/**
+ * What stands in the way of an operation, in such an order that one comparison tells: it was never
+ * used; a user reads its memory; a user may still hold a view of it, and reads go on; nothing.
+ */
+const states = { closed: 0, reading: 1, lent: 2, ready: 3 } as const;
+
 /** A cache in the memory of this isolate or process. */
 export class FerriteCache extends SetCommands {
   private instance: Instance;
-  private isOpen = false;
+  private readonly clock: { now(): number };
+  private state: number = states.closed;
   private writes = 0;
   private resets = 0;
+  private readonly responses = new Responses();
 
   /** @internal Users call `initFerrite`. */
   constructor(private readonly configuration: Configuration, instance: Instance) {
     super();
     this.instance = instance;
+    this.clock = configuration.clock;
   }
 
   /** The value of a key as text, or null. What is not UTF-8 is better read with `getBytes`. */
@@ -57,13 +74,39 @@ export class FerriteCache extends SetCommands {
     return length < 0 ? null : this.instance.copy(length);
   }
 
+  /**
+   * Shows the value of a key to a function, where it stands, and returns what that returns; null if
+   * there is no such key. The bytes are the cache's: they must not be written, and are there only
+   * until the function returns; whatever is left of them has no bytes once the cache has changed.
+   * So the function must not be async, nor return them; and it cannot use the cache.
+   */
+  withBytes<Result>(
+    key: MaybeKey, read: ((bytes: Uint8Array<ArrayBuffer>) => Result) & NotAsync<Result>,
+  ): Result | null {
+    if (typeof read !== "function") throw new FerriteError("ERR withBytes takes a function");
+    const length = this.find(key);
+    if (length < 0) return null;
+    const view = this.instance.view(length);
+    this.state = states.reading;
+    let result: Result;
+    try {
+      result = read(view);
+    } catch (error) {
+      this.takeBack();
+      throw error;
+    }
+    this.state = states.lent;
+    if (typeof result === "object" && result !== null) this.refuseToLend(result, view);
+    return result;
+  }
+
   /** Gives a key a value: "OK", or null if the condition did not hold. */
   set(key: Key, value: Value, options?: SetOptions & { get?: false }): "OK" | null;
   /** With `get`: the value that was there before, or null. */
   set(key: Key, value: Value, options: SetOptions & { get: true }): string | null;
   set(key: Key, value: Value, options?: SetOptions): string | null;
   set(key: Key, value: Value, options?: SetOptions): string | null {
-    const { bits, expiry } = options === undefined ? plain : readSetOptions(options);
+    const { bits, expiry } = readSetOptions(options);
     const now = this.begin(true);
     const { instance } = this;
     const keyLength = instance.putKey(key);
@@ -98,6 +141,66 @@ export class FerriteCache extends SetCommands {
     return this.set(key, jsonOf(value), options);
   }
 
+  /**
+   * Keeps a response under a key, once its body was read to its end: "OK", or null if the condition
+   * did not hold. To send the same response meanwhile, put its `clone()`. Status and headers are
+   * what they are at this moment. Whether it may be kept at all is for the caller to know.
+   */
+  async putResponse(
+    key: Key, response: RuntimeResponse, options: ResponseOptions = {},
+  ): Promise<"OK" | null> {
+    checkKey(key);
+    checkResponse(response);
+    const { maxBodyBytes = bodyBytesMaxByDefault, ...rest } = options ?? {};
+    if (!(maxBodyBytes >= 0)) throw new FerriteError("ERR maxBodyBytes is not a number of bytes");
+    const { bits, expiry } = readSetOptions(rest);
+    if (bits & mode.withOld) throw syntaxError();
+    const head = this.responses.pack(response);
+    const [body] = await Promise.all([readBody(response, maxBodyBytes), askForCopies()]);
+    const now = this.begin(true);
+    const { instance } = this;
+    const keyLength = instance.putKey(key);
+    let result: number;
+    try {
+      result = instance.setParts(now, keyLength, [head, ...body], bits, expiry);
+    } catch (error) {
+      throw this.lost(error);
+    }
+    instance.refresh();
+    if (result === failed) throw new FerriteError(instance.complaint());
+    return result === 1 ? "OK" : null;
+  }
+
+  /** The response that `putResponse` kept, as often as it is wanted; or null. */
+  getResponse(key: MaybeKey): RuntimeResponse | null {
+    const length = this.find(key);
+    return length < 0 ? null : this.responses.unpack(this.instance.view(length));
+  }
+
+  /**
+   * Several commands, one after the other with nothing in between: the reply of each, or its error,
+   * in its place. If one does not exist or has not enough arguments, none is run.
+   */
+  multi<const Commands extends readonly Command[]>(commands: Commands): Replies<Commands> {
+    const all = checkedCommands(commands);
+    const now = this.begin(true);
+    const { instance } = this;
+    if (all.length === 0) return [] as unknown as Replies<Commands>;
+    let length: number;
+    try {
+      length = instance.multi(now, all);
+    } catch (error) {
+      throw this.lost(error);
+    }
+    instance.refresh();
+    try {
+      return instance.replies(length).map(inNumbers) as Replies<Commands>;
+    } catch (cause) {
+      throw new FerriteError("EXECABORT Transaction discarded because of previous errors.",
+        { cause });
+    }
+  }
+
   /** Any command by its name, with its arguments as Redis takes them. */
   call(name: string, ...values: Value[]): Reply {
     return this.run(name, values);
@@ -120,7 +223,7 @@ export class FerriteCache extends SetCommands {
 
   /** What the cache tells about itself. */
   stats(): FerriteStats {
-    this.open();
+    if (this.state < states.lent) this.prepare();
     const { instance } = this;
     let length: number;
     try {
@@ -138,9 +241,11 @@ export class FerriteCache extends SetCommands {
     return stats as unknown as FerriteStats;
   }
 
+  /** Looks a string up: its length, and the instance knows where it stands. */
   private find(key: MaybeKey): number {
-    if (!isKey(key)) return missing;
-    const now = this.begin(false);
+    if (key === null || key === undefined) return missing;
+    const now = this.clock.now();
+    if (this.state < states.lent) this.prepare();
     const { instance } = this;
     const keyLength = instance.putKey(key);
     let length: number;
@@ -150,8 +255,14 @@ export class FerriteCache extends SetCommands {
       throw this.lost(error);
     }
     instance.refresh();
-    if (length === failed) throw new FerriteError(instance.complaint());
+    if (length < 0) this.notFound(length);
     return length;
+  }
+
+  /** A read that found nothing may have dropped what had expired. */
+  private notFound(length: number): void {
+    if (this.state === states.lent) this.takeBack();
+    if (length === failed) throw new FerriteError(this.instance.complaint());
   }
 
   /** @internal */
@@ -174,10 +285,11 @@ export class FerriteCache extends SetCommands {
     return instance.reply(length, decode);
   }
 
-  /** What comes before every operation. The time, which nobody may ask for in the middle. */
+  /** What comes before an operation that is no plain read. The time. */
   private begin(mayWrite: boolean): number {
-    if (!this.isOpen) this.open();
-    const now = this.configuration.clock.now();
+    // Nobody may ask for the time in the middle of an operation.
+    const now = this.clock.now();
+    if (this.state !== states.ready) this.prepare();
     if (mayWrite && ++this.writes % writesPerTick === 0) {
       try {
         this.instance.exports.tick(now, bucketsPerTick);
@@ -188,10 +300,33 @@ export class FerriteCache extends SetCommands {
     return now;
   }
 
-  private open(): void {
-    if (this.isOpen) return;
-    this.instance.open();
-    this.isOpen = true;
+  /** Makes an operation possible, or says why it is not. */
+  private prepare(): void {
+    if (this.state === states.reading) {
+      throw new FerriteError("ERR the function that withBytes calls cannot use the cache");
+    }
+    if (this.state === states.closed) this.instance.open();
+    else this.instance.detach();
+    this.state = states.ready;
+  }
+
+  /** Ends whatever views of memory are left. */
+  private takeBack(): void {
+    this.instance.detach();
+    this.state = states.ready;
+  }
+
+  /** Refuses what cannot be right to return from a function that was shown bytes. */
+  private refuseToLend(result: object, view: Bytes): void {
+    const memory = ArrayBuffer.isView(result) ? result.buffer : result;
+    if (memory !== view.buffer) {
+      if (typeof (result as PromiseLike<unknown>).then !== "function") return;
+      // What becomes of it nobody will hear.
+      Promise.resolve(result).catch(() => {});
+    }
+    this.takeBack();
+    throw new FerriteError("ERR the bytes that withBytes shows are there only until its function "
+      + "returns: it must not return them or be async (copy them with slice())");
   }
 
   /** Replaces the instance, unless the error is the wrapper's own and nothing happened to it. */
@@ -200,12 +335,17 @@ export class FerriteCache extends SetCommands {
     const { module, maxMemory, evictionPolicy, compression } = this.configuration;
     this.instance = new Instance(module);
     this.instance.configure(maxMemory, evictionPolicy, compression);
-    this.isOpen = false;
+    this.state = states.closed;
     this.resets++;
     return new FerriteError("RESET the engine failed and was started anew: the cache is empty, "
       + "and this operation did not happen", { cause: error });
   }
 }
+
+/** No function is right whose result may be a promise. (`any` is not held to that.) */
+type NotAsync<Result> =
+  0 extends 1 & Result ? unknown
+  : [Extract<Result, PromiseLike<unknown>>] extends [never] ? unknown : never;
 
 function jsonOf(value: unknown): string {
   let text: string | undefined;
@@ -217,37 +357,4 @@ function jsonOf(value: unknown): string {
   }
   if (text !== undefined) return text;
   throw new FerriteError(`ERR this ${typeof value} cannot be written as JSON`, { cause });
-}
-
-const plain = { bits: 0, expiry: 0 };
-const setOptions = [
-  "ex", "px", "exat", "pxat", "keepTtl", "keepttl", "nx", "xx", "get",
-] as const;
-
-function readSetOptions(options: SetOptions): { bits: number; expiry: number } {
-  let bits = 0;
-  let expiry = 0;
-  const expireOnce = (kind: number) => {
-    if (bits & mode.at) throw syntaxError();
-    bits |= kind;
-  };
-  for (const [name, value] of readOptions(options, setOptions)) {
-    if (name === "ex" || name === "px" || name === "exat" || name === "pxat") {
-      expireOnce(name.endsWith("at") ? mode.at : mode.in);
-      if (typeof value !== "number" || !Number.isSafeInteger(value)) {
-        throw new FerriteError("ERR value is not an integer or out of range");
-      }
-      expiry = name.startsWith("e") ? 1000 * value : value;
-    } else if (typeof value !== "boolean") {
-      throw syntaxError();
-    } else if (value) {
-      if (name === "get") bits |= mode.withOld;
-      else if (name === "nx") bits |= mode.ifAbsent;
-      else if (name === "xx") bits |= mode.ifPresent;
-      else expireOnce(mode.keep);
-    }
-  }
-  const both = mode.ifAbsent | mode.ifPresent;
-  if ((bits & both) === both) throw syntaxError();
-  return { bits, expiry };
 }

@@ -8,7 +8,8 @@ export type { ListEnd, LposOptions } from "./commands/lists.js";
 export type { GetexOptions } from "./commands/strings.js";
 export { FerriteError } from "./error.js";
 export type { InitFerrite } from "./init.js";
+export type { Command, Replies, ReplyOf } from "./multi.js";
 export type {
   EvictionPolicy, ExpireCondition, FerriteModule, FerriteOptions, FerriteStats, Key, MaybeKey,
-  Reply, ScanOptions, SetCondition, SetExpiry, SetOptions, Value,
+  Reply, ResponseOptions, RuntimeResponse, ScanOptions, SetCondition, SetExpiry, SetOptions, Value,
 } from "./types.js";

@@ -1,10 +1,11 @@
 // One WebAssembly instance: its memory, its scratch area, and the code of what passes through that.
 // Invariant: nobody keeps a view of linear memory over a call, since memory that grows leaves old
-// views without bytes; `refresh` comes after every call.
+// views without bytes; `refresh` comes after every call. What was lent to a user is taken back by
+// `detach`, before the bytes can change.
 // Not here: what a command means (cache.ts), and what happens when an instance is lost.
 
 import { FerriteError } from "./error.js";
-import { encodeText, readAscii, readText, viewOf, writeText, type Bytes } from "./text.js";
+import { encodeText, readAscii, readText, writeText, type Bytes } from "./text.js";
 import type { FerriteModule, Key, Value } from "./types.js";
 
 /** The functions of bindings-js. */
@@ -18,10 +19,17 @@ interface Exports {
   get(now: number, keyLength: number): number;
   set(now: number, keyLength: number, valueLength: number, mode: number,
     expiry: number): number;
-  call(now: number, count: number, length: number): number;
+  call(now: number, commands: number, count: number, length: number): number;
   tick(now: number, buckets: number): number;
   stats(): number;
 }
+
+const exported = [
+  "scratch_pointer", "configure", "open", "get", "set", "call", "tick", "stats",
+] as const satisfies (keyof Exports)[];
+
+/** The face of the wasm that this package knows: bindings-js has the same number. */
+const face = 0x4652_0002;
 
 /** What `get` and `set` return instead of a length. */
 export const missing = -1;
@@ -58,23 +66,20 @@ export class Instance {
   private argumentsMax = 0;
   /** The scratch area as words, the first two of which are the header. */
   private words!: Uint32Array;
-  /** What is left of a value that is delivered piece by piece. */
-  private source: Uint8Array | undefined;
+  /** A value that is delivered piece by piece. */
+  private source: readonly Uint8Array[] = [];
+  /** Which of its parts is next, and from where on. */
+  private part = 0;
+  private partAt = 0;
   /** Parts of a reply that did not fit. */
   private parts: Uint8Array[] = [];
 
   constructor(module: FerriteModule) {
-    const real = module as WebAssembly.Module;
-    const imports: Record<string, WebAssembly.ModuleImports> = {};
-    // wasm-bindgen adds a hash to the names.
-    for (const { module: from, name } of WebAssembly.Module.imports(real)) {
-      (imports[from] ??= {})[name] = this.host(name);
-    }
-    this.exports = new WebAssembly.Instance(real, imports).exports as unknown as Exports;
+    this.exports = instantiate(module, (name) => this.host(name));
     this.locate();
   }
 
-  private host(name: string): (pointer: number, length: number) => void {
+  private host(name: string): ImportedFunction {
     if (name.includes("ferrite_fill")) return (pointer, length) => this.fill(pointer, length);
     if (name.includes("ferrite_flush")) return (pointer, length) => this.flush(pointer, length);
     // The table for JavaScript's objects, of which none ever cross.
@@ -112,14 +117,24 @@ export class Instance {
 
   private locate(): void {
     this.start = this.exports.scratch_pointer() + headerBytes;
+    if (this.start % 4 !== 0 || this.start > this.exports.memory.buffer.byteLength) {
+      throw notThisBuild();
+    }
     this.look();
-    // The header says so only until the next call.
+    // The words say so only until the next call.
+    if (this.words[2] !== face) throw notThisBuild();
     this.end = this.start + this.words[0]!;
     this.argumentsMax = this.words[1]!;
   }
 
+  /** Leaves every view of linear memory that there is without bytes. */
+  detach(): void {
+    this.exports.memory.grow(0);
+    this.look();
+  }
+
   private look(): void {
-    this.bytes = viewOf(this.exports.memory.buffer);
+    this.bytes = new Uint8Array(this.exports.memory.buffer);
     // This throws where the area does not stand on a word. Behind the header there may be a list,
     // which ends by itself.
     this.words = new Uint32Array(this.bytes.buffer, this.start - headerBytes);
@@ -133,9 +148,7 @@ export class Instance {
       if (length < 0) this.refuseLength();
       return length;
     }
-    if (!ArrayBuffer.isView(key)) {
-      throw new FerriteError(`ERR a key is text or bytes, not ${nameOf(key)}`);
-    }
+    checkKey(key);
     if (key.byteLength > end - start) this.refuseLength();
     bytes.set(asBytes(key), start);
     return key.byteLength;
@@ -158,15 +171,26 @@ export class Instance {
         length = given.length;
       }
     }
-    if (length >= 0) {
-      this.replyAt = at + length;
-      return exports.set(now, keyLength, length, bits, expiry);
+    if (length < 0) {
+      // A plain array of the same bytes: a subclass may have a `subarray` of its own.
+      const { buffer, byteOffset, byteLength } = given as Uint8Array;
+      const all = new Uint8Array(buffer, byteOffset, byteLength);
+      return this.setParts(now, keyLength, [all], bits, expiry);
     }
-    this.source = given as Uint8Array;
-    this.replyAt = at;
-    length = this.source.length;
-    const result = exports.set(now, keyLength, length, bits | streamed, expiry);
-    this.source = undefined;
+    this.replyAt = at + length;
+    return exports.set(now, keyLength, length, bits, expiry);
+  }
+
+  /** The same for a value in parts, each of which is copied once, to where it will stay. */
+  setParts(
+    now: number, keyLength: number, parts: readonly Uint8Array[], bits: number, expiry: number,
+  ): number {
+    this.source = parts;
+    this.part = this.partAt = 0;
+    this.replyAt = this.start + keyLength;
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const result = this.exports.set(now, keyLength, length, bits | streamed, expiry);
+    this.source = [];
     return result;
   }
 
@@ -174,11 +198,31 @@ export class Instance {
 
   /** Any command. The reply's length. */
   call(now: number, name: string, values: readonly Value[]): number {
-    let at = this.putArgument(name, this.start);
-    for (const value of values) at = this.putArgument(value, at);
-    if (values.length >= this.argumentsMax) this.refuseLength();
+    const end = this.putCommand(name, values, this.start);
+    const count = values.length + 1;
+    if (count > this.argumentsMax) this.refuseLength();
+    this.replyAt = end;
+    return this.exports.call(now, 0, count, end - this.start);
+  }
+
+  /** Several commands at once, of which either all are run or none. The reply's length. */
+  multi(now: number, commands: readonly (readonly Value[])[]): number {
+    let at = this.start;
+    let count = 0;
+    for (const [name, ...values] of commands) {
+      count += values.length + 1;
+      if (count > this.argumentsMax || at + 4 > this.end) this.refuseLength();
+      this.putWord(values.length + 1, at);
+      at = this.putCommand(name as string, values, at + 4);
+    }
     this.replyAt = at;
-    return this.exports.call(now, values.length + 1, at - this.start);
+    return this.exports.call(now, commands.length, count, at - this.start);
+  }
+
+  private putCommand(name: string, values: readonly Value[], start: number): number {
+    let at = this.putArgument(name, start);
+    for (const value of values) at = this.putArgument(value, at);
+    return at;
   }
 
   private putArgument(value: Value, at: number): number {
@@ -197,11 +241,16 @@ export class Instance {
       }
     }
     if (length < 0) this.refuseLength();
-    bytes[at] = length;
-    bytes[at + 1] = length >> 8;
-    bytes[at + 2] = length >> 16;
-    bytes[at + 3] = length >> 24;
+    this.putWord(length, at);
     return start + length;
+  }
+
+  private putWord(word: number, at: number): void {
+    const { bytes } = this;
+    bytes[at] = word;
+    bytes[at + 1] = word >> 8;
+    bytes[at + 2] = word >> 16;
+    bytes[at + 3] = word >> 24;
   }
 
   private refuseLength(): never {
@@ -213,17 +262,16 @@ export class Instance {
   /** The value that `get` found, as text. */
   text(length: number): string {
     const { bytes, words } = this;
-    const [first, flags] = [words[0]!, words[1]!];
-    if (flags & isRuns) {
-      const all = viewOf(this.gather(length, first).buffer);
-      return flags & isAscii ? readAscii(all, 0, length) : readText(all, 0, length);
-    }
-    const end = first + length;
-    return flags & isAscii ? readAscii(bytes, first, end) : readText(bytes, first, end);
+    const first = words[0]!;
+    const flags = words[1]!;
+    if (flags === isAscii) return readAscii(bytes, first, first + length);
+    if (!(flags & isRuns)) return readText(bytes, first, first + length);
+    const all = this.gather(length, first);
+    return flags & isAscii ? readAscii(all, 0, length) : readText(all, 0, length);
   }
 
   /** The value that `get` found, as bytes of its own. */
-  copy(length: number): Uint8Array<ArrayBuffer> {
+  copy(length: number): Bytes {
     const first = this.words[0]!;
     if (this.words[1]! & isRuns) return this.gather(length, first);
     const copy = new Uint8Array(length);
@@ -231,7 +279,14 @@ export class Instance {
     return copy;
   }
 
-  private gather(length: number, runs: number): Uint8Array<ArrayBuffer> {
+  /** The value that `get` found, where it stands; a copy if it stands in several places. */
+  view(length: number): Bytes {
+    const first = this.words[0]!;
+    if (this.words[1]! & isRuns) return this.gather(length, first);
+    return new Uint8Array(this.bytes.buffer, first, length);
+  }
+
+  private gather(length: number, runs: number): Bytes {
     const all = new Uint8Array(length);
     let at = 0;
     for (let run = 1; run <= runs; run++) {
@@ -244,9 +299,17 @@ export class Instance {
 
   private fill(pointer: number, length: number): void {
     this.refresh();
-    const source = this.source!;
-    this.bytes.set(source.subarray(0, length), pointer);
-    this.source = source.subarray(length);
+    const end = pointer + length;
+    for (let at = pointer; at < end;) {
+      const part = this.source[this.part]!;
+      const run = part.subarray(this.partAt, this.partAt + end - at);
+      this.bytes.set(run, at);
+      at += run.length;
+      this.partAt += run.length;
+      if (this.partAt < part.length) continue;
+      this.part++;
+      this.partAt = 0;
+    }
   }
 
   private flush(pointer: number, length: number): void {
@@ -258,27 +321,25 @@ export class Instance {
 
   /** Decodes the reply of a call that passed something in; an error is thrown. */
   reply<Text>(length: number, decode: Decode<Text>): Decoded<Text> {
-    if (length === failed) throw new FerriteError(this.complaint());
-    return this.decode(this.replyAt, length, decode);
+    return this.reader(length, this.replyAt, decode).next();
   }
 
   /** Decodes the reply of a call that passed nothing in. */
   ownReply<Text>(length: number, decode: Decode<Text>): Decoded<Text> {
-    if (length === failed) throw new FerriteError(this.complaint());
-    return this.decode(this.start, length, decode);
+    return this.reader(length, this.start, decode).next();
   }
 
-  private decode<Text>(at: number, length: number, decode: Decode<Text>): Decoded<Text> {
-    if (this.parts.length === 0) return new Reader(this.bytes, at, decode).next();
+  /** Decodes the replies of several commands, errors among them. */
+  replies(length: number): Answer[] {
+    return this.reader(length, this.replyAt, asText).answers();
+  }
+
+  private reader<Text>(length: number, at: number, decode: Decode<Text>): Reader<Text> {
+    if (length === failed) throw new FerriteError(this.complaint());
+    if (this.parts.length === 0) return new Reader(this.bytes, at, decode);
     const parts = [...this.parts, this.bytes.subarray(at, at + length)];
     this.parts = [];
-    const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let end = 0;
-    for (const part of parts) {
-      all.set(part, end);
-      end += part.length;
-    }
-    return new Reader(viewOf(all.buffer), 0, decode).next();
+    return new Reader(joined(parts), 0, decode);
   }
 
   /** The error that stands behind the header. */
@@ -288,6 +349,9 @@ export class Instance {
     return readText(bytes, start + 5, start + 5 + length);
   }
 }
+
+/** What a command among several answers. */
+export type Answer = Decoded<string> | FerriteError;
 
 /** Makes of a bulk string what the caller wants. */
 export type Decode<Text> = (bytes: Bytes, start: number, end: number, isAscii: boolean) => Text;
@@ -325,6 +389,20 @@ class Reader<Text> {
     return this.decode(this.bytes, start, end, tag === tags.ascii);
   }
 
+  /** The items of an array, an error being one as well. */
+  answers(): (Decoded<Text> | FerriteError)[] {
+    if (this.bytes[this.at] !== tags.array) return [this.next()];
+    this.at++;
+    return Array.from({ length: this.word() }, () => {
+      try {
+        return this.next();
+      } catch (error) {
+        if (error instanceof FerriteError) return error;
+        throw error;
+      }
+    });
+  }
+
   /** A bigint only where a number would not be exact. */
   private integer(): number | bigint {
     const low = this.word();
@@ -340,17 +418,73 @@ class Reader<Text> {
   }
 }
 
-function asBytes(value: unknown): Uint8Array {
+/** An instance of a module, whose imports `host` gives by name: if it is a module of this build. */
+function instantiate(module: FerriteModule, host: (name: string) => ImportedFunction): Exports {
+  const real = module as WebAssembly.Module;
+  const imports: Record<string, Record<string, ImportedFunction>> = {};
+  // wasm-bindgen adds a hash to the names.
+  for (const { module: from, name } of WebAssembly.Module.imports(real)) {
+    (imports[from] ??= {})[name] = host(name);
+  }
+  let exports: WebAssembly.Exports;
+  try {
+    exports = new WebAssembly.Instance(real, imports).exports;
+  } catch (cause) {
+    throw notThisBuild(cause);
+  }
+  const isComplete = exported.every((name) => typeof exports[name] === "function");
+  if (!isComplete || exports.memory === undefined) throw notThisBuild();
+  return exports as unknown as Exports;
+}
+
+type ImportedFunction = (pointer: number, length: number) => void;
+
+function notThisBuild(cause?: unknown): FerriteError {
+  return new FerriteError("ERR this WebAssembly module is not the one that this version of "
+    + "@ferrite/edge was built with", { cause });
+}
+
+/** Several runs of bytes as one. */
+export function joined(parts: readonly Uint8Array[]): Bytes {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let end = 0;
+  for (const part of parts) {
+    all.set(part, end);
+    end += part.length;
+  }
+  return all;
+}
+
+/** Throws unless this may be a key. */
+export function checkKey(key: unknown): void {
+  if (typeof key === "string" || ArrayBuffer.isView(key)) return;
+  throw new FerriteError(`ERR a key is text or bytes, not ${nameOf(key)}`);
+}
+
+export function asBytes(value: unknown): Uint8Array {
   if (ArrayBuffer.isView(value)) {
+    if (value.byteLength === 0) refuseDetached(value.buffer);
     return value instanceof Uint8Array ? value
       : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   }
   // Not instanceof: in some sandboxes what a fetch returns is of another realm.
   if (Object.prototype.toString.call(value) === "[object ArrayBuffer]") {
+    refuseDetached(value as ArrayBuffer);
     return new Uint8Array(value as ArrayBuffer);
   }
   throw new FerriteError(`ERR a key is text or bytes, a value may also be a number: not ${
     nameOf(value)}`);
+}
+
+/** Bytes that were there once are no empty value. */
+function refuseDetached(buffer: ArrayBufferLike): void {
+  if (buffer.byteLength > 0) return;
+  try {
+    new Uint8Array(buffer);
+  } catch (cause) {
+    throw new FerriteError("ERR these bytes are no longer there: their memory was taken away",
+      { cause });
+  }
 }
 
 function nameOf(value: unknown): string {

@@ -1,37 +1,33 @@
 // Text to bytes and back, by the fastest means that the runtime has.
 // Invariant: what cannot be written as UTF-8 is refused, and what was written comes back exactly.
-// Buffer's functions are used on views of linear memory, as Node and workerd have them; Deno's own
-// are written in JavaScript and slower than TextEncoder, its latin1Slice is not.
+// Buffer's functions are called on plain views of linear memory, as Node and workerd have them;
+// Deno's own are written in JavaScript and slower than TextEncoder, its latin1Slice is not.
 
 import { FerriteError } from "./error.js";
 
-/** The functions of Node's Buffer that not every Uint8Array has. */
-export interface Bytes extends Uint8Array {
-  utf8Write?(text: string, offset: number, length: number): number;
-  latin1Slice?(start: number, end: number): string;
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The functions of Node's Buffer, which take any bytes as `this`. */
+interface BufferFunctions {
+  utf8Write?(this: Bytes, text: string, offset: number, length: number): number;
+  latin1Slice?(this: Bytes, start: number, end: number): string;
 }
 
-interface BufferLike {
-  from?(memory: ArrayBufferLike): Bytes;
-  prototype?: Bytes;
-}
-
-const { Buffer, Deno } = globalThis as { Buffer?: BufferLike; Deno?: unknown };
-const hasSlice = typeof Buffer?.prototype?.latin1Slice === "function";
-const hasWrite = hasSlice && typeof Buffer?.prototype?.utf8Write === "function" && !Deno;
+const { Buffer, Deno, navigator } = globalThis as unknown as {
+  Buffer?: { prototype?: BufferFunctions }; Deno?: unknown; navigator?: { userAgent?: string };
+};
+const { latin1Slice, utf8Write } = Buffer?.prototype ?? {};
+const hasSlice = typeof latin1Slice === "function";
+const hasWrite = hasSlice && typeof utf8Write === "function" && !Deno;
+const isWorkerd = navigator?.userAgent === "Cloudflare-Workers";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Up to this many characters a loop is faster than a call. */
-const loopCharactersMax = 40;
+/** Up to this many characters a loop is faster than a call. (In Node a call always is as fast.) */
+const loopCharactersMax = hasWrite && !isWorkerd ? 0 : 40;
 /** From this many bytes on a call is faster than concatenation. */
 const sliceBytesMin = 12;
-
-/** A view of all of an instance's memory. */
-export function viewOf(memory: ArrayBufferLike): Bytes {
-  return hasSlice ? Buffer!.from!(memory) : new Uint8Array(memory);
-}
 
 /** Writes text to `bytes` from `start`, and returns its length; -1 if it does not fit. */
 export function writeText(bytes: Bytes, text: string, start: number, end: number): number {
@@ -47,7 +43,7 @@ export function writeText(bytes: Bytes, text: string, start: number, end: number
   }
   let written: number;
   if (hasWrite && 3 * length <= end - start) {
-    written = bytes.utf8Write!(text, start, end - start);
+    written = utf8Write!.call(bytes, text, start, end - start);
   } else {
     if (length > end - start) return -1;
     const result = encoder.encodeInto(text, bytes.subarray(start, end));
@@ -77,7 +73,8 @@ export function readAscii(bytes: Bytes, start: number, end: number): string {
     }
     return text;
   }
-  return hasSlice ? bytes.latin1Slice!(start, end) : decoder.decode(bytes.subarray(start, end));
+  if (hasSlice) return latin1Slice!.call(bytes, start, end);
+  return decoder.decode(bytes.subarray(start, end));
 }
 
 /** The text of any bytes. What is not UTF-8 is replaced, as everywhere in JavaScript. */

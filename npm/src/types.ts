@@ -35,6 +35,17 @@ export type SetCondition =
 /** The options of SET. With `get` it returns the value that was there before. */
 export type SetOptions = SetExpiry & SetCondition & { get?: boolean };
 
+/** The options of `putResponse`. */
+export type ResponseOptions = SetExpiry & SetCondition & {
+  get?: never;
+  /** A longer body is an error, and is not read to its end. The default is 16 MiB. */
+  maxBodyBytes?: number;
+};
+
+/** The runtime's own `Response`, by whatever types the project has for it. */
+export type RuntimeResponse =
+  typeof globalThis extends { Response: { prototype: infer Instance } } ? Instance : unknown;
+
 /** When EXPIRE and its sisters apply: see Redis's documentation. */
 export type ExpireCondition = "NX" | "XX" | "GT" | "LT" | "nx" | "xx" | "gt" | "lt";
 

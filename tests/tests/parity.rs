@@ -10,6 +10,10 @@ use std::path::Path;
 /// Methods that are no row: other forms of commands, and what is about the cache itself.
 const EXTRA_METHODS: &[&str] = &[
     "getBytes",
+    "withBytes",
+    "getResponse",
+    "putResponse",
+    "multi",
     "getJson",
     "setJson",
     "scanIterator",

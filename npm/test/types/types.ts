@@ -3,7 +3,8 @@
 
 import initFerrite, {
   FerriteError, initFerrite as named,
-  type FerriteCache, type FerriteCacheInstance, type FerriteModule, type FerriteStats, type Pairs,
+  type Command, type FerriteCache, type FerriteCacheInstance, type FerriteModule,
+  type FerriteStats, type Pairs, type Reply,
 } from "@ferrite/edge";
 import module from "@ferrite/edge/ferrite.wasm";
 
@@ -29,6 +30,22 @@ export async function compiles(): Promise<void> {
   same<typeof bytes, Uint8Array<ArrayBuffer> | null>();
   cache.get(null);
   cache.get(undefined);
+
+  const length = cache.withBytes("k", (shown) => shown.length);
+  same<typeof length, number | null>();
+  const parsed = cache.withBytes("k", (): any => null);
+  void parsed;
+  cache.withBytes("k", () => { throw new Error("always"); });
+
+  const replies = cache.multi([["incr", "a"], ["hget", "h", "f"], ["lrange", "l", 0, -1],
+    ["ping"], ["set", "k", new Uint8Array()]]);
+  same<typeof replies, [
+    number | FerriteError, string | null | FerriteError, string[] | FerriteError,
+    Reply | FerriteError, string | null | FerriteError,
+  ]>();
+  const list: Command[] = [["incr", "a"]];
+  const several = cache.multi(list);
+  same<typeof several, (Reply | FerriteError)[]>();
 
   const done = cache.set("k", "v", { ex: 1, nx: true });
   same<typeof done, "OK" | null>();
@@ -157,6 +174,20 @@ export function familiesDoNotCompile(cache: FerriteCache): void {
 }
 
 export async function doesNotCompile(cache: FerriteCache): Promise<void> {
+  // @ts-expect-error what is shown is gone before a promise is kept
+  cache.withBytes("k", async (shown) => shown.length);
+  // @ts-expect-error the same
+  cache.withBytes("k", (shown) => shown.length > 0 ? Promise.resolve(1) : 2);
+  // @ts-expect-error a command is an array
+  cache.multi(["incr", "a"]);
+  // @ts-expect-error a command has a name
+  cache.multi([[]]);
+  // @ts-expect-error an argument is not missing
+  cache.multi([["set", "k", null]]);
+  // @ts-expect-error the old value is no part of the answer
+  await cache.putResponse("k", cache.getResponse("k")!, { get: true });
+  // @ts-expect-error two ways to expire
+  await cache.putResponse("k", cache.getResponse("k")!, { ex: 1, px: 1 });
   // @ts-expect-error two ways to expire
   cache.set("k", "v", { ex: 1, px: 1 });
   // @ts-expect-error two ways to expire

@@ -1,0 +1,193 @@
+// Responses as values: status, headers and the body's bytes in one record, from which a Response is
+// built without waiting for anything.
+// Headers that many responses share are kept once, as one object that new Responses are given: that
+// costs a quarter of building them name by name. Those that tell one resource from another stand in
+// the record. A set is shared once it was seen twice, and then for good, so that no record names
+// one that is gone; what does not fit the table stands in the record as well.
+// Not here: what may be kept, and for how long, which is the caller's policy; and the cache.
+
+import { FerriteError } from "./error.js";
+import { asBytes } from "./instance.js";
+import { readAscii, readText, type Bytes } from "./text.js";
+
+/** A body is held in JavaScript's memory until it is whole. */
+export const bodyBytesMaxByDefault = 16 << 20;
+
+// The head of a record, numbers with their lowest byte first: a mark (4 bytes), the status (2),
+// flags (1), nothing (1), the token of the table (4), the number of a shared set (4), the length of
+// the record's own headers (4). Then those, then the body.
+const headBytes = 20;
+const mark = 0x01735200;
+const hasNoBody = 1;
+const isAscii = 2;
+
+/** Sets that are shared, how long each may be, and how many are remembered that were seen once. */
+const setsMax = 512;
+const setCharactersMax = 4096;
+const seenMax = 512;
+
+/** Headers of one resource, which sharing would have to know as many sets of as there are. */
+const ownNames = new Set([
+  "age", "cf-ray", "content-disposition", "content-location", "content-range", "date", "etag",
+  "expires", "last-modified", "link", "location", "set-cookie", "x-request-id", "x-trace-id",
+]);
+/** Headers of one connection; and the length, which whoever sends the body counts anew. */
+const unkeptNames = new Set([
+  "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
+  "transfer-encoding", "upgrade",
+]);
+/** Codings that a body has no longer when it is read. */
+const decoded = /^\s*(?:(?:identity|x-gzip|gzip|deflate|br)\s*(?:,\s*|$))+$/i;
+
+const encoder = new TextEncoder();
+
+/** The responses of one cache. */
+export class Responses {
+  private readonly shared: Headers[] = [];
+  private readonly numbers = new Map<string, number>();
+  private readonly seenOnce = new Set<string>();
+  /** Which table a number belongs to, should a record be copied to another cache. */
+  private token = 0;
+
+  /** The head of a response's record. */
+  pack(response: Response): Uint8Array {
+    const { status } = response;
+    if (!(status >= 200 && status <= 599)) {
+      throw new FerriteError(`ERR a response with status ${status} cannot be kept`);
+    }
+    const [own, common] = divide(response);
+    const number = this.share(common);
+    const lines = number === 0 ? [...own, ...common] : own;
+    const text = encoder.encode([response.statusText, ...lines].join("\n"));
+    const isPlain = text.every((byte) => byte < 128);
+    const flags = (response.body === null ? hasNoBody : 0) | (isPlain ? isAscii : 0);
+    const head = new Uint8Array(headBytes + text.length);
+    const fields = new DataView(head.buffer);
+    fields.setUint32(0, mark, true);
+    fields.setUint16(4, status, true);
+    fields.setUint8(6, flags);
+    fields.setUint32(8, this.token, true);
+    fields.setUint32(12, number, true);
+    fields.setUint32(16, text.length, true);
+    head.set(text, headBytes);
+    return head;
+  }
+
+  /** The response of a record, of which nothing is kept; the body is copied as it is built. */
+  unpack(record: Bytes): Response {
+    const bodyAt = headBytes + (record.length < headBytes ? 0 : wordAt(record, 16));
+    if (record.length < bodyAt || record.length < headBytes || wordAt(record, 0) !== mark) {
+      throw new FerriteError("ERR value is not a response");
+    }
+    const number = wordAt(record, 12);
+    const headers = this.shared[number - 1];
+    if (number !== 0 && (headers === undefined || wordAt(record, 8) !== this.token)) {
+      throw new FerriteError("ERR value is a response that another cache has put");
+    }
+    const flags = record[6]!;
+    const read = flags & isAscii ? readAscii : readText;
+    const lines = read(record, headBytes, bodyAt).split("\n");
+    const status = record[4]! | record[5]! << 8;
+    const init: ResponseInit = { status, statusText: lines[0]! };
+    if (headers) init.headers = headers;
+    const response = new Response(flags & hasNoBody ? null : body(record, bodyAt), init);
+    for (let at = 1; at < lines.length; at++) {
+      const line = lines[at]!;
+      const colon = line.indexOf(":");
+      response.headers.append(line.slice(0, colon), line.slice(colon + 1));
+    }
+    return response;
+  }
+
+  /** The number under which these headers are shared; zero if they are not. */
+  private share(lines: readonly string[]): number {
+    const text = lines.join("\n");
+    const number = this.numbers.get(text);
+    if (number !== undefined) return number;
+    if (this.shared.length >= setsMax || text.length > setCharactersMax) return 0;
+    if (!this.seenOnce.delete(text)) {
+      if (this.seenOnce.size >= seenMax) this.seenOnce.clear();
+      this.seenOnce.add(text);
+      return 0;
+    }
+    // Drawn here, since at global scope there is no randomness.
+    if (this.token === 0) this.token = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    this.shared.push(new Headers(lines.map(asPair)));
+    this.numbers.set(text, this.shared.length);
+    return this.shared.length;
+  }
+}
+
+/** The body of a response, to its end, unless it is too long. Nobody else may have begun to. */
+export async function readBody(response: Response, bytesMax: number): Promise<Uint8Array[]> {
+  if (response.body === null) return [];
+  const reader = (response.body as ReadableStream<unknown>).getReader();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return chunks;
+      const chunk = asBytes(value);
+      bytes += chunk.length;
+      if (bytes > bytesMax) {
+        throw new FerriteError(`ERR the body is longer than ${bytesMax} bytes, and is not kept`);
+      }
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    // Not awaited: of a body in two halves, one is let go only with the other.
+    reader.cancel().catch(() => {});
+    if (cause instanceof FerriteError) throw cause;
+    throw new FerriteError("ERR the body could not be read to its end, and is not kept", { cause });
+  }
+}
+
+/** Throws unless this is a response whose body can still be read. */
+export function checkResponse(response: Response): void {
+  // Not instanceof: in some sandboxes what a fetch returns is of another realm.
+  if (Object.prototype.toString.call(response) !== "[object Response]") {
+    throw new FerriteError("ERR putResponse takes a Response");
+  }
+  if (response.bodyUsed || response.body?.locked) {
+    throw new FerriteError("ERR the body of this response was read already: put a clone()");
+  }
+}
+
+/** A response's headers as lines, those of its own apart from those that others may share. */
+function divide(response: Response): [own: string[], common: string[]] {
+  const [own, common]: [string[], string[]] = [[], []];
+  for (const [name, value] of response.headers) {
+    if (unkeptNames.has(name) || name === "set-cookie") continue;
+    if (name === "content-encoding" && decoded.test(value)) continue;
+    (ownNames.has(name) ? own : common).push(`${name}:${value}`);
+  }
+  // Each apart: in one line their commas would be ambiguous.
+  for (const cookie of response.headers.getSetCookie()) own.push(`set-cookie:${cookie}`);
+  return [own, common];
+}
+
+function asPair(line: string): [name: string, value: string] {
+  const colon = line.indexOf(":");
+  return [line.slice(0, colon), line.slice(colon + 1)];
+}
+
+function body(record: Bytes, start: number): Bytes {
+  return copiesBodies ? record.subarray(start) : record.slice(start);
+}
+
+/** Whether this runtime's Response copies the bytes that it is given. Until it is known, no. */
+let copiesBodies: boolean | undefined;
+
+/** Finds out, for bodies that are read after this. */
+export async function askForCopies(): Promise<void> {
+  if (copiesBodies !== undefined) return;
+  const bytes = new Uint8Array(1024);
+  const response = new Response(bytes);
+  bytes[0] = 1;
+  copiesBodies = new Uint8Array(await response.arrayBuffer())[0] === 0;
+}
+
+function wordAt(record: Bytes, at: number): number {
+  return (record[at]! | record[at + 1]! << 8 | record[at + 2]! << 16 | record[at + 3]! << 24) >>> 0;
+}

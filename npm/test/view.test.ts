@@ -1,0 +1,164 @@
+// withBytes: a view of the cache's own memory, which nobody may keep.
+
+import { FerriteError, initFerrite, type FerriteCache } from "@ferrite/edge";
+import { describe, expect, it } from "vitest";
+import { plain, refused } from "./support";
+
+const encoder = new TextEncoder();
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const cannotReturn = /^ERR the bytes that withBytes shows are there only until its function ret/;
+const cannotUse = "ERR the function that withBytes calls cannot use the cache";
+
+/** What was left of the view of a value that was kept beyond its time. */
+function leftBy(cache: FerriteCache): [view: Uint8Array, part: Uint8Array, words: DataView] {
+  let left: [Uint8Array, Uint8Array, DataView] | undefined;
+  cache.withBytes("k", (bytes) => {
+    left = [bytes, bytes.subarray(1, 3), new DataView(bytes.buffer, bytes.byteOffset, 4)];
+  });
+  return left!;
+}
+
+describe("withBytes", () => {
+  it("shows a value, and returns what the function returns", async () => {
+    const cache = await initFerrite();
+    for (const value of ["", "v", "\u00e9\u{1f600}", "x".repeat(1000), "y".repeat(300_000)]) {
+      cache.set("k", value);
+      expect(cache.withBytes("k", text)).toBe(value);
+      expect(cache.withBytes("k", (bytes) => bytes.length)).toBe(encoder.encode(value).length);
+    }
+    cache.set("k", new Uint8Array([0, 255, 128]));
+    expect(cache.withBytes("k", (bytes) => [...bytes])).toEqual([0, 255, 128]);
+    expect(cache.withBytes("k", () => undefined)).toBe(undefined);
+  });
+
+  it("answers null for what is not there, and does not call", async () => {
+    let now = 1000;
+    const cache = await initFerrite({ clock: { now: () => now } });
+    const never = () => expect.unreachable();
+    cache.set("gone", "v", { px: 1 });
+    now = 2000;
+    for (const key of ["missing", "gone", null, undefined]) {
+      expect(cache.withBytes(key, never)).toBe(null);
+    }
+    cache.rpush("list", "a");
+    refused(() => cache.withBytes("list", never), /^WRONGTYPE/, "WRONGTYPE");
+    refused(() => cache.withBytes("missing", plain(7)), "ERR withBytes takes a function");
+  });
+
+  const changes: [string, (cache: FerriteCache) => unknown][] = [
+    ["set", (cache) => cache.set("other", "w")],
+    ["set of the key", (cache) => cache.set("k", "WWWWWW")],
+    ["del", (cache) => cache.del("k")],
+    ["incr", (cache) => cache.incr("n")],
+    ["multi", (cache) => cache.multi([["set", "k", "WWWWWW"]])],
+    ["tick", (cache) => cache.tick()],
+    ["flushdb", (cache) => cache.flushdb()],
+    ["a get that finds nothing", (cache) => cache.get("missing")],
+    ["a get that is refused", (cache) => expect(() => cache.get("list")).toThrow(/WRONGTYPE/)],
+  ];
+  it.each(changes)("leaves nothing of a kept view after %s", async (_, change) => {
+    const cache = await initFerrite();
+    cache.rpush("list", "a");
+    cache.set("k", "abcdef");
+    const [view, part, words] = leftBy(cache);
+    // Until something changes it is at most what it was.
+    expect(["abcdef", ""]).toContain(text(view));
+    cache.withBytes("k", (bytes) => expect(text(bytes)).toBe("abcdef"));
+    change(cache);
+    expect([view.length, part.length, view.buffer.byteLength]).toEqual([0, 0, 0]);
+    expect(() => words.getUint8(0)).toThrow(TypeError);
+    cache.set("k", "again");
+    expect(cache.get("k")).toBe("again");
+  });
+
+  it("leaves nothing of a kept view of a value that expired", async () => {
+    let now = 1000;
+    const cache = await initFerrite({ clock: { now: () => now } });
+    cache.set("k", "abcdef", { px: 10 });
+    const [view] = leftBy(cache);
+    now = 2000;
+    expect(cache.get("k")).toBe(null);
+    expect(view.length).toBe(0);
+  });
+
+  it("refuses to return the bytes, or a part of them, or their memory", async () => {
+    const cache = await initFerrite();
+    cache.set("k", "abcdef");
+    let kept: Uint8Array | undefined;
+    const returned: ((bytes: Uint8Array<ArrayBuffer>) => unknown)[] = [
+      (bytes) => kept = bytes, (bytes) => kept = bytes.subarray(2), (bytes) => bytes.buffer,
+      (bytes) => new DataView(bytes.buffer),
+    ];
+    for (const read of returned) {
+      refused(() => cache.withBytes("k", read), cannotReturn);
+      expect(kept!.length).toBe(0);
+    }
+    expect(cache.withBytes("k", (bytes) => bytes.slice(1, 3))).toEqual(encoder.encode("bc"));
+    expect(cache.withBytes("k", (bytes) => ({ first: bytes[0] }))).toEqual({ first: 97 });
+  });
+
+  it("refuses a function that is async", async () => {
+    const cache = await initFerrite();
+    cache.set("k", "abcdef");
+    let seenLater: number | undefined;
+    const read = async (bytes: Uint8Array) => {
+      await null;
+      seenLater = bytes.length;
+      throw new Error("nobody hears of this");
+    };
+    refused(() => cache.withBytes("k", plain(read)), cannotReturn);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(seenLater).toBe(0);
+    expect(cache.get("k")).toBe("abcdef");
+  });
+
+  it("lets what the function throws through, and takes the bytes back", async () => {
+    const cache = await initFerrite();
+    cache.set("k", "abcdef");
+    let kept: Uint8Array | undefined;
+    const error = new RangeError("mine");
+    const read = (bytes: Uint8Array) => {
+      kept = bytes;
+      throw error;
+    };
+    expect(() => cache.withBytes("k", read)).toThrow(error);
+    expect(kept!.length).toBe(0);
+    expect(cache.get("k")).toBe("abcdef");
+  });
+
+  const uses: [string, (cache: FerriteCache) => unknown][] = [
+    ["get", (cache) => cache.get("k")], ["getBytes", (cache) => cache.getBytes("k")],
+    ["set", (cache) => cache.set("k", "w")], ["call", (cache) => cache.call("GET", "k")],
+    ["withBytes", (cache) => cache.withBytes("k", () => 1)], ["stats", (cache) => cache.stats()],
+    ["tick", (cache) => cache.tick()], ["multi", (cache) => cache.multi([["get", "k"]])],
+    ["getResponse", (cache) => cache.getResponse("k")], ["del", (cache) => cache.del("k")],
+    ["scanIterator", (cache) => [...cache.scanIterator()]],
+  ];
+  it.each(uses)("refuses %s by the function, which can go on", async (_, use) => {
+    const cache = await initFerrite();
+    cache.set("k", "abcdef");
+    const seen = cache.withBytes("k", (bytes) => {
+      refused(() => use(cache), cannotUse);
+      return text(bytes);
+    });
+    expect(seen).toBe("abcdef");
+    expect(cache.get("k")).toBe("abcdef");
+    expect(cache.stats().instance_resets).toBe(0);
+  });
+
+  it("is allowed to use another cache", async () => {
+    const [cache, other] = [await initFerrite(), await initFerrite()];
+    cache.set("k", "abcdef");
+    cache.withBytes("k", (bytes) => other.set("copy", bytes));
+    expect(other.get("copy")).toBe("abcdef");
+  });
+
+  it("may be the source of a set, once it has returned", async () => {
+    const cache = await initFerrite();
+    cache.set("k", "abcdef");
+    const [view] = leftBy(cache);
+    // Nothing is stored of what is no longer there.
+    expect(() => cache.set("copy", view)).toThrow(FerriteError);
+    expect(cache.exists("copy")).toBe(0);
+  });
+});
