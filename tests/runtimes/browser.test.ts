@@ -73,8 +73,8 @@ afterAll(() => browser?.close());
 async function visit(folder: string): Promise<Report> {
   browser ??= await chromium.launch({
     executablePath: path!,
-    args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync"],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
   const server = await serveFiles(folder);
   const page = await browser.newPage();
