@@ -1,5 +1,5 @@
-// Makes a module of the wasm as a bundle carries it: deflated and then base64, which gzip and brotli
-// undo almost entirely, so it weighs a fifth less on the wire than base64 of the wasm itself.
+// Makes a module of the wasm as a bundle carries it: deflated and then base64. gzip and brotli undo
+// base64 almost entirely, so it weighs a fifth less on the wire than the plain wasm in base64.
 // Invariant: nothing is imported, so no bundler has anything to resolve, for a browser or a server.
 
 import { FerriteError } from "./error.js";

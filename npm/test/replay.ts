@@ -5,7 +5,9 @@ import { FerriteError, type FerriteCache, type InitFerrite, type Reply } from "@
 import { accepts, parse, show, type Answer } from "./transcript.js";
 
 /** How the names of files start that are about commands which the edge build leaves out. */
-const leftOut = ["dump", "lcs", "sort", "types_zset", "zset"];
+const leftOut = [
+  "bit", "dump", "geo", "hyperloglog", "lcs", "sort", "stream", "types_zset", "zset",
+];
 
 /** Whether a transcript, named by its file, is about more than there is at the edge. */
 export function isLeftOut(path: string): boolean {

@@ -16,7 +16,14 @@ import type { Report } from "./suite.js";
 
 const types: Record<string, string> = { ".html": "text/html", ".js": "text/javascript" };
 const html = readFileSync(join(import.meta.dirname, "entries/index.html"), "utf8");
-const edge = "/node_modules/@ferrite/edge/dist/index.js";
+const dist = "/node_modules/@ferrite/edge/dist";
+/** Of the names that the suite imports. */
+const map = JSON.stringify({
+  imports: {
+    "@ferrite/edge": `${dist}/index.js`,
+    "@ferrite/edge/compressed": `${dist}/compressed.js`,
+  },
+});
 
 /** Each makes the folder of a site whose index.html runs the suite. */
 const bundlers: Record<string, (folder: string) => Promise<void>> = {
@@ -54,7 +61,6 @@ const bundlers: Record<string, (folder: string) => Promise<void>> = {
     for (const name of ["page.js", "suite.js", "node_modules"]) {
       cpSync(join(consumer, name), join(folder, name), { recursive: true });
     }
-    const map = JSON.stringify({ imports: { "@ferrite/edge": edge } });
     const script = `<script type="importmap">${map}</script>\n`;
     writeFileSync(join(folder, "index.html"), html.replace("<script", `${script}<script`));
   },
@@ -67,8 +73,8 @@ afterAll(() => browser?.close());
 async function visit(folder: string): Promise<Report> {
   browser ??= await chromium.launch({
     executablePath: path!,
-    args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync"],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
   const server = await serveFiles(folder);
   const page = await browser.newPage();

@@ -39,7 +39,7 @@ async function bundle(options: BuildOptions): Promise<void> {
   await build({
     entryPoints: [join(here, "suite.ts")],
     bundle: true,
-    external: ["@ferrite/edge"],
+    external: ["@ferrite/edge", "@ferrite/edge/*"],
     target: "es2022",
     logLevel: "warning",
     plugins: [{

@@ -3,6 +3,7 @@
 // throws, but tells what was wrong.
 
 import { FerriteError, initFerrite } from "@ferrite/edge";
+import * as compressed from "@ferrite/edge/compressed";
 import { isLeftOut, replay } from "../../npm/test/replay.js";
 import transcripts from "./transcripts.json";
 
@@ -81,6 +82,14 @@ const checks: Record<string, () => Promise<void> | void> = {
     const [one, other] = await Promise.all([initFerrite(), initFerrite()]);
     one.set("key", "one");
     equal(other.get("key"), null);
+  },
+
+  "the entry that can compress is there, with the same classes": async () => {
+    const cache = await compressed.initFerrite({ maxMemory: "2mb", compression: true });
+    cache.set("text", "\u00e9".repeat(1000));
+    equal(cache.get("text"), "\u00e9".repeat(1000));
+    equal(compressed.FerriteError === FerriteError, true);
+    await rejects(initFerrite({ compression: true } as never), /^ERR compression true: /);
   },
 
   "errors are Redis's, and the package's": async () => {

@@ -9,7 +9,8 @@ import { serve } from "./process.js";
 import { passes } from "./support.js";
 
 const folder = join(consumer, "workerd");
-const wasm = join(consumer, "node_modules/@ferrite/edge/dist/ferrite.wasm");
+const dist = join(consumer, "node_modules/@ferrite/edge/dist");
+const wasms = ["ferrite.wasm", "ferrite-compressed.wasm"];
 
 /** `older` has no Buffer, which workerd offers unasked from 2026-08-04 on. */
 const dates = { newer: "2026-08-04", older: "2025-06-01" };
@@ -23,7 +24,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [
     (name = "worker.js", esModule = embed "worker.js"),
-    (name = "ferrite.wasm", wasm = embed "ferrite.wasm"),
+    ${wasms.map((name) => `(name = "${name}", wasm = embed "${name}"),`).join("\n    ")}
   ],
   compatibilityDate = "${date}",
 );
@@ -36,7 +37,7 @@ it.each(Object.entries(dates))("workerd, a compatibility date that is %s", async
     format: "esm", target: "es2022", conditions: ["workerd", "worker", "browser"],
     external: ["*.wasm"], logLevel: "warning",
   });
-  cpSync(wasm, join(folder, "ferrite.wasm"));
+  for (const name of wasms) cpSync(join(dist, name), join(folder, name));
   writeFileSync(join(folder, `${name}.capnp`), config(date));
   const words = ["serve", "--control-fd=1", `${name}.capnp`];
   const workerd = join(root, "node_modules/.bin/workerd");

@@ -8,5 +8,6 @@ const required = require("@ferrite/edge");
   assert.strictEqual(required.FerriteError, imported.FerriteError);
   assert.strictEqual(required.initFerrite, imported.initFerrite);
   assert.strictEqual(required.default, imported.initFerrite);
+  assert.strictEqual(require("@ferrite/edge/compressed").FerriteError, imported.FerriteError);
   console.log(JSON.stringify(await run()));
 })();
