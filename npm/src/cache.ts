@@ -215,7 +215,7 @@ export class FerriteCache extends SetCommands {
   tick(buckets: number = bucketsByDefault): number {
     const now = this.begin(false);
     try {
-      return this.instance.exports.tick(now, buckets);
+      return this.instance.tick(now, buckets);
     } catch (error) {
       throw this.lost(error);
     }
@@ -292,7 +292,7 @@ export class FerriteCache extends SetCommands {
     if (this.state !== states.ready) this.prepare();
     if (mayWrite && ++this.writes % writesPerTick === 0) {
       try {
-        this.instance.exports.tick(now, bucketsPerTick);
+        this.instance.tick(now, bucketsPerTick);
       } catch (error) {
         throw this.lost(error);
       }

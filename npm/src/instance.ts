@@ -110,6 +110,13 @@ export class Instance {
     if (result < 0) throw new FerriteError(this.complaint());
   }
 
+  /** Drops expired keys, and whatever else the engine does between operations: memory may grow. */
+  tick(now: number, buckets: number): number {
+    const dropped = this.exports.tick(now, buckets);
+    this.refresh();
+    return dropped;
+  }
+
   /** Takes new views where memory has grown. */
   refresh(): void {
     if (this.bytes.length === 0) this.look();
