@@ -111,11 +111,14 @@ export class FerriteCache extends SetCommands {
   /** Looks for expired keys among the next `8 * buckets` or so. How many it dropped. */
   tick(buckets: number = bucketsByDefault): number {
     const now = this.begin(false);
+    let dropped: number;
     try {
-      return this.instance.exports.tick(now, buckets);
+      dropped = this.instance.exports.tick(now, buckets);
     } catch (error) {
       throw this.lost(error);
     }
+    this.instance.refresh();
+    return dropped;
   }
 
   /** What the cache tells about itself. */
@@ -184,6 +187,7 @@ export class FerriteCache extends SetCommands {
       } catch (error) {
         throw this.lost(error);
       }
+      this.instance.refresh();
     }
     return now;
   }
