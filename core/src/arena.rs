@@ -48,7 +48,7 @@ const FIRST_SEGMENTS_MAX: usize = (256 << 20) / SEGMENT_BYTES;
 /// More holes than this fraction of the arena are wasteful.
 const WASTE_DIVISOR: usize = 10;
 
-const CLASS_COUNT: usize = 93;
+pub(crate) const CLASS_COUNT: usize = 93;
 
 /// Sizes of small cells, which come in steps of a unit.
 const SMALL_BYTES_MIN: usize = 12;
@@ -103,6 +103,10 @@ impl Class {
             CLASS_SIZES.partition_point(|&size| usize::from(size) < bytes)
         };
         Class(class.min(CLASS_COUNT - 1) as u8)
+    }
+
+    pub(crate) fn number(self) -> usize {
+        self.0.into()
     }
 
     /// Bytes of one cell.
@@ -224,6 +228,11 @@ impl Arena {
     /// Bytes of live cells, rounding included.
     pub(crate) fn live_bytes(&self) -> usize {
         self.live_bytes
+    }
+
+    /// The class of a cell.
+    pub(crate) fn class_of(&self, addr: Addr) -> Class {
+        self.segments.get(addr.segment() as usize).map_or(Class(0), |segment| segment.class)
     }
 
     /// Whether holes are so great a part of the arena that filling them comes before taking more.

@@ -86,10 +86,11 @@ pub(crate) const COMPRESSED_TEXT_BYTES_MIN: usize = 64;
 pub(crate) const COMPRESSIONS_PER_STEP: usize = 4;
 pub(crate) const COMPRESSION_LOOKS_MAX: usize = 16;
 
-/// Such steps that one operation short of memory takes while it could evict, and how many are left
-/// out when they turn out to be in vain.
+/// Such steps that one operation short of memory takes while it could evict; how many are left out
+/// when they turn out to be in vain, and how many cells of a class.
 pub(crate) const COMPRESSION_STEPS_MAX: usize = 8;
-pub(crate) const COMPRESSION_RESTS_MAX: usize = 255;
+pub(crate) const COMPRESSION_RESTS_MAX: u8 = 255;
+pub(crate) const CLASS_RESTS_MAX: u8 = 31;
 
 /// Buckets that `tick` looks at for each such step.
 pub(crate) const BUCKETS_PER_COMPRESSION: usize = 4;

@@ -155,9 +155,10 @@ impl Cx<'_> {
         !self.keys.is_within_budget()
     }
 
-    /// Compresses some strings if little memory is left; and lets a key go if that did not help.
+    /// Compresses some strings if little memory is left, and lets a key go if too little is.
     fn keep_reserve(&mut self) {
-        if !self.keys.compress_some() && self.keys.wants_reserve() && !self.keys.compact() {
+        self.keys.compress_some();
+        if self.keys.wants_reserve() && !self.keys.compact() {
             self.evict();
         }
     }

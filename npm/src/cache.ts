@@ -214,11 +214,14 @@ export class FerriteCache extends SetCommands {
   /** Looks for expired keys among the next `8 * buckets` or so. How many it dropped. */
   tick(buckets: number = bucketsByDefault): number {
     const now = this.begin(false);
+    let dropped: number;
     try {
-      return this.instance.tick(now, buckets);
+      dropped = this.instance.tick(now, buckets);
     } catch (error) {
       throw this.lost(error);
     }
+    this.instance.refresh();
+    return dropped;
   }
 
   /** What the cache tells about itself. */
@@ -296,6 +299,7 @@ export class FerriteCache extends SetCommands {
       } catch (error) {
         throw this.lost(error);
       }
+      this.instance.refresh();
     }
     return now;
   }

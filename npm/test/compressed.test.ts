@@ -15,8 +15,8 @@ function randomFrom(seed: number): (below: number) => number {
   };
 }
 
-const words = "the of and to a in for is on with light paper cotton steel wood glass leather colour "
-  .concat("dark blue green white warm strong round front cover pocket strap handle base frame lid");
+const words = "the of and to a in for is on with light paper cotton steel wood glass leather "
+  + "colour dark blue green white warm strong round front cover pocket strap handle base frame lid";
 
 function text(random: (below: number) => number, count: number): string {
   const all = words.split(" ");
@@ -107,6 +107,19 @@ describe("compression", () => {
     expect(cache.rename(`user:${last + 1}`, "other")).toBe("OK");
     expect(cache.get("other")).toBe(values[last + 1]);
     expect(cache.mget(["other", `user:${last + 2}`])).toEqual([values[last + 1], values[last + 2]]);
+  });
+
+  it("takes new views when memory grows in a tick", async () => {
+    const cache = await initFerrite({ maxMemory: "16mb", compression: true });
+    fill(cache, 30_000);
+    expect(cache.stats()).toMatchObject({ instance_resets: 0 });
+    const other = await initFerrite({ maxMemory: "16mb", compression: true });
+    const random = randomFrom(3);
+    for (let number = 0; number < 20_000; number++) {
+      other.set(`user:${number}`, record(random, number));
+      if (number % 5 === 0) other.tick(16);
+    }
+    expect(other.stats()).toMatchObject({ instance_resets: 0 });
   });
 
   it("is off unless it is asked for", async () => {

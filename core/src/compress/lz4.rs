@@ -39,8 +39,10 @@ struct Match {
 /// A text that is compressed.
 struct Text<'a> {
     window: &'a [u8],
-    dictionary_table: &'a [u16],
+    dictionary_table: &'a [u16; TABLE_LEN],
     table: [u16; TEXT_TABLE_LEN],
+    /// Where the bytes begin that no match has covered.
+    literals: usize,
 }
 
 /// Compresses what stands in the window behind the dictionary, which the table knows. The length
@@ -51,29 +53,32 @@ pub(crate) fn compress(
     dictionary_table: &[u16],
     output: &mut [u8],
 ) -> Option<usize> {
-    let mut text = Text { window, dictionary_table, table: [0; TEXT_TABLE_LEN] };
+    let dictionary_table = dictionary_table.first_chunk()?;
+    let table = [0; TEXT_TABLE_LEN];
+    let mut text = Text { window, dictionary_table, table, literals: start };
     let mut block = Block { bytes: output, len: 0 };
-    let (mut literals, mut at) = (start, start);
+    let mut at = start;
     while at + MATCH_START_LAST <= window.len() {
-        let mut found = text.find(at, literals);
+        let mut found = text.find(at, MATCH_MIN - 1);
         if found.len < MATCH_MIN {
-            at += 1 + ((at - literals) >> STEP_SHIFT);
+            at += 1 + ((at - text.literals) >> STEP_SHIFT);
             continue;
         }
         while at + MATCH_START_LAST < window.len() {
             at += 1;
-            let later = text.find(at, literals);
+            let later = text.find(at, found.len);
             if later.len <= found.len + later.at.saturating_sub(found.at) {
                 break;
             }
             found = later;
         }
-        block.put(window.get(literals..found.at)?, Some((found.at - found.from, found.len)))?;
-        literals = found.at + found.len;
-        note(window, literals - 2, &mut text.table);
-        at = literals;
+        let literals = window.get(text.literals..found.at)?;
+        block.put(literals, Some((found.at - found.from, found.len)))?;
+        at = found.at + found.len;
+        note(window, at - 2, &mut text.table);
+        text.literals = at;
     }
-    block.put(window.get(literals..)?, None)?;
+    block.put(window.get(text.literals..)?, None)?;
     Some(block.len)
 }
 
@@ -84,44 +89,54 @@ pub(crate) fn learn(window: &[u8], start: usize, table: &mut [u16]) {
     }
 }
 
-/// Which entry of a table of so many is for the four bytes at a place.
-fn slot(window: &[u8], at: usize, entries: usize) -> Option<usize> {
-    let bytes = window.get(at..)?.first_chunk()?;
-    let product = u32::from_le_bytes(*bytes).wrapping_mul(2_654_435_761);
-    Some((product >> (u32::BITS - entries.ilog2())) as usize)
+/// The four bytes at a place, as a number.
+fn word(window: &[u8], at: usize) -> Option<u32> {
+    window.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}
+
+/// Which entry of a table of so many is for four bytes.
+fn slot(word: u32, entries: usize) -> usize {
+    (word.wrapping_mul(2_654_435_761) >> (u32::BITS - entries.ilog2())) as usize
 }
 
 fn note(window: &[u8], at: usize, table: &mut [u16]) {
-    if let Some(entry) = slot(window, at, table.len()).and_then(|slot| table.get_mut(slot)) {
+    let Some(word) = word(window, at) else { return };
+    if let Some(entry) = table.get_mut(slot(word, table.len())) {
         *entry = at as u16 + 1;
     }
 }
 
 impl Text<'_> {
-    /// The longest match for the bytes at a place; it may begin before it, among the literals.
-    fn find(&mut self, at: usize, literals: usize) -> Match {
-        let known = [TABLE_LEN, TEXT_TABLE_LEN].map(|entries| slot(self.window, at, entries));
-        let [far, near] = known.map(Option::unwrap_or_default);
-        let far = self.dictionary_table.get(far).copied().unwrap_or_default();
-        let near = self.table.get_mut(near).map(|near| core::mem::replace(near, at as u16 + 1));
-        let [far, near] = [far, near.unwrap_or_default()]
-            .map(|entry| self.extend(usize::from(entry), at, literals));
+    /// The longest match for the bytes at a place, if it is longer than `len` from there on; it may
+    /// begin before, among the literals.
+    fn find(&mut self, at: usize, len: usize) -> Match {
+        let Some(word) = word(self.window, at) else { return Match::default() };
+        let far = self.dictionary_table.get(slot(word, TABLE_LEN)).copied().unwrap_or_default();
+        let near = self.table.get_mut(slot(word, TEXT_TABLE_LEN));
+        let near = near.map_or(0, |near| core::mem::replace(near, at as u16 + 1));
+        let far = self.extend(far, at, len);
+        let near = self.extend(near, at, len.max(far.len));
         if near.len > far.len { near } else { far }
     }
 
-    /// The match at the place that an entry names, as long as it is either way.
-    fn extend(&self, entry: usize, at: usize, literals: usize) -> Match {
-        let Some(from) = entry.checked_sub(1) else { return Match::default() };
+    /// The match at the place that an entry names, if it is longer than `len` from there on.
+    fn extend(&self, entry: u16, at: usize, len: usize) -> Match {
         let window = self.window;
+        let Some(from) = usize::from(entry).checked_sub(1) else { return Match::default() };
+        // Of a longer one these are the last bytes.
+        let last = len + 1 - MATCH_MIN;
+        if word(window, from + last) != word(window, at + last) {
+            return Match::default();
+        }
         let text = window.get(at..window.len() - LITERALS_LAST).unwrap_or_default();
-        let len = common(window.get(from..).unwrap_or_default(), text);
-        if len < MATCH_MIN {
+        let common_len = common(window.get(from..).unwrap_or_default(), text);
+        if common_len <= len {
             return Match::default();
         }
         let before = window.get(..from).unwrap_or_default().iter().rev();
-        let before = before.zip(window.get(literals..at).unwrap_or_default().iter().rev());
+        let before = before.zip(window.get(self.literals..at).unwrap_or_default().iter().rev());
         let back = before.take_while(|(a, b)| a == b).count();
-        Match { from: from - back, at: at - back, len: len + back }
+        Match { from: from - back, at: at - back, len: common_len + back }
     }
 }
 

@@ -17,14 +17,14 @@
 //!
 //! Not here: values in pages, and collections.
 
-use crate::arena::{Addr, Class, PAGE_BYTES};
+use crate::arena::{Addr, CLASS_COUNT, Class, PAGE_BYTES};
 use crate::bytes;
 use crate::compress::dictionary::{DICTIONARY_SEGMENTS, Dictionary};
 use crate::index::{Entry, Place};
 use crate::keyspace::{Cx, Found, Keyspace};
 use crate::limits::{
-    COMPRESSED_TEXT_BYTES_MIN, COMPRESSION_LOOKS_MAX, COMPRESSION_RESTS_MAX, COMPRESSIONS_PER_STEP,
-    DICTIONARIES_MAX,
+    CLASS_RESTS_MAX, COMPRESSED_TEXT_BYTES_MIN, COMPRESSION_LOOKS_MAX, COMPRESSION_RESTS_MAX,
+    COMPRESSIONS_PER_STEP, DICTIONARIES_MAX,
 };
 use crate::record::{Head, Kind};
 use crate::validate::Checked;
@@ -61,9 +61,33 @@ pub(crate) struct Compression {
     compressed: usize,
     /// The bucket to look at next.
     hand: u32,
-    /// Steps to come that are left out, and how many will be if the next one finds nothing to do.
-    rest: usize,
-    rests: usize,
+    /// Steps to come that are left out.
+    rest: Rest,
+    /// Cells to come that are left out, by their class: most of one size are compressed already, or
+    /// all in vain.
+    class_rests: [Rest; CLASS_COUNT],
+}
+
+/// How much is left out of what was in vain lately.
+#[derive(Clone, Copy, Default)]
+struct Rest {
+    left: u8,
+    /// What will be left out if the next one is in vain as well.
+    next: u8,
+}
+
+impl Rest {
+    /// Whether this one is left out.
+    fn skips(&mut self) -> bool {
+        let skips = self.left > 0;
+        self.left -= u8::from(skips);
+        skips
+    }
+
+    fn note(&mut self, is_of_use: bool, max: u8) {
+        self.next = if is_of_use { 0 } else { self.next.saturating_mul(2).max(1).min(max) };
+        self.left = self.next;
+    }
 }
 
 impl Compression {
@@ -74,8 +98,8 @@ impl Compression {
             lesson: None,
             compressed: 0,
             hand: 0,
-            rest: 0,
-            rests: 0,
+            rest: Rest::default(),
+            class_rests: [Rest::default(); CLASS_COUNT],
         }
     }
 
@@ -148,7 +172,8 @@ impl Compression {
         self.lesson = None;
         let old = self.current.replace(id);
         self.compressed = 0;
-        self.rests = 0;
+        self.rest = Rest::default();
+        self.class_rests = [Rest::default(); CLASS_COUNT];
         if let Some(old) = old {
             if let Some(dictionary) = self.dictionary_mut(old) {
                 dictionary.retire();
@@ -178,10 +203,15 @@ impl Compression {
         Ok(())
     }
 
-    /// Notes whether a step was of use.
-    fn note_step(&mut self, is_of_use: bool) {
-        self.rests = if is_of_use { 0 } else { (2 * self.rests + 1).min(COMPRESSION_RESTS_MAX) };
-        self.rest = self.rests;
+    /// Whether a cell of this class is left out.
+    fn skips(&mut self, class: Class) -> bool {
+        self.class_rests.get_mut(class.number()).is_some_and(Rest::skips)
+    }
+
+    fn note_look(&mut self, class: Class, is_of_use: bool) {
+        if let Some(rest) = self.class_rests.get_mut(class.number()) {
+            rest.note(is_of_use, CLASS_RESTS_MAX);
+        }
     }
 }
 
@@ -218,8 +248,7 @@ impl Keyspace {
             return false;
         }
         let Some(compression) = &mut self.compression else { return false };
-        if compression.rest > 0 {
-            compression.rest -= 1;
+        if compression.rest.skips() {
             return false;
         }
         let left = self.segments_left();
@@ -231,7 +260,7 @@ impl Keyspace {
         }
         let changed = self.compress_buckets(COMPRESSION_LOOKS_MAX, COMPRESSIONS_PER_STEP, false);
         if let Some(compression) = &mut self.compression {
-            compression.note_step(changed > 0);
+            compression.rest.note(changed > 0, COMPRESSION_RESTS_MAX);
         }
         changed > 0
     }
@@ -287,34 +316,50 @@ impl Keyspace {
     /// Learns from an entry, if a dictionary is made, or else compresses it if it may be. Whether
     /// anything came of it.
     fn consider(&mut self, place: Place, entry: &Entry, is_any_cold: bool) -> bool {
-        let is_learning = self.compression.as_ref().is_some_and(|it| it.lesson.is_some());
-        if !is_learning && !is_any_cold && !self.is_cold(entry.age) {
+        let is_cold = is_any_cold || self.is_cold(entry.age);
+        let class = self.arena.class_of(entry.addr);
+        let Some(compression) = &mut self.compression else { return false };
+        let is_learning = compression.lesson.is_some();
+        if !is_learning && (!is_cold || !is_any_cold && compression.skips(class)) {
             return false;
         }
         let Some(head) = self.head(entry.addr) else { return false };
         let found = Found { place, addr: entry.addr, head };
         let is_candidate = head.kind() == Kind::String
             && !head.is_large()
-            && (head.is_compressed() || head.stored_len() >= COMPRESSED_TEXT_BYTES_MIN);
-        if !is_candidate || self.pins.contains(&found.addr) {
+            && (head.is_compressed() || head.stored_len() >= COMPRESSED_TEXT_BYTES_MIN)
+            && !self.pins.contains(&entry.addr);
+        let is_of_use = is_candidate
+            && if is_learning {
+                self.study(&found)
+            } else {
+                self.compress_record(&found).is_some()
+            };
+        if let Some(compression) = &mut self.compression {
+            compression.note_look(class, is_of_use);
+        }
+        is_of_use
+    }
+
+    /// Learns from the value of a record, if it is plain.
+    fn study(&mut self, found: &Found) -> bool {
+        if found.head.is_compressed() {
             return false;
         }
-        if is_learning && !head.is_compressed() {
-            // Not from the keyspace's own dice, which nothing here may show in.
-            let draw = self.hash_of(found.addr);
-            let Keyspace { arena, compression, .. } = self;
-            let value = head.stored(arena.bytes_from(found.addr));
-            if let Some(compression) = compression {
-                compression.study(value, head.is_ascii(), draw);
-            }
-            return true;
-        }
-        let may_change = self.compression.as_ref().is_some_and(|it| it.may_change(&head));
-        may_change && self.compress_record(&found).is_some()
+        // Not from the keyspace's own dice, which nothing here may show in.
+        let draw = self.hash_of(found.addr);
+        let Keyspace { arena, compression, .. } = self;
+        let value = found.head.stored(arena.bytes_from(found.addr));
+        let Some(compression) = compression else { return false };
+        compression.study(value, found.head.is_ascii(), draw);
+        true
     }
 
     /// Compresses the string of a record, if it becomes shorter and there is room for that.
     fn compress_record(&mut self, found: &Found) -> Option<()> {
+        if !self.compression.as_ref()?.may_change(&found.head) {
+            return None;
+        }
         let mut text = [0; PAGE_BYTES];
         let mut block = [0; PAGE_BYTES];
         self.expand(found);
