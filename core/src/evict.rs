@@ -295,8 +295,8 @@ impl Cx<'_> {
         Ok(left_at.map_or(0, |&at| self.now.saturating_sub(at).max(0)))
     }
 
-    /// MEMORY USAGE: bytes that the going of a key would give back, without those that the values of
-    /// its elements hold apart. `None` if it is not there.
+    /// MEMORY USAGE: bytes that the going of a key would give back, without those that the values
+    /// of its elements hold apart. `None` if it is not there.
     pub fn memory_usage(&mut self, key: &[u8]) -> Option<u64> {
         let hash = self.keys.hash(key);
         let found = self.lookup(key, hash)?;
