@@ -131,6 +131,8 @@ pub enum Group {
     HyperLogLog,
     /// Lists.
     List,
+    /// Messages.
+    PubSub,
     /// The keyspace as a whole.
     Server,
     /// Sets.
@@ -157,6 +159,7 @@ impl Group {
             Group::Hash => "hash",
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
+            Group::PubSub => "pubsub",
             Group::Server => "server",
             Group::Set => "set",
             Group::SortedSet => "sorted-set",

@@ -8,8 +8,20 @@
 
 use crate::Value;
 
+/// Why a key goes that nobody deletes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// Its deadline has passed.
+    Expired,
+    /// It made room.
+    Evicted,
+}
+
 /// A sink for effects: a log, a replica, nothing.
 pub trait Effects {
     /// One change, as a command and its arguments. Called right after it happened.
     fn effect(&mut self, arguments: &[Value<'_>]);
+
+    /// Nobody asked for the next effect, a DEL. Who only wants to do the same again need not care.
+    fn cause(&mut self, _: Cause) {}
 }

@@ -21,6 +21,7 @@
 //! Not here: expiry, and when room is needed (room.rs).
 
 use crate::arena::{Addr, PAGE_BYTES};
+use crate::effects::Cause;
 use crate::error::{Error, Result};
 use crate::history::{History, TICKS_PER_TURNOVER as HISTORY_TICKS, unused_for, uses_of};
 use crate::index::{Entry, Place};
@@ -294,8 +295,8 @@ impl Cx<'_> {
         Ok(left_at.map_or(0, |&at| self.now.saturating_sub(at).max(0)))
     }
 
-    /// MEMORY USAGE: bytes that the going of a key would give back, without those that the values of
-    /// its elements hold apart. `None` if it is not there.
+    /// MEMORY USAGE: bytes that the going of a key would give back, without those that the values
+    /// of its elements hold apart. `None` if it is not there.
     pub fn memory_usage(&mut self, key: &[u8]) -> Option<u64> {
         let hash = self.keys.hash(key);
         let found = self.lookup(key, hash)?;
@@ -322,6 +323,9 @@ impl Cx<'_> {
         let Some(victim) = self.keys.found(place) else { return false };
         let learns = self.keys.policy.learns();
         let hash = if learns { self.keys.hash_of(victim.addr) } else { 0 };
+        if let Some((_, effects)) = self.listener() {
+            effects.cause(Cause::Evicted);
+        }
         self.remove(&victim);
         let keys = &mut *self.keys;
         keys.counters.evicted_keys += 1;

@@ -6,6 +6,7 @@
 //! Not here: memory pressure (evict.rs), and any clock: the time is part of [`Cx`].
 
 use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word};
+use crate::effects::Cause;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{BUCKETS_PER_COMPRESSION, SWEEP_PAGES};
@@ -117,10 +118,11 @@ impl Cx<'_> {
         }
     }
 
-    /// Drops a key if its deadline has passed: as any look at it does, but it counts as none.
-    pub fn notice_expiry(&mut self, key: &[u8]) {
+    /// Whether a key is there. That counts neither as a look at it nor as a use; one whose deadline
+    /// has passed is dropped.
+    pub fn is_there(&mut self, key: &[u8]) -> bool {
         let hash = self.keys.hash(key);
-        self.lookup(key, hash);
+        self.lookup(key, hash).is_some()
     }
 
     /// Drops keys and fields of hashes whose deadline has passed: looks at the next `buckets_max`
@@ -184,6 +186,9 @@ impl Cx<'_> {
     }
 
     pub(crate) fn expire(&mut self, found: &Found) {
+        if let Some((_, effects)) = self.listener() {
+            effects.cause(Cause::Expired);
+        }
         self.remove(found);
         self.keys.counters.expired_keys += 1;
     }

@@ -122,7 +122,7 @@ pub use command::{
     execute, find, refuse_unknown,
 };
 pub use deque::Side;
-pub use effects::Effects;
+pub use effects::{Cause, Effects};
 pub use error::{Error, Result};
 pub use expire::{ExpireOptions, Ttl};
 pub use float::FloatText;

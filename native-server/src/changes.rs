@@ -4,16 +4,25 @@
 //! them known by a command that does the same again; which of its arguments are keys says its row.
 //! Where nobody listens nothing is made known, which costs nothing.
 
-use ferrite_engine::{Cx, Effects, Keys, Millis, Value, find};
+use ferrite_engine::{Cause, Cx, Effects, Keys, Millis, Value, find};
 
 use crate::commands::keys_of;
 use crate::database::Database;
+use crate::news::{self, Event, News, Origin};
 use crate::waiting::Waiting;
 use crate::watch::Watched;
 
 struct Changes<'d> {
     watched: &'d Watched,
     waiting: &'d mut Waiting,
+    news: &'d News,
+    origin: Origin,
+    /// Why the key goes that goes next.
+    cause: Option<Cause>,
+    /// What is to be told when the command is over, each event once for a key in a row.
+    events: Vec<(Event, Box<[u8]>)>,
+    /// Keys of collections that something was taken from.
+    shrunk: Vec<Box<[u8]>>,
 }
 
 impl Effects for Changes<'_> {
@@ -26,11 +35,76 @@ impl Effects for Changes<'_> {
             // FLUSHDB, the one change that names no key.
             self.watched.touch_where(|_| true);
             self.waiting.note_all();
+            // FLUSHALL does that once for all databases.
+            if self.origin.command != "flushall" {
+                self.news.tracking.invalidate_all();
+            }
             return;
         }
         for at in keys_of(name, keys, arguments.len(), text) {
-            self.watched.touch(text(at));
-            self.waiting.note(text(at));
+            let key = text(at);
+            self.watched.touch(key);
+            self.waiting.note(key);
+            self.news.tracking.invalidate(key, self.origin.client);
+        }
+        if self.news.has_classes() {
+            self.note(name, keys, arguments.len(), &text);
+        }
+    }
+
+    fn cause(&mut self, cause: Cause) {
+        self.cause = Some(cause);
+    }
+}
+
+impl Changes<'_> {
+    /// Notes what is to be told of an effect.
+    fn note<'v>(
+        &mut self,
+        effect: &'static str,
+        keys: Keys,
+        count: usize,
+        text: &dyn Fn(usize) -> &'v [u8],
+    ) {
+        let key = text(1);
+        match (self.cause.take(), effect) {
+            (Some(Cause::Expired), _) => self.push(('x', "expired"), key),
+            (Some(Cause::Evicted), _) => self.push(('e', "evicted"), key),
+            (None, "rename") => {
+                self.push(('g', "rename_from"), key);
+                self.push(('g', "rename_to"), text(2));
+            }
+            (None, "copy") => self.push(('g', "copy_to"), text(2)),
+            (None, "lmove") => {
+                let is_left = |at: usize| text(at).eq_ignore_ascii_case(b"left");
+                self.push(('l', if is_left(3) { "lpop" } else { "rpop" }), key);
+                self.push(('l', if is_left(4) { "lpush" } else { "rpush" }), text(2));
+            }
+            _ => {
+                if let Some(event) = news::event(self.origin.command, effect) {
+                    for at in keys_of(effect, keys, count, text) {
+                        self.push(event, text(at));
+                    }
+                }
+                if effect == "set" && text(3).eq_ignore_ascii_case(b"pxat") {
+                    self.push(('g', "expire"), key);
+                }
+            }
+        }
+        if news::may_empty(effect) {
+            self.shrunk.push(key.into());
+        }
+    }
+
+    fn push(&mut self, event: Event, key: &[u8]) {
+        // What a command stores anew it drops first, of which nobody is told.
+        if event.1.ends_with("store")
+            && self.events.last().is_some_and(|((_, name), last)| *name == "del" && **last == *key)
+        {
+            self.events.pop();
+        }
+        if !self.events.last().is_some_and(|(last, other)| *last == event && **other == *key) {
+            self.events.push((event, key.into()));
         }
     }
 }
@@ -39,10 +113,42 @@ impl Database {
     /// Does something with the keys at a moment; who listens hears of what that changes.
     #[inline]
     pub fn with<T>(&mut self, now_ms: Millis, act: impl FnOnce(&mut Cx<'_>) -> T) -> T {
+        self.with_origin(Origin::default(), now_ms, act)
+    }
+
+    /// The same on behalf of somebody.
+    #[inline]
+    pub fn with_origin<T>(
+        &mut self,
+        origin: Origin,
+        now_ms: Millis,
+        act: impl FnOnce(&mut Cx<'_>) -> T,
+    ) -> T {
         if !self.has_listeners() {
             return act(&mut self.keys.at(now_ms));
         }
-        let mut changes = Changes { watched: &self.watched, waiting: &mut self.waiting };
-        act(&mut self.keys.at(now_ms).with_effects(&mut changes))
+        let mut changes = Changes {
+            watched: &self.watched,
+            waiting: &mut self.waiting,
+            news: &self.news,
+            origin,
+            cause: None,
+            events: Vec::new(),
+            shrunk: Vec::new(),
+        };
+        let outcome = act(&mut self.keys.at(now_ms).with_effects(&mut changes));
+        let Changes { mut events, shrunk, .. } = changes;
+        for key in shrunk {
+            if !self.keys.at(now_ms).is_there(&key) {
+                let del = (('g', "del"), key);
+                if !events.contains(&del) {
+                    events.push(del);
+                }
+            }
+        }
+        for ((letter, name), key) in events {
+            self.news.notify(self.number, letter, name, &key);
+        }
+        outcome
     }
 }

@@ -5,7 +5,8 @@
 //! thread; replies are sent before it sleeps. It goes on reading while replies wait to be sent, as
 //! clients that send a long pipeline before they read rely on; but not beyond the limits.
 //!
-//! Invariant: while a command waits, or replies exceed their limit, nothing more is run.
+//! Invariant: while a command waits nothing more is run. Whoever has more replies waiting than the
+//! limits allow is dropped.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -52,6 +53,8 @@ pub struct Connection {
     /// Output that was not sent yet, and how much of it was.
     output: Vec<u8>,
     sent: usize,
+    /// Since when more waits to be sent than the soft limit allows.
+    over_since: Option<Instant>,
     /// When a command that waits gives up.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -104,6 +107,7 @@ impl Connection {
             input: Vec::new(),
             output: Vec::new(),
             sent: 0,
+            over_since: None,
             timer: None,
         })
     }
@@ -117,7 +121,12 @@ impl Connection {
                 return Poll::Ready(Over);
             }
             self.look_at_blocked(task);
+            self.look_at_pause(task);
             if self.poll_send(task).is_err() {
+                return Poll::Ready(Over);
+            }
+            if self.is_overdue() {
+                self.server.stats.clients_dropped.fetch_add(1, Relaxed);
                 return Poll::Ready(Over);
             }
             if self.session.is_closing {
@@ -137,10 +146,30 @@ impl Connection {
         Poll::Pending
     }
 
-    /// Whether it may not read on: its peer does not read, or a command waits.
+    /// Whether more output waits than the limits of its class allow, or for longer.
+    fn is_overdue(&mut self) -> bool {
+        let waiting = (self.output.len() - self.sent) as u64;
+        if waiting == 0 {
+            self.over_since = None;
+            return false;
+        }
+        let class = usize::from(self.session.client.is(state::SUBSCRIBER)) * 2;
+        let limit = self.server.config.snapshot().config.output_limits[class];
+        let is_over = |limit_bytes: u64| limit_bytes > 0 && waiting > limit_bytes;
+        if !is_over(limit.soft_bytes) {
+            self.over_since = None;
+        } else if limit.soft_seconds > 0 {
+            let since = *self.over_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > Duration::from_secs(limit.soft_seconds) {
+                return true;
+            }
+        }
+        is_over(limit.hard_bytes) || is_over(OUTPUT_BYTES_MAX as u64)
+    }
+
+    /// Whether it may not read on, since a command waits.
     fn is_full(&self) -> bool {
-        self.output.len() - self.sent > OUTPUT_BYTES_MAX
-            || self.session.blocked.is_some() && self.input.len() > WAITING_INPUT_BYTES_MAX
+        self.session.is_held_up() && self.input.len() > WAITING_INPUT_BYTES_MAX
     }
 
     /// Does what others told it.
@@ -171,6 +200,17 @@ impl Connection {
         if self.session.blocked.as_ref().is_some_and(|blocked| blocked.ticket.is_done()) {
             // Its reply is in the mail, if it is not here yet.
             self.session.client.fetch_mail(&mut self.output);
+            self.resume();
+        }
+    }
+
+    /// A pause may be over.
+    fn look_at_pause(&mut self, task: &mut Task<'_>) {
+        let Some(until) = self.session.paused_until else { return };
+        let sleep = || Box::pin(tokio::time::sleep_until(Instant::from_std(until)));
+        let is_over = self.timer.get_or_insert_with(sleep).as_mut().poll(task).is_ready();
+        if is_over || self.server.gate.current_pause().is_none() {
+            self.session.paused_until = None;
             self.resume();
         }
     }
@@ -276,13 +316,13 @@ impl Connection {
     /// Runs requests until the input ends, one is not complete, or one waits. How many bytes they
     /// were.
     fn run(&mut self, thread: &mut IoThread, input: &[u8]) -> usize {
-        if self.session.blocked.is_some() || self.session.is_closing {
+        if self.session.is_held_up() || self.session.is_closing {
             return 0;
         }
         self.server.config.refresh(&mut thread.config);
         let config = &*thread.config.config;
         let output = if self.output.is_empty() { &mut thread.output } else { &mut self.output };
-        thread.meter.start(config.slowlog_slower_than_us);
+        thread.meter.start(config.slowlog_slower_than_us, config.latency_monitor_threshold_ms);
         let protocol = self.session.protocol;
         let now_ms = self.server.clock.now_ms();
         self.session.client.seen_ms.store(now_ms, Relaxed);
@@ -362,6 +402,7 @@ fn run_requests(
         is_stranger: false,
     };
     while let Some(rest) = input.get(consumed..).filter(|rest| !rest.is_empty()) {
+        let start = consumed;
         allowed.is_stranger = !context.session.is_authenticated;
         match parser.read(rest, &allowed) {
             Ok(Parsed::Request(len)) => {
@@ -377,7 +418,11 @@ fn run_requests(
                 context.session.is_closing = true;
             }
         }
-        if context.session.blocked.is_some() || context.session.is_closing {
+        if context.session.paused_until.is_some() {
+            // The command that is held up comes again.
+            consumed = start;
+        }
+        if context.session.is_held_up() || context.session.is_closing {
             break;
         }
         if context.wire.out.len() > BATCH_OUTPUT_BYTES {

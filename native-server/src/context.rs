@@ -13,14 +13,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use ferrite_engine::{Args, Error, Millis, Reply, Run, refuse_unknown};
+use ferrite_engine::{Args, Error, FAST, Millis, READ, Reply, Run, WRITE, refuse_unknown};
 
 use crate::client::state;
-use crate::commands::{Action, Command, Refusal, flags, table};
+use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
+use crate::commands::{Action, Command, Refusal, keys_of, table};
 use crate::config::Config;
 use crate::database::Held;
 use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX};
 use crate::meter::Meter;
+use crate::news::Origin;
 use crate::resp::wire::{Protocol, Wire};
 use crate::server::Server;
 use crate::session::{Queued, Replies, Session};
@@ -62,7 +64,7 @@ impl Context<'_> {
             && let Action::Engine(run) = command.action
             && command.arity.allows(request.len())
             && self.session.is_plain()
-            && !self.server.is_watched()
+            && !self.server.gate.is_closed()
         {
             self.run_engine(command, run, arguments);
             return;
@@ -80,10 +82,14 @@ impl Context<'_> {
         let mark = self.wire.out.len();
         let wire = &mut self.wire;
         let database = self.held.get(self.session.database);
-        let outcome =
-            database.with(self.now_ms, |cx| run(cx, &mut Args::new(arguments), &mut *wire));
+        let origin = Origin { command: command.name, client: self.session.client.id };
+        let outcome = database
+            .with_origin(origin, self.now_ms, |cx| run(cx, &mut Args::new(arguments), &mut *wire));
         if database.waiting.has_changes() && !self.is_in_exec {
             waiting::serve(database, self.now_ms);
+        }
+        if self.session.client.is(state::TRACKING) && command.has(READ) {
+            self.remember(command, arguments);
         }
         if let Err(error) = outcome {
             self.wire.out.truncate(mark);
@@ -92,12 +98,33 @@ impl Context<'_> {
         self.count(command, is_measured, arguments);
     }
 
+    /// Notes the keys that a client has read, while their database is still locked.
+    #[cold]
+    fn remember(&mut self, command: &Command, arguments: &[&[u8]]) {
+        let client = &self.session.client;
+        let tracking = &self.server.news.tracking;
+        let said = self.session.caches_next.take();
+        let is_wanted = tracking.mode(client).is_some_and(|mode| match said {
+            Some(is_yes) => is_yes,
+            None => !mode.is_opt_in,
+        });
+        if is_wanted {
+            let text = |at: usize| match at {
+                0 => command.name.as_bytes(),
+                at => arguments.get(at - 1).copied().unwrap_or_default(),
+            };
+            for at in keys_of(command.name, command.keys, arguments.len() + 1, text) {
+                tracking.remember(client.id, text(at));
+            }
+        }
+    }
+
     /// Counts a command that was run.
     #[inline]
     fn count(&mut self, command: &Command, is_measured: bool, arguments: &[&[u8]]) {
         if is_measured {
             let elapsed = self.meter.end(command.id, self.stats);
-            if elapsed.as_nanos() >= self.meter.slow_ns {
+            if elapsed.as_nanos() >= self.meter.slow_ns.min(self.meter.late_ns) {
                 self.note_slow(command, elapsed, arguments);
             }
         } else {
@@ -110,7 +137,14 @@ impl Context<'_> {
 
     #[cold]
     fn note_slow(&mut self, command: &Command, elapsed: std::time::Duration, arguments: &[&[u8]]) {
-        self.server.slow.note(self.session, command.name, arguments, self.now_ms, elapsed);
+        if elapsed.as_nanos() >= self.meter.slow_ns {
+            self.server.slow.note(self.session, command.name, arguments, self.now_ms, elapsed);
+        }
+        if elapsed.as_nanos() >= self.meter.late_ns {
+            let event = if command.has(FAST) { "fast-command" } else { "command" };
+            let ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+            self.server.latency.note(event, self.now_ms / 1000, ms);
+        }
     }
 
     #[cold]
@@ -165,6 +199,9 @@ impl Context<'_> {
         };
         let may_run = self.may_run(command);
         may_run.map_err(|why| (command, why))?;
+        if self.server.gate.is_closed() && self.is_paused(command) {
+            return Ok(None);
+        }
         if self.session.transaction.is_some() && !self.is_in_exec && !is_never_queued(command) {
             self.queue(command, request).map_err(|why| (command, why))?;
             return Ok(None);
@@ -172,10 +209,30 @@ impl Context<'_> {
         Ok(Some(command))
     }
 
+    /// Whether a pause holds up a command. What is queued is held up by its EXEC.
+    fn is_paused(&mut self, command: &Command) -> bool {
+        let is_queued = self.session.transaction.is_some() && !is_never_queued(command);
+        if is_queued || command.name.starts_with("client|") {
+            return false;
+        }
+        let Some(pause) = self.server.gate.current_pause() else { return false };
+        let queue = self.session.transaction.as_ref().map_or(&[][..], |multi| &multi.queue);
+        let changes = |command: &Command| {
+            command.has(WRITE) || matches!(command.name, "publish" | "spublish")
+        };
+        let is_write = changes(command)
+            || command.name == "exec" && queue.iter().any(|queued| changes(queued.command));
+        let is_paused = is_write || !pause.is_for_writes;
+        if is_paused {
+            self.session.paused_until = Some(pause.until);
+        }
+        is_paused
+    }
+
     /// Looks whether the session may run a command at all.
     fn may_run(&self, command: &Command) -> Result<(), Refusal> {
         let session = &*self.session;
-        if !session.is_authenticated && !command.has(flags::NO_AUTH) {
+        if !session.is_authenticated && !command.has(NO_AUTH) {
             return Err("NOAUTH Authentication required.".into());
         }
         let is_listening =
@@ -213,6 +270,10 @@ impl Context<'_> {
     /// Runs a command that nothing is in the way of.
     pub fn start(&mut self, command: &'static Command, request: &[&[u8]], mark: usize) {
         let arguments = request.get(1..).unwrap_or_default();
+        if self.server.gate.is_closed() && !command.has(SKIP_MONITOR | ADMIN | NO_AUTH) {
+            let (now_us, session) = (self.server.clock.now_us(), &self.session);
+            self.server.gate.show(now_us, session.database, &session.client.address, request);
+        }
         let run = match command.action {
             Action::Engine(run) => return self.run_engine(command, run, arguments),
             Action::Server(run) => run,

@@ -49,6 +49,7 @@ fn turn(server: &Server, config: &Config, rates: &mut Rates) {
     server.turns.fetch_add(1, Relaxed);
     tend_databases(server);
     drop_idle(server, config);
+    stir_slow_readers(server);
     server.slow.truncate(usize::try_from(config.slowlog_max_len).unwrap_or_default());
     take_rates(server, rates);
 }
@@ -74,6 +75,13 @@ fn tend_databases(server: &Server) {
         used += server.databases.hold().get(index).stats().used_memory;
     }
     server.stats.used_memory_peak.fetch_max(used, Relaxed);
+}
+
+/// Clients that do not read are to look again for how long they have not.
+fn stir_slow_readers(server: &Server) {
+    let clients = server.clients.all();
+    let slow = clients.iter().filter(|client| client.output_bytes.load(Relaxed) > 0);
+    slow.for_each(|client| client.signal(signal::LOOK));
 }
 
 /// Clients that have been silent for longer than `timeout` have to go. Those that wait for

@@ -8,10 +8,11 @@
 //! Not here: what is done with a database; and shards of one (see ARCHITECTURE.md).
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ferrite_engine::{Keyspace, Options, Policy, Stats, limits};
 
+use crate::news::News;
 use crate::waiting::Waiting;
 use crate::watch::Watched;
 
@@ -23,6 +24,10 @@ pub struct Database {
     pub watched: Watched,
     /// Who is blocked until a key has something to give.
     pub waiting: Waiting,
+    /// Whom else changes may concern.
+    pub news: Arc<News>,
+    /// Its number.
+    pub number: usize,
     budget: Budget,
 }
 
@@ -33,19 +38,24 @@ struct Budget {
 }
 
 impl Database {
-    fn new(max_bytes: u64, policy: Policy, seed: u64) -> Database {
-        let options = Options { max_memory_bytes: max_bytes, policy, seed, ..Options::default() };
-        let keys = Keyspace::new(&options).or_else(|_| Keyspace::new(&Options::default()));
+    fn new(number: usize, options: &Options, news: &Arc<News>) -> Database {
+        let keys = Keyspace::new(options).or_else(|_| Keyspace::new(&Options::default()));
         #[allow(clippy::expect_used, reason = "the configuration's range is the engine's")]
         let keys = keys.expect("a budget the engine can work in");
-        let budget = Budget { max_bytes, others_bytes: 0 };
-        Database { keys, watched: Watched::default(), waiting: Waiting::default(), budget }
+        Database {
+            keys,
+            watched: Watched::default(),
+            waiting: Waiting::default(),
+            news: Arc::clone(news),
+            number,
+            budget: Budget { max_bytes: options.max_memory_bytes, others_bytes: 0 },
+        }
     }
 
     /// Whether anybody listens to what changes here.
     #[inline]
     pub fn has_listeners(&self) -> bool {
-        !self.watched.is_empty() || !self.waiting.is_empty()
+        self.news.is_wanted() || !self.watched.is_empty() || !self.waiting.is_empty()
     }
 
     /// Its figures, without what other databases hold.
@@ -95,11 +105,19 @@ pub struct Databases {
 
 impl Databases {
     /// So many databases, empty.
-    pub fn new(count: usize, max_bytes: u64, policy: Policy, seeds: impl Fn() -> u64) -> Databases {
+    pub fn new(
+        count: usize,
+        max_bytes: u64,
+        policy: Policy,
+        seeds: impl Fn() -> u64,
+        news: &Arc<News>,
+    ) -> Databases {
         let own_max = if max_bytes == 0 { limits::MEMORY_BYTES_MAX } else { max_bytes };
-        let slot = |_| Slot {
-            database: Mutex::new(Database::new(own_max, policy, seeds())),
-            used_bytes: AtomicU64::new(0),
+        let slot = |number| {
+            let seed = seeds();
+            let options = Options { max_memory_bytes: own_max, policy, seed, ..Options::default() };
+            let database = Mutex::new(Database::new(number, &options, news));
+            Slot { database, used_bytes: AtomicU64::new(0) }
         };
         let slots = (0..count).map(slot).collect();
         let databases = Databases { slots, max_bytes: AtomicU64::new(max_bytes) };

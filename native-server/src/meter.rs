@@ -21,17 +21,27 @@ pub struct Meter {
     pub is_exact: bool,
     /// What takes longer is slow.
     pub slow_ns: u128,
+    /// What takes longer is late.
+    pub late_ns: u128,
 }
 
 impl Meter {
     /// A meter that nothing was measured with.
     pub fn new() -> Meter {
-        Meter { mark: Instant::now(), brief: Vec::new(), is_exact: false, slow_ns: u128::MAX }
+        Meter {
+            mark: Instant::now(),
+            brief: Vec::new(),
+            is_exact: false,
+            slow_ns: u128::MAX,
+            late_ns: u128::MAX,
+        }
     }
 
-    /// A batch begins. Negative microseconds: nothing is slow.
-    pub fn start(&mut self, slow_us: i64) {
+    /// A batch begins. Negative microseconds: nothing is slow. No milliseconds: nothing is late.
+    pub fn start(&mut self, slow_us: i64, late_ms: i64) {
         self.is_exact = (0..1000).contains(&slow_us);
+        let late_ms = u128::try_from(late_ms).ok().filter(|ms| *ms > 0);
+        self.late_ns = late_ms.map_or(u128::MAX, |ms| ms * 1_000_000);
         self.slow_ns = u128::try_from(slow_us).map_or(u128::MAX, |us| us * 1000);
         self.mark = Instant::now();
     }
@@ -61,8 +71,7 @@ impl Meter {
         let count: u64 = self.brief.iter().map(|(_, count)| count).sum();
         for (command, calls) in self.brief.drain(..) {
             if let Some(tally) = stats.commands.get(usize::from(command)) {
-                tally.calls.add(calls);
-                tally.nanoseconds.add(elapsed * calls / count);
+                tally.note(calls, elapsed / count);
             }
         }
     }
@@ -71,8 +80,7 @@ impl Meter {
     pub fn end(&mut self, command: u16, stats: &ThreadStats) -> Duration {
         let elapsed = self.lap();
         if let Some(tally) = stats.commands.get(usize::from(command)) {
-            tally.calls.add(1);
-            tally.nanoseconds.add(elapsed.as_nanos() as u64);
+            tally.note(1, elapsed.as_nanos() as u64);
         }
         elapsed
     }

@@ -9,7 +9,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use thiserror::Error;
@@ -19,6 +19,9 @@ use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Current};
 use crate::database::Databases;
+use crate::gate::Gate;
+use crate::latency::Latency;
+use crate::news::News;
 use crate::random;
 use crate::slowlog::SlowLog;
 use crate::stats::{Stats, ThreadStats};
@@ -51,6 +54,8 @@ pub struct Server {
     pub clock: Clock,
     /// The keys.
     pub databases: Databases,
+    /// Who listens, and what they are told.
+    pub news: Arc<News>,
     /// The configuration in force.
     pub config: Current,
     /// Who is connected.
@@ -69,18 +74,14 @@ pub struct Server {
     pub expires_actively: AtomicBool,
     /// How often the clock's work was done.
     pub turns: AtomicU64,
-    /// How many reasons there are to look twice at every command: somebody watches them all, ...
-    watchers: AtomicU32,
+    /// What may stand before every command.
+    pub gate: Gate,
+    /// What took long.
+    pub latency: Latency,
     end: watch::Sender<bool>,
 }
 
 impl Server {
-    /// Whether every command has to take the long way.
-    #[inline]
-    pub fn is_watched(&self) -> bool {
-        self.watchers.load(Ordering::Relaxed) != 0
-    }
-
     /// The server is to end.
     pub fn shut_down(&self) {
         self.end.send_replace(true);
@@ -133,9 +134,13 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let threads: Vec<_> = (0..thread_count).map(|_| Arc::new(ThreadStats::default())).collect();
     let stats = Stats { threads: threads.clone(), ..Stats::default() };
     let policy = config.maxmemory_policy;
+    let news = Arc::new(News::default());
+    news.set_classes(&config.notify_keyspace_events);
+    news.tracking.set_keys_max(usize::try_from(config.tracking_table_max_keys).unwrap_or_default());
     let server = Arc::new(Server {
         started_ms: clock.now_ms(),
-        databases: Databases::new(database_count, config.maxmemory, policy, random::number),
+        databases: Databases::new(database_count, config.maxmemory, policy, random::number, &news),
+        news,
         config: Current::new(config),
         clients: Clients::default(),
         stats,
@@ -144,7 +149,8 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         addresses,
         expires_actively: AtomicBool::new(true),
         turns: AtomicU64::new(0),
-        watchers: AtomicU32::new(0),
+        gate: Gate::default(),
+        latency: Latency::default(),
         end: watch::Sender::new(false),
         clock,
     });

@@ -2,6 +2,7 @@
 //!
 //! Invariant: only the thread of its connection touches it; what others may see is its [`Client`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -80,6 +81,12 @@ pub struct Session {
     pub transaction: Option<Transaction>,
     /// What WATCH asked for.
     pub watch: Option<Watch>,
+    /// Channels, patterns and shard channels that it listens to.
+    pub subscriptions: [BTreeSet<Box<[u8]>>; 3],
+    /// What CLIENT CACHING said of the next command.
+    pub caches_next: Option<bool>,
+    /// A pause holds it up, until then.
+    pub paused_until: Option<Instant>,
     /// A command that waits.
     pub blocked: Option<Blocked>,
     /// Nothing more is read, and the connection closed once all is sent.
@@ -97,6 +104,9 @@ impl Session {
             replies: Replies::On,
             transaction: None,
             watch: None,
+            subscriptions: Default::default(),
+            caches_next: None,
+            paused_until: None,
             blocked: None,
             is_closing: false,
         }
@@ -109,6 +119,12 @@ impl Session {
             && self.transaction.is_none()
             && self.replies == Replies::On
             && !self.client.is(state::SUBSCRIBER)
+    }
+
+    /// Whether nothing more is run for now.
+    #[inline]
+    pub fn is_held_up(&self) -> bool {
+        self.blocked.is_some() || self.paused_until.is_some()
     }
 
     /// Changes the database.

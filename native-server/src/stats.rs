@@ -43,6 +43,24 @@ pub struct CommandTally {
     pub rejected_calls: Tally,
     /// Times that it answered an error.
     pub failed_calls: Tally,
+    /// Calls by how long they took: up to 1, 2, 4, 8 microseconds and so on.
+    pub by_duration: [Tally; DURATIONS],
+}
+
+/// Durations that are told apart; the last is half a minute, and all beyond.
+pub const DURATIONS: usize = 26;
+
+impl CommandTally {
+    /// Counts calls that took so long each.
+    pub fn note(&self, calls: u64, nanoseconds_each: u64) {
+        self.calls.add(calls);
+        self.nanoseconds.add(nanoseconds_each.saturating_mul(calls));
+        let us = nanoseconds_each.div_ceil(1000).max(1);
+        let power = us.next_power_of_two().trailing_zeros() as usize;
+        if let Some(tally) = self.by_duration.get(power.min(DURATIONS - 1)) {
+            tally.add(calls);
+        }
+    }
 }
 
 /// The same, added up.
@@ -53,6 +71,7 @@ pub struct CommandSum {
     pub nanoseconds: u64,
     pub rejected_calls: u64,
     pub failed_calls: u64,
+    pub by_duration: [u64; DURATIONS],
 }
 
 /// What one I/O thread counts.
@@ -128,6 +147,8 @@ impl Stats {
             sum.nanoseconds += tally.nanoseconds.get();
             sum.rejected_calls += tally.rejected_calls.get();
             sum.failed_calls += tally.failed_calls.get();
+            let durations = sum.by_duration.iter_mut().zip(&tally.by_duration);
+            durations.for_each(|(sum, tally)| *sum += tally.get());
         }
         sum
     }
@@ -156,7 +177,9 @@ impl Stats {
     pub fn reset(&self, keyspace: [u64; 4]) {
         for thread in &self.threads {
             for command in &thread.commands {
-                let CommandTally { calls, nanoseconds, rejected_calls, failed_calls } = command;
+                let CommandTally { calls, nanoseconds, rejected_calls, failed_calls, by_duration } =
+                    command;
+                by_duration.iter().for_each(Tally::reset);
                 let tallies = [calls, nanoseconds, rejected_calls, failed_calls];
                 tallies.into_iter().for_each(Tally::reset);
             }

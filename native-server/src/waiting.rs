@@ -17,6 +17,7 @@ use ferrite_engine::{Cx, Millis};
 use crate::client::Client;
 use crate::commands::Refusal;
 use crate::database::Database;
+use crate::news::Origin;
 use crate::resp::wire::{Protocol, Wire};
 
 /// Tries a command, its name left out. False, and nothing answered, if it has to wait.
@@ -131,7 +132,9 @@ pub fn serve(database: &mut Database, now_ms: Millis) {
             let arguments: Vec<&[u8]> = ticket.arguments.iter().map(|bytes| &**bytes).collect();
             let mut reply = Vec::new();
             let mut wire = Wire::new(&mut reply, ticket.protocol);
-            let outcome = database.with(now_ms, |cx| (ticket.attempt)(cx, &arguments, &mut wire));
+            let origin = Origin { command: ticket.command, client: ticket.client.id };
+            let outcome = database
+                .with_origin(origin, now_ms, |cx| (ticket.attempt)(cx, &arguments, &mut wire));
             match outcome {
                 Ok(false) => continue,
                 Ok(true) => {}

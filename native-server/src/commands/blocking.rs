@@ -13,6 +13,7 @@ use crate::client::state;
 use crate::commands::flags::{BLOCKING, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
+use crate::news::Origin;
 use crate::number;
 use crate::resp::wire::Wire;
 use crate::session::Blocked;
@@ -248,7 +249,8 @@ pub fn wait(
     let (index, now_ms) = (cx.session.database, cx.now_ms);
     let database = cx.held.get(index);
     let wire = &mut cx.wire;
-    if database.with(now_ms, |cx| attempt(cx, arguments, wire))? {
+    let origin = Origin { command, client: cx.session.client.id };
+    if database.with_origin(origin, now_ms, |cx| attempt(cx, arguments, wire))? {
         if !cx.is_in_exec {
             cx.serve_waiting(index);
         }

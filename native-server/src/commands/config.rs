@@ -106,6 +106,13 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
         databases.set_max_bytes(config.maxmemory);
         cx.held.refresh();
     }
+    if names.contains("notify-keyspace-events") {
+        cx.server.news.set_classes(&config.notify_keyspace_events);
+    }
+    if names.contains("tracking-table-max-keys") {
+        let keys_max = usize::try_from(config.tracking_table_max_keys).unwrap_or_default();
+        cx.server.news.tracking.set_keys_max(keys_max);
+    }
     if names.contains("slowlog-max-len") {
         cx.server.slow.truncate(usize::try_from(config.slowlog_max_len).unwrap_or_default());
     }

@@ -6,7 +6,7 @@ use ferrite_engine::{Args, Arity, Error, FAST, Group, Reply, docs};
 
 use crate::client::state;
 use crate::commands::flags::{NO_AUTH, NO_SCRIPT};
-use crate::commands::{ROW, Result, ServerSpec, client, transaction};
+use crate::commands::{ROW, Result, ServerSpec, client, pubsub, transaction};
 use crate::context::Context;
 use crate::number;
 use crate::resp::wire::Protocol;
@@ -237,6 +237,10 @@ pub fn forget(server: &Arc<Server>, session: &mut Session) {
     let mut held = server.databases.hold();
     transaction::unwatch(&mut held, session);
     session.set_transaction(None);
+    pubsub::forget(server, session);
+    server.gate.remove_monitor(&session.client);
+    session.client.set(state::MONITOR, false);
+    server.news.tracking.stop(&session.client);
     if let Some(blocked) = session.blocked.take() {
         held.get(blocked.ticket.database).waiting.remove(&blocked.ticket);
     }

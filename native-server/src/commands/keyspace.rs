@@ -10,6 +10,7 @@ use crate::commands::connection::database;
 use crate::commands::flags::ALL_DATABASES;
 use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
+use crate::news::Origin;
 use crate::number;
 
 pub(crate) const COMMANDS: &[ServerSpec] = &[
@@ -63,10 +64,12 @@ fn flushall(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         return Err(Error::Syntax.into());
     }
     let now_ms = cx.now_ms;
+    let origin = Origin { command: "flushall", client: cx.session.client.id };
     cx.held.take_all();
     for index in 0..cx.server.databases.count() {
-        cx.held.get(index).with(now_ms, |cx| cx.flush());
+        cx.held.get(index).with_origin(origin, now_ms, |cx| cx.flush());
     }
+    cx.server.news.tracking.invalidate_all();
     release(cx);
     cx.wire.ok();
     Ok(())

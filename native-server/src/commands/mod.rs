@@ -13,8 +13,12 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod gate;
 pub mod info;
 pub mod keyspace;
+pub mod latency;
+pub mod pubsub;
+pub mod tracking;
 pub mod transaction;
 
 use std::borrow::Cow;
@@ -165,8 +169,12 @@ const FAMILIES: &[&[ServerSpec]] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    gate::COMMANDS,
     info::COMMANDS,
     keyspace::COMMANDS,
+    latency::COMMANDS,
+    pubsub::COMMANDS,
+    tracking::COMMANDS,
     transaction::COMMANDS,
 ];
 

@@ -94,7 +94,7 @@ fn watch(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let watch = cx.session.watch.get_or_insert_with(Watch::default);
     for key in args {
         // A key that has expired is gone before it is watched, so that its going is no change.
-        database.with(now_ms, |cx| cx.notice_expiry(key));
+        database.with(now_ms, |cx| cx.is_there(key));
         if database.watched.add(key, &watch.flag) {
             watch.keys.push((index, key.into()));
         }
@@ -132,7 +132,7 @@ fn exec(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     }
     let now_ms = cx.now_ms;
     for (database, key) in watched {
-        cx.held.get(*database).with(now_ms, |cx| cx.notice_expiry(key));
+        cx.held.get(*database).with(now_ms, |cx| cx.is_there(key));
     }
     cx.held.get(cx.session.database);
     let is_dirty = cx.session.is_dirty();

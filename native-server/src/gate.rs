@@ -1,0 +1,130 @@
+//! What may stand before every command: somebody who watches them all, and a pause.
+//!
+//! Invariant: while neither is there, one look at one number is all that a command pays for it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::client::Client;
+
+/// Which commands a pause holds up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// When it ends.
+    pub until: Instant,
+    /// Only those that may change something.
+    pub is_for_writes: bool,
+}
+
+#[derive(Default)]
+struct State {
+    monitors: BTreeMap<u64, Arc<Client>>,
+    pause: Option<Pause>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<State>,
+    reasons: AtomicU32,
+}
+
+impl Gate {
+    /// Whether there is anything to look at.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.reasons.load(Ordering::Relaxed) != 0
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let outcome = change(&mut state);
+        let reasons = state.monitors.len() + usize::from(state.pause.is_some());
+        self.reasons.store(reasons as u32, Ordering::Relaxed);
+        outcome
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody watches every command.
+    pub fn add_monitor(&self, client: &Arc<Client>) {
+        self.change(|state| state.monitors.insert(client.id, Arc::clone(client)));
+    }
+
+    /// They no longer do.
+    pub fn remove_monitor(&self, client: &Client) {
+        if self.is_closed() {
+            self.change(|state| state.monitors.remove(&client.id));
+        }
+    }
+
+    /// Holds up commands.
+    pub fn pause(&self, pause: Pause) {
+        self.change(|state| {
+            // A pause that is there is never made shorter, nor milder.
+            let merged = match state.pause {
+                Some(other) => Pause {
+                    until: other.until.max(pause.until),
+                    is_for_writes: other.is_for_writes && pause.is_for_writes,
+                },
+                None => pause,
+            };
+            state.pause = Some(merged);
+        });
+    }
+
+    /// Ends the pause.
+    pub fn resume(&self) {
+        self.change(|state| state.pause = None);
+    }
+
+    /// The pause there is at this moment.
+    pub fn current_pause(&self) -> Option<Pause> {
+        let pause = self.lock().pause?;
+        if pause.until > Instant::now() {
+            return Some(pause);
+        }
+        self.resume();
+        None
+    }
+
+    /// Shows a command to those who watch.
+    pub fn show(&self, now_us: i64, database: usize, address: &str, request: &[&[u8]]) {
+        let state = self.lock();
+        if state.monitors.is_empty() {
+            return;
+        }
+        let (seconds, us) = (now_us / 1_000_000, now_us % 1_000_000);
+        let mut line = format!("+{seconds}.{us:06} [{database} {address}]");
+        for argument in request {
+            line.push(' ');
+            quote(&mut line, argument);
+        }
+        line.push_str("\r\n");
+        state.monitors.values().for_each(|client| client.send(line.as_bytes()));
+    }
+}
+
+/// A string as Redis shows one to people.
+fn quote(line: &mut String, bytes: &[u8]) {
+    line.push('"');
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => line.extend(['\\', byte as char]),
+            b'\n' => line.push_str("\\n"),
+            b'\r' => line.push_str("\\r"),
+            b'\t' => line.push_str("\\t"),
+            0x07 => line.push_str("\\a"),
+            0x08 => line.push_str("\\b"),
+            b' '..=b'~' => line.push(byte as char),
+            // Writing to a string cannot fail.
+            _ => drop(write!(line, "\\x{byte:02x}")),
+        }
+    }
+    line.push('"');
+}

@@ -1,0 +1,163 @@
+//! What is told of changed keys: keyspace notifications, and invalidations to clients that track.
+//!
+//! Invariant: an event goes by Redis's name for it: that of the command that made the change, where
+//! the engine's effect has another.
+//! Not here: how a change becomes known (changes.rs).
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::pubsub::{Kind, PubSub};
+use crate::tracking::Tracking;
+
+/// Whom changes may concern, beside those who watch or wait for a key.
+#[derive(Default)]
+pub struct News {
+    /// Who listens to messages.
+    pub pubsub: PubSub,
+    /// Who tracks keys.
+    pub tracking: Tracking,
+    /// The classes of events that are told, as bits.
+    classes: AtomicU32,
+}
+
+/// Who makes a change, and by what.
+#[derive(Clone, Copy, Default)]
+pub struct Origin {
+    /// The command's name; empty if nobody asked for the change.
+    pub command: &'static str,
+    /// The client's number.
+    pub client: u64,
+}
+
+/// The letters of `notify-keyspace-events`; a class is the bit of its position.
+const LETTERS: &str = "KEg$lshzxetdnm";
+
+fn class(letter: char) -> u32 {
+    LETTERS.find(letter).map_or(0, |position| 1 << position)
+}
+
+impl News {
+    /// Tells of these classes from now on.
+    pub fn set_classes(&self, letters: &str) {
+        let all = "g$lshzxetd";
+        let each =
+            |letter| if letter == 'A' { all.chars().map(class).sum() } else { class(letter) };
+        let classes = letters.chars().map(each).fold(0, |all, one| all | one);
+        // Without K or E nobody is told anything.
+        let is_told = classes & (class('K') | class('E')) != 0;
+        self.classes.store(if is_told { classes } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// Whether anybody wants to know of changes.
+    #[inline]
+    pub fn is_wanted(&self) -> bool {
+        self.classes.load(Ordering::Relaxed) != 0 || self.tracking.is_active()
+    }
+
+    /// Tells of an event.
+    pub fn notify(&self, database: usize, letter: char, event: &str, key: &[u8]) {
+        let classes = self.classes.load(Ordering::Relaxed);
+        if classes & class(letter) == 0 {
+            return;
+        }
+        if classes & class('K') != 0 {
+            let channel = [format!("__keyspace@{database}__:").as_bytes(), key].concat();
+            self.pubsub.publish(Kind::Channel, &channel, event.as_bytes());
+        }
+        if classes & class('E') != 0 {
+            let channel = format!("__keyevent@{database}__:{event}");
+            self.pubsub.publish(Kind::Channel, channel.as_bytes(), key);
+        }
+    }
+
+    /// Whether events of any class are told.
+    pub fn has_classes(&self) -> bool {
+        self.classes.load(Ordering::Relaxed) != 0
+    }
+}
+
+/// An event: its class and its name.
+pub type Event = (char, &'static str);
+
+/// Events by the effect that the engine makes known, unless the command says otherwise.
+const BY_EFFECT: &[(&str, Event)] = &[
+    ("append", ('$', "append")),
+    ("copy", ('g', "copy_to")),
+    ("del", ('g', "del")),
+    ("hdel", ('h', "hdel")),
+    ("hincrby", ('h', "hincrby")),
+    ("hpersist", ('h', "hpersist")),
+    ("hpexpireat", ('h', "hexpire")),
+    ("hset", ('h', "hset")),
+    ("incrby", ('$', "incrby")),
+    ("linsert", ('l', "linsert")),
+    ("lpop", ('l', "lpop")),
+    ("lpush", ('l', "lpush")),
+    ("lrem", ('l', "lrem")),
+    ("lset", ('l', "lset")),
+    ("ltrim", ('l', "ltrim")),
+    ("mset", ('$', "set")),
+    ("persist", ('g', "persist")),
+    ("pexpireat", ('g', "expire")),
+    ("pfadd", ('$', "pfadd")),
+    ("restore", ('g', "restore")),
+    ("rpop", ('l', "rpop")),
+    ("rpush", ('l', "rpush")),
+    ("sadd", ('s', "sadd")),
+    ("set", ('$', "set")),
+    ("setrange", ('$', "setrange")),
+    ("srem", ('s', "srem")),
+    ("zadd", ('z', "zadd")),
+    ("zrem", ('z', "zrem")),
+    ("zremrangebyrank", ('z', "zremrangebyrank")),
+];
+
+/// Events by the command, where its effect is told under another name.
+const BY_COMMAND: &[(&str, Event)] = &[
+    ("bitfield", ('$', "setbit")),
+    ("bzpopmax", ('z', "zpopmax")),
+    ("bzpopmin", ('z', "zpopmin")),
+    ("georadius", ('z', "georadiusstore")),
+    ("georadiusbymember", ('z', "georadiusstore")),
+    ("geosearchstore", ('z', "geosearchstore")),
+    ("hincrbyfloat", ('h', "hincrbyfloat")),
+    ("incrbyfloat", ('$', "incrbyfloat")),
+    ("pfadd", ('$', "pfadd")),
+    ("pfmerge", ('$', "pfadd")),
+    ("sdiffstore", ('s', "sdiffstore")),
+    ("setbit", ('$', "setbit")),
+    ("sinterstore", ('s', "sinterstore")),
+    ("sort", ('l', "sortstore")),
+    ("spop", ('s', "spop")),
+    ("sunionstore", ('s', "sunionstore")),
+    ("zdiffstore", ('z', "zdiffstore")),
+    ("zincrby", ('z', "zincr")),
+    ("zinterstore", ('z', "zinterstore")),
+    ("zpopmax", ('z', "zpopmax")),
+    ("zpopmin", ('z', "zpopmin")),
+    ("zrangestore", ('z', "zrangestore")),
+    ("zremrangebylex", ('z', "zremrangebylex")),
+    ("zremrangebyscore", ('z', "zremrangebyscore")),
+    ("zunionstore", ('z', "zunionstore")),
+];
+
+/// The event of an effect. `None` for one that is told otherwise, or not at all.
+pub fn event(command: &str, effect: &str) -> Option<Event> {
+    let find = |table: &[(&str, Event)], name: &str| {
+        table.iter().find(|(other, _)| *other == name).map(|(_, event)| *event)
+    };
+    // What a command drops it drops under its own name or not: that is the same for all.
+    let by_command = || find(BY_COMMAND, command);
+    if matches!(effect, "del" | "persist" | "pexpireat" | "hdel") {
+        return find(BY_EFFECT, effect);
+    }
+    by_command().or_else(|| find(BY_EFFECT, effect))
+}
+
+/// Whether an effect may leave a collection empty, which then is no more.
+pub fn may_empty(effect: &str) -> bool {
+    matches!(
+        effect,
+        "hdel" | "lpop" | "rpop" | "lrem" | "ltrim" | "lmove" | "srem" | "zrem" | "zremrangebyrank"
+    )
+}

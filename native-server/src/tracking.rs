@@ -1,0 +1,183 @@
+//! CLIENT TRACKING: clients that keep what they read are told when it is no longer true.
+//!
+//! Either the server remembers which keys a client has read and tells it once of each, or the
+//! client names prefixes and is told of every key that begins with one.
+//!
+//! Invariant: the table never holds more keys than `tracking-table-max-keys`; one that makes way is
+//! told of as if it had changed, so no client keeps what nobody would tell it of.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ferrite_engine::Reply;
+
+use crate::client::{Client, state};
+use crate::resp::wire::{Protocol, Wire};
+
+/// How a client tracks.
+#[derive(Clone, Default)]
+pub struct Mode {
+    /// Whom to tell in its place.
+    pub redirect: Option<Arc<Client>>,
+    /// It is told of all keys that begin with one of these.
+    pub prefixes: Option<Vec<Box<[u8]>>>,
+    /// Only what CLIENT CACHING YES precedes is remembered.
+    pub is_opt_in: bool,
+    /// What CLIENT CACHING NO precedes is not.
+    pub is_opt_out: bool,
+    /// Its own changes are not told.
+    pub is_no_loop: bool,
+}
+
+struct Tracker {
+    client: Arc<Client>,
+    mode: Mode,
+}
+
+#[derive(Default)]
+struct State {
+    trackers: BTreeMap<u64, Tracker>,
+    readers_by_key: HashMap<Box<[u8]>, BTreeSet<u64>>,
+    keys_max: usize,
+}
+
+/// Who tracks what.
+#[derive(Default)]
+pub struct Tracking {
+    state: Mutex<State>,
+    trackers: AtomicUsize,
+}
+
+impl Tracking {
+    /// Whether anybody tracks.
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.trackers.load(Ordering::Relaxed) > 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client tracks from now on.
+    pub fn start(&self, client: &Arc<Client>, mode: Mode) {
+        let mut state = self.lock();
+        state.trackers.insert(client.id, Tracker { client: Arc::clone(client), mode });
+        self.trackers.store(state.trackers.len(), Ordering::Relaxed);
+        client.set(state::TRACKING, true);
+    }
+
+    /// A client tracks no more. What was remembered for it goes when its keys change.
+    pub fn stop(&self, client: &Client) {
+        let mut state = self.lock();
+        state.trackers.remove(&client.id);
+        if state.trackers.is_empty() {
+            state.readers_by_key.clear();
+        }
+        self.trackers.store(state.trackers.len(), Ordering::Relaxed);
+        client.set(state::TRACKING, false);
+    }
+
+    /// How a client tracks.
+    pub fn mode(&self, client: &Client) -> Option<Mode> {
+        self.lock().trackers.get(&client.id).map(|tracker| tracker.mode.clone())
+    }
+
+    /// How many keys are remembered at most.
+    pub fn set_keys_max(&self, keys_max: usize) {
+        self.lock().keys_max = keys_max;
+    }
+
+    /// Keys that are remembered, clients that each of them is remembered for, and prefixes.
+    pub fn counts(&self) -> [usize; 3] {
+        let state = self.lock();
+        let items = state.readers_by_key.values().map(BTreeSet::len).sum();
+        let prefixes = state.trackers.values().filter_map(|tracker| tracker.mode.prefixes.as_ref());
+        [state.readers_by_key.len(), items, prefixes.map(Vec::len).sum()]
+    }
+
+    /// A client has read a key.
+    pub fn remember(&self, client: u64, key: &[u8]) {
+        let mut state = self.lock();
+        let is_by_prefix = |tracker: &Tracker| tracker.mode.prefixes.is_some();
+        if state.trackers.get(&client).is_none_or(is_by_prefix) {
+            return;
+        }
+        if state.readers_by_key.len() >= state.keys_max && !state.readers_by_key.contains_key(key) {
+            let victim = state.readers_by_key.keys().next().cloned();
+            if let Some(victim) = victim {
+                state.tell_readers(&victim, 0);
+            }
+        }
+        state.readers_by_key.entry(key.into()).or_default().insert(client);
+    }
+
+    /// A key has changed, by this client's doing.
+    pub fn invalidate(&self, key: &[u8], by: u64) {
+        if !self.is_active() {
+            return;
+        }
+        let mut state = self.lock();
+        state.tell_readers(key, by);
+        for tracker in state.trackers.values() {
+            let prefixes = tracker.mode.prefixes.as_deref().unwrap_or_default();
+            if prefixes.iter().any(|prefix| key.starts_with(prefix)) {
+                tracker.tell(Some(key), by);
+            }
+        }
+    }
+
+    /// Every key has.
+    pub fn invalidate_all(&self) {
+        if self.is_active() {
+            let mut state = self.lock();
+            state.readers_by_key.clear();
+            state.trackers.values().for_each(|tracker| tracker.tell(None, 0));
+        }
+    }
+}
+
+impl State {
+    fn tell_readers(&mut self, key: &[u8], by: u64) {
+        for reader in self.readers_by_key.remove(key).unwrap_or_default() {
+            if let Some(tracker) = self.trackers.get(&reader) {
+                tracker.tell(Some(key), by);
+            }
+        }
+    }
+}
+
+impl Tracker {
+    /// Tells of a key, or of all.
+    fn tell(&self, key: Option<&[u8]>, by: u64) {
+        if self.mode.is_no_loop && by == self.client.id {
+            return;
+        }
+        let to = self.mode.redirect.as_ref().unwrap_or(&self.client);
+        let mut message = Vec::new();
+        if to.is(state::RESP3) {
+            let mut wire = Wire::new(&mut message, Protocol::Resp3);
+            wire.push(2);
+            wire.text("invalidate");
+            write_key(&mut wire, key);
+        } else if to.is(state::SUBSCRIBER) {
+            let mut wire = Wire::new(&mut message, Protocol::Resp2);
+            wire.push(3);
+            wire.text("message");
+            wire.text("__redis__:invalidate");
+            write_key(&mut wire, key);
+        }
+        to.send(&message);
+    }
+}
+
+fn write_key(wire: &mut Wire<'_>, key: Option<&[u8]>) {
+    match key {
+        Some(key) => {
+            wire.array(1);
+            wire.text(key);
+        }
+        None => wire.null_array(),
+    }
+}
