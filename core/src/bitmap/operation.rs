@@ -116,7 +116,6 @@ impl Keyspace {
 
     /// Fills `target` with what the inputs, known by their pins, make from a position on.
     fn combine(&self, operation: Operation, inputs: Range<usize>, at: usize, target: &mut [u8]) {
-        target.fill(0);
         let mut is_first = true;
         for pin in inputs {
             let value = self.pinned(pin).map(|found| self.value(&found));
@@ -132,10 +131,11 @@ impl Keyspace {
                 done += run.len();
             }
             // Behind its end there are zeros.
-            match (operation, target.get_mut(done..)) {
-                (Operation::And, Some(rest)) => rest.fill(0),
-                (Operation::Not, Some(rest)) => rest.fill(0xff),
-                _ => {}
+            let rest = target.get_mut(done..).unwrap_or_default();
+            match operation {
+                Operation::Not => rest.fill(0xff),
+                Operation::Or | Operation::Xor if !is_first => {}
+                _ => rest.fill(0),
             }
             is_first = false;
         }

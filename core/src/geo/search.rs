@@ -24,6 +24,7 @@ use crate::reply::Reply;
 use crate::score::parse_score;
 use crate::sorted_set::Slice;
 use crate::tree::Edge;
+use crate::value::Value;
 
 use super::cell::{Cell, Position, STEPS_MAX, position_of};
 use super::earth::{
@@ -256,8 +257,18 @@ fn run(
         }
         None => {
             reply.array(places.len());
-            if let Some(found) = found {
-                places.iter().for_each(|place| query.show(cx, &found, place, reply));
+            // Without an order neighbours often come one after the other, and are found together.
+            for neighbours in places.chunk_by(|a, b| a.rank + 1 == b.rank) {
+                if let (Some(found), Some(first)) = (&found, neighbours.first()) {
+                    let count = neighbours.len();
+                    let slice = Slice { first: first.rank, count, is_reverse: false };
+                    let mut rest = neighbours.iter();
+                    cx.keys.members(found, &slice, &mut |name, _| {
+                        if let Some(place) = rest.next() {
+                            query.show(place, cx.keys.text(name), reply);
+                        }
+                    });
+                }
             }
         }
     }
@@ -318,14 +329,13 @@ impl<'a> Query<'a> {
     }
 
     /// Answers one place.
-    fn show(&self, cx: &Cx<'_>, found: &Found, place: &Place, reply: &mut dyn Reply) {
+    fn show(&self, place: &Place, member: Value<'_>, reply: &mut dyn Reply) {
         let options = [self.with_distance, self.with_hash, self.with_position];
         let count = options.iter().filter(|&&is_wanted| is_wanted).count();
         if count > 0 {
             reply.array(1 + count);
         }
-        let one = Slice { first: place.rank, count: 1, is_reverse: false };
-        cx.keys.members(found, &one, &mut |name, _| reply.bulk(cx.keys.text(name)));
+        reply.bulk(member);
         if self.with_distance {
             let is_clear = Text::is_clear(place.metres / self.unit, ROUGH_METRES / self.unit);
             let metres = if is_clear { place.metres } else { self.metres_to(place) };

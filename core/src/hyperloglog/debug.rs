@@ -13,7 +13,7 @@ use crate::reply::Reply;
 use crate::string::deadline_of;
 
 use super::estimate::estimate;
-use super::sketch::{self, Form, HEAD_BYTES, REGISTERS, Sketch};
+use super::sketch::{self, DENSE_BYTES, Form, HEAD_BYTES, REGISTERS, Sketch};
 
 /// Longest text of one run: `Z:16384` and a space.
 const RUN_TEXT_BYTES: usize = 8;
@@ -51,7 +51,8 @@ impl Cx<'_> {
         if sketch::form(&value)? == Form::Dense {
             return Ok(false);
         }
-        let mut sketch = Sketch::read(&value, Form::Sparse)?;
+        let mut room = [0; DENSE_BYTES];
+        let mut sketch = Sketch::read(&mut room, &value, Form::Sparse)?;
         sketch.make_dense()?;
         self.put_sketch(key, hash, found, &sketch)?;
         self.emit_set(key, hash, deadline_of(&found));
@@ -99,7 +100,8 @@ const TEST_SPARSE_ELEMENTS: u64 = 1_000;
 
 pub(super) fn pfselftest(cx: &mut Cx<'_>, _: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
     let seed = cx.keys.random.next();
-    let (mut dense, mut any) = (Sketch::new(), Sketch::new());
+    let mut rooms = [[0; DENSE_BYTES]; 2];
+    let [mut dense, mut any] = rooms.each_mut().map(Sketch::new);
     dense.make_dense()?;
     let mut checkpoint = 1;
     for number in 1..=TEST_ELEMENTS {
@@ -131,7 +133,7 @@ pub(super) fn pfselftest(cx: &mut Cx<'_>, _: &mut Args<'_>, reply: &mut dyn Repl
     Ok(())
 }
 
-fn size_of_sketch(sketch: &Sketch) -> u64 {
+fn size_of_sketch(sketch: &Sketch<'_>) -> u64 {
     let value = sketch.as_bytes().into();
     let form = if sketch.is_sparse() { Form::Sparse } else { Form::Dense };
     sketch::histogram(&value, form).map_or(0, |histogram| estimate(&histogram))

@@ -22,7 +22,7 @@ use crate::value::Value;
 use crate::write::Draft;
 
 use estimate::estimate;
-use sketch::{Form, REGISTERS, SIZE_AT, STALE, STALE_AT, Sketch};
+use sketch::{DENSE_BYTES, Form, REGISTERS, SIZE_AT, STALE, STALE_AT, Sketch};
 
 impl Cx<'_> {
     /// PFADD: counts elements. Whether that changed anything: a new key counts as a change.
@@ -44,26 +44,23 @@ impl Cx<'_> {
     pub fn pf_add(&mut self, key: &[u8], elements: &[&[u8]]) -> Result<bool> {
         let hash = self.keys.hash(key);
         let found = self.find_string(key, hash)?;
-        let sketch = match self.value_of(found) {
-            Some(value) => match sketch::form(&value)? {
-                Form::Dense => None,
-                Form::Sparse => Some(Sketch::read(&value, Form::Sparse)?),
-            },
-            None => Some(Sketch::new()),
-        };
+        let form = self.value_of(found).map(|value| sketch::form(&value)).transpose()?;
         let mut is_changed = found.is_none();
-        match (sketch, found) {
-            (Some(mut sketch), _) => {
-                for element in elements {
-                    is_changed |= sketch.add(element)?;
-                }
-                if is_changed {
-                    sketch.invalidate();
-                    self.put_sketch(key, hash, found, &sketch)?;
-                }
+        if let (Some(found), Some(Form::Dense)) = (found, form) {
+            is_changed = self.keys.add_dense(found, elements);
+        } else {
+            let mut room = [0; DENSE_BYTES];
+            let mut sketch = match self.value_of(found) {
+                Some(value) => Sketch::read(&mut room, &value, Form::Sparse)?,
+                None => Sketch::new(&mut room),
+            };
+            for element in elements {
+                is_changed |= sketch.add(element)?;
             }
-            (None, Some(found)) => is_changed = self.keys.add_dense(found, elements),
-            (None, None) => {}
+            if is_changed {
+                sketch.invalidate();
+                self.put_sketch(key, hash, found, &sketch)?;
+            }
         }
         if is_changed {
             if self.listener().is_some() {
@@ -120,9 +117,10 @@ impl Cx<'_> {
         }
         let hash = self.keys.hash(destination);
         let found = self.find_string(destination, hash)?;
+        let mut room = [0; DENSE_BYTES];
         let mut sketch = match self.value_of(found) {
-            Some(value) => Sketch::read(&value, sketch::form(&value)?)?,
-            None => Sketch::new(),
+            Some(value) => Sketch::read(&mut room, &value, sketch::form(&value)?)?,
+            None => Sketch::new(&mut room),
         };
         if is_dense {
             sketch.make_dense()?;
@@ -143,7 +141,7 @@ impl Cx<'_> {
         key: &[u8],
         hash: u64,
         found: Option<Found>,
-        sketch: &Sketch,
+        sketch: &Sketch<'_>,
     ) -> Result<()> {
         let mut bytes = sketch.as_bytes();
         let draft = Draft::new(key, hash, bytes.len(), deadline_of(&found), found)?;

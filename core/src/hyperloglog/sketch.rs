@@ -91,11 +91,12 @@ pub(super) struct Run {
 }
 
 impl Run {
-    fn read(first: u8, second: u8) -> Run {
+    #[inline]
+    fn read(first: u8, second: impl FnOnce() -> u8) -> Run {
         let len = usize::from(first & 0x3f);
         match first >> 6 {
             0 => Run { count: 0, len: len + 1, bytes: 1 },
-            1 => Run { count: 0, len: (len << 8 | usize::from(second)) + 1, bytes: 2 },
+            1 => Run { count: 0, len: (len << 8 | usize::from(second())) + 1, bytes: 2 },
             _ => Run { count: (first >> 2 & 0x1f) + 1, len: usize::from(first & 3) + 1, bytes: 1 },
         }
     }
@@ -106,8 +107,7 @@ pub(super) fn runs(bytes: impl Iterator<Item = u8>) -> impl Iterator<Item = Run>
     let mut bytes = bytes;
     core::iter::from_fn(move || {
         let first = bytes.next()?;
-        let second = if first >> 6 == 1 { bytes.next().unwrap_or(0) } else { 0 };
-        Some(Run::read(first, second))
+        Some(Run::read(first, || bytes.next().unwrap_or(0)))
     })
 }
 
@@ -135,7 +135,7 @@ fn each_run(bytes: impl Iterator<Item = u8>, show: &mut dyn FnMut(usize, Run)) -
 }
 
 /// Shows the dense registers of a string, four at a time.
-fn each_four(value: &Value<'_>, show: &mut dyn FnMut(usize, [u8; 4])) {
+fn each_four(value: &Value<'_>, mut show: impl FnMut(usize, [u8; 4])) {
     let mut dense = [0; DENSE_BYTES - HEAD_BYTES];
     read(&value.range(HEAD_BYTES, dense.len()), &mut dense);
     let (threes, _) = dense.as_chunks();
@@ -154,7 +154,7 @@ pub(super) fn merge(value: &Value<'_>, form: Form, registers: &mut Registers) ->
         }
     };
     if form == Form::Dense {
-        each_four(value, &mut |index, counts| raise(index, &counts));
+        each_four(value, |index, counts| raise(index, &counts));
         return Ok(());
     }
     each_run(body(value), &mut |start, run| {
@@ -166,65 +166,72 @@ pub(super) fn merge(value: &Value<'_>, form: Form, registers: &mut Registers) ->
 
 /// How many registers of a sketch hold each number.
 pub(super) fn histogram(value: &Value<'_>, form: Form) -> Result<Histogram> {
-    let mut histogram = [0; 64];
-    let mut add = |count: u8, len: usize| {
-        if let Some(registers) = histogram.get_mut(usize::from(count)) {
-            *registers += len as u32;
-        }
-    };
-    match form {
-        Form::Dense => {
-            each_four(value, &mut |_, counts| counts.iter().for_each(|&count| add(count, 1)));
-        }
-        Form::Sparse => each_run(body(value), &mut |_, run| add(run.count, run.len))?,
+    // Four of them, since neighbours often hold the same number: one would wait for the other.
+    let mut histograms = [[0; 64]; 4];
+    if form == Form::Dense {
+        each_four(value, |_, counts| {
+            histograms.iter_mut().zip(counts).for_each(|(one, count)| add(one, count, 1));
+        });
+    } else {
+        let [one, ..] = &mut histograms;
+        each_run(body(value), &mut |_, run| add(one, run.count, run.len as u32))?;
     }
-    Ok(histogram)
+    let mut sum = [0; 64];
+    for histogram in histograms {
+        sum.iter_mut().zip(histogram).for_each(|(sum, registers)| *sum += registers);
+    }
+    Ok(sum)
 }
 
 /// How many of these registers hold each number.
 pub(super) fn histogram_of(registers: &Registers) -> Histogram {
     let mut histogram = [0; 64];
-    for &count in registers {
-        if let Some(registers) = histogram.get_mut(usize::from(count)) {
-            *registers += 1;
-        }
-    }
+    registers.iter().for_each(|&count| add(&mut histogram, count, 1));
     histogram
 }
 
+fn add(histogram: &mut Histogram, count: u8, registers: u32) {
+    if let Some(sum) = histogram.get_mut(usize::from(count & REGISTER_MAX as u8)) {
+        *sum += registers;
+    }
+}
+
+/// Room for a copy of a sketch: zeros, to begin with.
+pub(super) type Room = [u8; DENSE_BYTES];
+
 /// A copy of a sketch, to be changed and written back.
-pub(super) struct Sketch {
-    bytes: [u8; DENSE_BYTES],
+pub(super) struct Sketch<'r> {
+    bytes: &'r mut Room,
     len: usize,
 }
 
-impl Sketch {
+impl<'r> Sketch<'r> {
     /// One without elements, which is sparse.
-    pub(super) fn new() -> Sketch {
-        let mut sketch = Sketch { bytes: [0; DENSE_BYTES], len: HEAD_BYTES };
-        bytes::write_at(&mut sketch.bytes, 0, MAGIC);
+    pub(super) fn new(room: &'r mut Room) -> Sketch<'r> {
+        let mut sketch = Sketch { bytes: room, len: HEAD_BYTES };
+        bytes::write_at(sketch.bytes, 0, MAGIC);
         sketch.set(FORM_AT, 1);
         let mut all = Pieces::default();
         all.zeros(REGISTERS);
-        bytes::write_at(&mut sketch.bytes, HEAD_BYTES, all.as_slice());
+        bytes::write_at(sketch.bytes, HEAD_BYTES, all.as_slice());
         sketch.len += all.len;
         sketch
     }
 
     /// A copy of one that is there. One that is as long as only a hand makes it gets dense.
-    pub(super) fn read(value: &Value<'_>, form: Form) -> Result<Sketch> {
-        let mut sketch = Sketch { bytes: [0; DENSE_BYTES], len: value.len() };
+    pub(super) fn read(room: &'r mut Room, value: &Value<'_>, form: Form) -> Result<Sketch<'r>> {
+        let mut sketch = Sketch { bytes: room, len: value.len() };
         if form == Form::Sparse && value.len() > DENSE_BYTES - PIECES_BYTES_MAX {
-            read(&value.range(0, HEAD_BYTES), &mut sketch.bytes);
+            read(&value.range(0, HEAD_BYTES), sketch.bytes);
             sketch.spread(body(value))?;
         } else {
-            read(value, &mut sketch.bytes);
+            read(value, sketch.bytes);
         }
         Ok(sketch)
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
-        bytes::part(&self.bytes, 0..self.len)
+        bytes::part(self.bytes, 0..self.len)
     }
 
     pub(super) fn is_sparse(&self) -> bool {
@@ -268,7 +275,7 @@ impl Sketch {
         if !self.is_sparse() {
             return Ok(());
         }
-        let sparse = self.bytes;
+        let sparse = *self.bytes;
         self.spread(bytes::part(&sparse, HEAD_BYTES..self.len).iter().copied())
     }
 
@@ -298,17 +305,14 @@ impl Sketch {
     /// Raises a register of a sparse sketch; nothing if that would make it too long.
     fn raise_sparse(&mut self, index: usize, count: u8) -> Result<Option<bool>> {
         let (mut at, mut first, mut before) = (HEAD_BYTES, 0, HEAD_BYTES);
+        let bytes = self.as_bytes();
         let run = loop {
-            if at >= self.len {
-                return Err(Error::CorruptHyperLogLog);
-            }
-            let run = self.run(at);
+            let byte = *bytes.get(at).ok_or(Error::CorruptHyperLogLog)?;
+            let run = Run::read(byte, || bytes.get(at + 1).copied().unwrap_or(0));
             if index < first + run.len {
                 break run;
             }
-            before = at;
-            at += run.bytes;
-            first += run.len;
+            (before, at, first) = (at, at + run.bytes, first + run.len);
         };
         if run.count >= count {
             return Ok(Some(false));
@@ -324,7 +328,7 @@ impl Sketch {
         }
         // A sparse sketch leaves room for what may be added.
         self.bytes.copy_within((at + run.bytes).min(self.len)..self.len, at + pieces.len);
-        bytes::write_at(&mut self.bytes, at, pieces.as_slice());
+        bytes::write_at(self.bytes, at, pieces.as_slice());
         self.len = len;
         self.join_runs(before);
         self.invalidate();
@@ -335,27 +339,21 @@ impl Sketch {
     fn join_runs(&mut self, start: usize) {
         let mut at = start;
         for _ in 0..MERGED_RUNS {
-            if at >= self.len {
-                return;
-            }
-            let (run, next) = (self.run(at), self.run(at + 1));
-            let len = run.len + next.len;
-            let is_joined =
-                run.count > 0 && at + 1 < self.len && next.count == run.count && len <= NUMBERS_MAX;
-            if is_joined {
-                let mut joined = Pieces::default();
-                joined.run(run.count, len);
-                bytes::write_at(&mut self.bytes, at, joined.as_slice());
-                self.bytes.copy_within(at + 2..self.len, at + 1);
-                self.len -= 1;
-            } else {
-                at += run.bytes;
+            match *bytes::part(self.bytes, at..self.len) {
+                // A number and a length behind the highest bit.
+                [first @ 0x80..=0xff, second, ..]
+                    if first >> 2 == second >> 2
+                        && usize::from(first & 3) + usize::from(second & 3) + 2 <= NUMBERS_MAX =>
+                {
+                    self.set(at, first + (second & 3) + 1);
+                    self.bytes.copy_within(at + 2..self.len, at + 1);
+                    self.len -= 1;
+                }
+                [0x40..=0x7f, ..] => at += 2,
+                [_, ..] => at += 1,
+                [] => return,
             }
         }
-    }
-
-    fn run(&self, at: usize) -> Run {
-        Run::read(self.at(at), self.at(at + 1))
     }
 
     /// A byte; zero behind the end.
