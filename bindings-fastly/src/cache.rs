@@ -240,7 +240,7 @@ fn engine_options(options: &Options, seed: u64) -> EngineOptions {
         max_memory_bytes: options.max_memory_bytes,
         policy: options.policy,
         seed,
-        host_bytes: 0,
+        ..EngineOptions::default()
     }
 }
 
