@@ -1,11 +1,9 @@
-// A caching reverse proxy in front of env.ORIGIN. What may be kept is policy.ts's to say; how a
-// response becomes one value is record.ts's.
+// A caching reverse proxy in front of env.ORIGIN. What may be kept is policy.ts's to say.
 // Every answer says how it came about. X-Cache is HIT (from memory), MISS (from the origin, and now
 // kept, if it is not too large) or BYPASS (from the origin, and not for keeping).
 
 import initFerrite, { FerriteError } from "@ferrite/edge";
 import { freshSeconds, mayUseCache, seconds } from "./policy.js";
-import { pack, unpack, type Head } from "./record.js";
 
 interface Env {
   ORIGIN: string;
@@ -15,11 +13,7 @@ interface Env {
 const cache = await initFerrite({ maxMemory: "64mb", evictionPolicy: "allkeys-lru" });
 
 /** The largest body worth a place in those 64 MB. */
-const bodyBytesMax = 4 << 20;
-
-/** Headers of one connection or one encoding, not of the resource. */
-const unkept = ["Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length",
-  "Content-Encoding", "Age"];
+const maxBodyBytes = 4 << 20;
 
 export default {
   async fetch(request, env, context): Promise<Response> {
@@ -28,8 +22,8 @@ export default {
 
     const usable = mayUseCache(request.method, request.headers);
     const key = url.pathname + url.search;
-    const record = usable ? cache.getBytes(key) : null;
-    if (record) return fromCache(request, record);
+    const kept = usable ? cache.getResponse(key) : null;
+    if (kept) return fromCache(request, kept);
 
     let response: Response;
     try {
@@ -38,27 +32,25 @@ export default {
       return new Response("502: the origin does not answer\n", { status: 502 });
     }
     response = new Response(response.body, response);
-    const keepSeconds = usable ? freshSeconds(response.status, response.headers) : 0;
-    response.headers.set("X-Cache", keepSeconds > 0 ? "MISS" : "BYPASS");
-    if (keepSeconds === 0 || request.method !== "GET" || !response.body) return response;
-
-    // The visitor gets the body as it arrives; the cache gets it once it is whole.
-    const [toVisitor, toCache] = response.body.tee();
-    context.waitUntil(keep(key, headOf(response), toCache, keepSeconds));
-    return new Response(toVisitor, response);
+    const ex = usable ? freshSeconds(response.status, response.headers) : 0;
+    // The visitor gets the body as it arrives; the cache keeps it once it is whole.
+    if (ex > 0 && request.method === "GET" && response.body) {
+      context.waitUntil(keep(key, dated(response.clone()), ex));
+    }
+    response.headers.set("X-Cache", ex > 0 ? "MISS" : "BYPASS");
+    return response;
   },
 } satisfies ExportedHandler<Env>;
 
-function fromCache(request: Request, record: Uint8Array): Response {
-  const { head, body } = unpack(record);
-  const headers = new Headers(head.headers);
+function fromCache(request: Request, kept: Response): Response {
+  const { headers } = kept;
   headers.set("X-Cache", "HIT");
-  headers.set("Age", String(Math.max(0, Math.floor((Date.now() - head.bornAt) / 1000))));
+  headers.set("Age", String(ageOf(headers)));
   const etag = headers.get("ETag");
   if (etag && request.headers.get("If-None-Match") === etag) {
     return new Response(null, { status: 304, headers });
   }
-  return new Response(request.method === "HEAD" ? null : body, { status: head.status, headers });
+  return request.method === "HEAD" ? new Response(null, kept) : kept;
 }
 
 function askOrigin(request: Request, url: URL, usable: boolean): Promise<Response> {
@@ -68,23 +60,22 @@ function askOrigin(request: Request, url: URL, usable: boolean): Promise<Respons
   return fetch(url, { method: request.method, headers, body: request.body, redirect: "manual" });
 }
 
-function headOf(response: Response): Head {
-  const headers = new Headers(response.headers);
-  for (const name of [...unkept, "X-Cache"]) headers.delete(name);
-  const bornAt = Date.now() - 1000 * seconds(response.headers.get("Age"));
-  return { status: response.status, headers: [...headers], bornAt };
+/** With the Date it was made at, by this clock, in place of the Age that it had when it came. */
+function dated(response: Response): Response {
+  const madeAt = Date.now() - 1000 * seconds(response.headers.get("Age"));
+  response.headers.set("Date", new Date(madeAt).toUTCString());
+  response.headers.delete("Age");
+  return response;
 }
 
-async function keep(key: string, head: Head, body: ReadableStream<Uint8Array>, ex: number) {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > bodyBytesMax) return; // leaving the loop cancels this half of the body
-    chunks.push(chunk);
-  }
+/** Whole seconds since then. */
+function ageOf(headers: Headers): number {
+  return Math.max(0, Math.floor((Date.now() - Date.parse(headers.get("Date") ?? "")) / 1000)) || 0;
+}
+
+async function keep(key: string, response: Response, ex: number): Promise<void> {
   try {
-    cache.set(key, pack(head, chunks), { ex });
+    await cache.putResponse(key, response, { ex, maxBodyBytes });
   } catch (error) {
     // A limit of the cache: the visitor has the answer anyway, it is only not kept.
     if (!(error instanceof FerriteError)) throw error;

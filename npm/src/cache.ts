@@ -151,7 +151,8 @@ export class FerriteCache extends SetCommands {
   ): Promise<"OK" | null> {
     checkKey(key);
     checkResponse(response);
-    const { maxBodyBytes = bodyBytesMaxByDefault, ...rest } = options ?? {};
+    if (options === null || typeof options !== "object") throw syntaxError();
+    const { maxBodyBytes = bodyBytesMaxByDefault, ...rest } = options;
     if (!(maxBodyBytes >= 0)) throw new FerriteError("ERR maxBodyBytes is not a number of bytes");
     const { bits, expiry } = readSetOptions(rest);
     if (bits & mode.withOld) throw syntaxError();

@@ -56,6 +56,43 @@ it.each([["32mb", 300_000], ["4mb", 60_000], ["1mb", 20_000]])("holds in %s", as
   expect(cache.stats().evicted_keys).toBeGreaterThan(1000);
 });
 
+/** Phases of a life: each fills the cache with another type, whose elements have another size. */
+const phases: [string, number, (cache: FerriteCache, key: string, item: string) => void][] = [
+  ["strings", 2000, (cache, key, item) => cache.set(key, item)],
+  ["small hashes", 30, (cache, key, item) => cache.hset(`h${key}`, "field", item)],
+  ["lists", 300, (cache, key, item) => cache.rpush(`l${key.length}`, item)],
+  ["large sets", 40, (cache, key, item) => cache.sadd(`s${key.slice(0, 2)}`, key + item)],
+  ["large hashes", 700, (cache, key, item) => cache.hset(`H${key.slice(0, 2)}`, key, item)],
+  ["fields that expire", 60, (cache, key, item) => {
+    cache.hset(`f${key.slice(0, 3)}`, key, item);
+    cache.hpexpire(`f${key.slice(0, 3)}`, key, 50);
+  }],
+  ["large strings", 200_000, (cache, key, item) => cache.set(key, item)],
+  ["strings that grow", 500, (cache, key, item) => cache.append(`a${key.slice(0, 4)}`, item)],
+];
+
+it.each(["16mb", "2mb"])("holds for collections in %s, whatever came before", async (maxMemory) => {
+  let now = 1_000_000;
+  const cache = await initFerrite({ maxMemory, clock: { now: () => now } });
+  const { maxmemory } = cache.stats();
+  const random = randomFrom(11);
+  for (const round of [1, 2]) {
+    for (const [name, size, add] of phases) {
+      let added = 0;
+      for (let at = 0; added < 1.5 * maxmemory && at < 150_000; at++) {
+        const item = String.fromCharCode(97 + at % 26).repeat(Math.ceil(size / 2) + random(size));
+        add(cache, String(random(1 << 30)), item);
+        added += item.length;
+        now += 1;
+      }
+      check(cache, `${name}, round ${round}`);
+    }
+    for (const key of cache.keys().slice(0, 50)) cache.del(key);
+    check(cache, `after deletions, round ${round}`);
+  }
+  expect(cache.stats().evicted_keys).toBeGreaterThan(100);
+});
+
 it("holds for arguments, too", async () => {
   const cache = await initFerrite({ maxMemory: "1mb" });
   const keys = Array.from({ length: 6000 }, (_, at) => `key:${at}`);
