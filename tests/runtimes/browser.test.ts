@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { chromium, type Browser } from "playwright-core";
 import { afterAll, describe } from "vitest";
-import { build as vite } from "vite";
+import { build as vite, createServer as viteInDevelopment } from "vite";
 import webpack from "webpack";
 import { consumer, find } from "./consumer.js";
 import { needs, passes } from "./support.js";
@@ -30,7 +30,9 @@ const bundlers: Record<string, (folder: string) => Promise<void>> = {
   async Vite(folder) {
     await vite({
       root: consumer, configFile: false, logLevel: "warn",
-      build: { outDir: folder, emptyOutDir: true, target: "es2022" },
+      build: {
+        outDir: folder, emptyOutDir: true, target: "es2022", chunkSizeWarningLimit: 2000,
+      },
     });
   },
 
@@ -70,18 +72,17 @@ const path = find("chromium") ?? find("chromium-browser") ?? find("google-chrome
 let browser: Browser | undefined;
 afterAll(() => browser?.close());
 
-async function visit(folder: string): Promise<Report> {
+async function visit(url: string): Promise<Report> {
   browser ??= await chromium.launch({
     executablePath: path!,
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
       "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
-  const server = await serveFiles(folder);
   const page = await browser.newPage();
   try {
     const errors: Error[] = [];
     page.on("pageerror", (error) => errors.push(error));
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await page.goto(url);
     const isDone = () => "report" in globalThis;
     await page.waitForFunction(isDone, undefined, { timeout: 60_000 }).catch((error) => {
       throw new AggregateError([...errors, error], errors.join("\n") || String(error));
@@ -89,10 +90,11 @@ async function visit(folder: string): Promise<Report> {
     return await page.evaluate(() => (globalThis as { report?: unknown }).report) as Report;
   } finally {
     await page.close();
-    server.closeAllConnections();
-    server.close();
   }
 }
+
+const urlOf = (server: Pick<Server, "address">) => (
+  `http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
 
 function serveFiles(folder: string): Promise<Server> {
   const server = createServer((request, response) => {
@@ -116,7 +118,26 @@ describe("Chromium", () => {
       rmSync(folder, { recursive: true, force: true });
       mkdirSync(folder, { recursive: true });
       await make(folder);
-      passes(await visit(folder));
+      const server = await serveFiles(folder);
+      try {
+        passes(await visit(urlOf(server)));
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
     });
   }
+
+  needs("Chromium, Vite in development", path, async () => {
+    const server = await viteInDevelopment({
+      root: consumer, configFile: false, logLevel: "warn", cacheDir: join(consumer, ".vite"),
+      server: { host: "127.0.0.1", port: 0, hmr: false, watch: null },
+    });
+    try {
+      await server.listen();
+      passes(await visit(urlOf(server.httpServer!)));
+    } finally {
+      await server.close();
+    }
+  });
 });

@@ -84,6 +84,37 @@ const checks: Record<string, () => Promise<void> | void> = {
     equal(other.get("key"), null);
   },
 
+  "bytes are shown where they stand": async () => {
+    const cache = await initFerrite();
+    cache.set("text", "a\u00e9");
+    equal(cache.withBytes("text", (bytes) => bytes.join()), "97,195,169");
+    throws(() => cache.withBytes("text", () => cache.get("text")), /cannot use the cache/);
+    equal(cache.get("text"), "a\u00e9");
+  },
+
+  "responses come back, and are not what was written over them": async () => {
+    const cache = await initFerrite({ maxMemory: "2mb" });
+    for (const length of [0, 10, 10_000, 200_000]) {
+      const body = "\u00e9\u6f22".repeat(length);
+      const headers: [string, string][] = [["X-Kept", "yes"], ["Content-Type", "text/x-plain"]];
+      const kept = await cache.putResponse("page", new Response(body, { status: 201, headers }));
+      equal(kept, "OK");
+      const response = cache.getResponse("page")!;
+      for (let number = 0; number < 3000; number++) cache.set("page", `${number}`.repeat(600));
+      equal([response.status, response.headers.get("X-Kept")], [201, "yes"]);
+      equal(await response.text() === body, true);
+    }
+    const empty = await cache.putResponse("none", new Response(null, { status: 204 }));
+    equal([empty, cache.getResponse("none")!.status], ["OK", 204]);
+    equal(cache.getResponse("nobody"), null);
+  },
+
+  "several commands go in one call": async () => {
+    const cache = await initFerrite();
+    const replies = cache.multi([["set", "n", "1"], ["incr", "n"], ["get", "n"]]);
+    equal(replies, ["OK", 2, "2"]);
+  },
+
   "the entry that can compress is there, with the same classes": async () => {
     const cache = await compressed.initFerrite({ maxMemory: "2mb", compression: true });
     cache.set("text", "\u00e9".repeat(1000));

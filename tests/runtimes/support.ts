@@ -15,7 +15,7 @@ const requests = lines.filter((line) => line.startsWith("> ")).length;
 /** Nothing failed, and nothing was lost on the way. */
 export function passes({ failures, ...counts }: Report): void {
   expect(failures).toEqual([]);
-  expect(counts).toEqual({ transcripts: played.length, requests, checks: 8 });
+  expect(counts).toEqual({ transcripts: played.length, requests, checks: 11 });
   expect(played.length).toBeGreaterThanOrEqual(25);
 }
 
