@@ -3,7 +3,7 @@
 
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -18,11 +18,6 @@ export function unpack() {
   mkdirSync(folder, { recursive: true });
   const tarball = `${root}target/npm/ferrite-edge.tgz`;
   execFileSync("tar", ["-xzf", tarball, "-C", folder, "--strip-components=1"]);
-}
-
-/** What the package exports, by the names of its entries. */
-export function entriesOfPackage() {
-  return JSON.parse(readFileSync(`${modules}/@ferrite/edge/package.json`, "utf8")).exports;
 }
 
 const kinds = {

@@ -41,8 +41,6 @@ const b100 = { label: "100 B", bytes: 100, keys: 100_000 };
 const kb1 = { label: "1 KB", bytes: 1024, keys: 100_000 };
 const kb10 = { label: "10 KB", bytes: 10_240, keys: 10_000 };
 
-// `needs` names a method without which the package cannot do what is asked: such rows are left out.
-
 /** Caches that hold every key: loops in the order in which they run, the last of which writes. */
 export const full = [
   { runtime: "node", size: b100, loops: text, peers: everyPeer },
@@ -51,22 +49,22 @@ export const full = [
   { runtime: "node", size: b100, loops: ["get fresh", "set"], peers: ["lru-cache ttl"],
     suffix: " ttl", plan: { expires: true } },
   ...[b100, kb1, kb10].map((size) => ({ runtime: "node", size, loops: ["view", "bytes"],
-    needs: "withBytes", peers: ["lru-cache", "lru-cache bytes"], plan: { asBytes: true } })),
+    peers: ["lru-cache", "lru-cache bytes"], plan: { asBytes: true } })),
   // Most values are compressed here; those that are asked for all the time should not stay so.
   { runtime: "node", size: { ...kb1, label: "1 KB JSON compressed" }, loops: ["get hot"],
     plan: { documents: true, budgetBytes: 80 << 20 }, ours: "ferrite compressed",
-    needs: "./compressed", peers: ["ferrite with room", "lru-cache"] },
+    peers: ["ferrite with room", "lru-cache"] },
   { runtime: "workerd", size: b100, loops: text, peers: ["Map", "lru-cache"] },
   { runtime: "workerd", size: kb1, loops: text, peers: ["Map", "lru-cache"] },
   { runtime: "workerd", size: kb1, loops: ["view", "bytes"],
-    needs: "withBytes", peers: ["lru-cache", "lru-cache bytes"], plan: { asBytes: true } },
+    peers: ["lru-cache", "lru-cache bytes"], plan: { asBytes: true } },
   ...["deno", "bun"].flatMap((runtime) => [b100, kb1].map((size) => (
     { runtime, size, loops: ["get fresh", "mix 90:10"], peers: ["Map", "lru-cache"] }))),
 ];
 
 /** Read-through at capacity: Ferrite gets a budget, its peers as many entries as that held. */
 const churnOf = (runtime, size, budgetBytes) => ["string", "bytes"].map((form) => ({
-  runtime, size, budgetBytes, form, needs: form === "bytes" ? "withBytes" : undefined,
+  runtime, size, budgetBytes, form,
   peers: form === "string" ? ["lru-cache", "mnemonist LRUMap"]
     : ["lru-cache", "lru-cache bytes"],
 }));
@@ -85,16 +83,16 @@ export const churn = [
  */
 export const memory = [
   { loop: "fill", name: "entries in 64 MB 100 B", keys: 1_000_000, peers: ["lru-cache maxSize"] },
-  { loop: "fill", name: "entries in 64 MB 1 KB JSON", keys: 200_000, plan: { documents: true },
+  { loop: "fill", name: "entries in 64 MB 1 KB JSON", keys: 150_000, plan: { documents: true },
     peers: ["lru-cache maxSize"] },
-  { loop: "fill", name: "entries in 64 MB 1 KB JSON compressed", keys: 200_000,
-    plan: { documents: true }, ours: "ferrite compressed", needs: "./compressed",
+  { loop: "fill", name: "entries in 64 MB 1 KB JSON compressed", keys: 150_000,
+    plan: { documents: true }, ours: "ferrite compressed",
     peers: ["lru-cache maxSize", "ferrite"] },
   { loop: "shift", name: "shifts of sizes in 64 MB", keys: 1_000_000,
     peers: ["lru-cache maxSize", "lru-cache maxSize bytes"] },
 ];
 
-const bodies = { needs: "withBytes", peers: ["lru-cache", "lru-cache bytes"] };
+const bodies = { peers: ["lru-cache", "lru-cache bytes"] };
 
 /** Whole requests in workerd. */
 export const requests = [
@@ -102,6 +100,6 @@ export const requests = [
   { label: "10 KB", plan: { bytes: 10_240, keys: 4_000 }, ...bodies },
   { label: "100 KB", plan: { bytes: 102_400, keys: 400 }, ...bodies },
   { label: "1 KB with headers", plan: { bytes: 1024, keys: 10_000, kind: "response" },
-    needs: "getResponse", peers: ["lru-cache", "lru-cache, Headers kept", "lru-cache bytes, Headers kept"] },
+    peers: ["lru-cache", "lru-cache, Headers kept", "lru-cache bytes, Headers kept"] },
   { label: "UTF-8 mix 64 MB", plan: { mixed: true, keys: 8_000, skew: 0.8 }, ...bodies },
 ];

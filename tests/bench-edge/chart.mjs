@@ -1,29 +1,40 @@
-// The chart of README.md, drawn from the rows of a run: node chart.mjs ROWS.json CHART.svg. One bar a
-// case, right of the line where Ferrite is better, left of it where lru-cache is. Of several ways to
-// use lru-cache it shows the one that does best. Not here: Deno and Bun, which the rows have.
+// A chart of the rows of a run: node chart.mjs ROWS.json CHART.svg. Bars go right of the line where
+// Ferrite is better, left of it where lru-cache is. lru-cache is used as the case asks for: holding
+// bytes where bytes are read, strings elsewhere; whole requests are compared with all its uses.
+// Not here: Deno, Bun and the other peers, which the rows have.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
+const about = (pattern, ...metrics) => (row) => (
+  pattern.test(row.case) && metrics.includes(row.metric));
+
 const sections = [
-  ["CPU time in Node", (row) => /^node/.test(row.case) && row.metric === "cpu_ns"],
-  ["CPU time in workerd", (row) => /^workerd (?!request)/.test(row.case) && row.metric === "cpu_ns"],
-  ["CPU time of whole requests to workerd",
-    (row) => /^workerd request/.test(row.case) && row.metric === "cpu_ns"],
-  ["Memory of workerd after these requests", (row) => row.metric === "rss_bytes"],
-  ["Time collecting garbage in Node", (row) => row.metric === "gc_ms"],
-  ["Entries and memory of the process",
-    (row) => ["entries", "growth_bytes", "peak_bytes"].includes(row.metric)],
-  ["Cold start", (row) => row.metric === "cold_ms"],
+  ["CPU time in Node", about(/^node (?!cold)/, "cpu_ns")],
+  ["CPU time in workerd", about(/^workerd (?!request|cold)/, "cpu_ns")],
+  ["CPU time of whole requests to workerd", about(/^workerd request/, "cpu_ns")],
+  ["Memory of workerd after these requests", about(/^workerd request/, "rss_bytes")],
+  ["Time collecting garbage in Node", about(/^node/, "gc_ms")],
+  ["Entries in memory of the process", about(/^entries/, "entries")],
+  ["Memory of the process", about(/^shifts/, "growth_bytes", "peak_bytes")],
+  ["Time to a first hit", about(/cold/, "cold_ms")],
 ];
 
-/** What is measured, where cases alone do not say. */
-const measures = { growth_bytes: ", memory", peak_bytes: ", most memory" };
+/** The use of lru-cache that a case asks for. */
+function isMeant({ case: name, peer_name: peer }) {
+  if (/request/.test(name)) return peer.startsWith("lru-cache");
+  if (/ ttl$/.test(name)) return peer === "lru-cache ttl";
+  if (/^(entries|shifts)/.test(name)) return peer === "lru-cache maxSize";
+  return peer === (/ (view|bytes)/.test(name) ? "lru-cache bytes" : "lru-cache");
+}
 
-const width = 900;
+/** What is measured, where cases alone do not say. */
+const measures = { peak_bytes: ", at most" };
+
+const width = 960;
 const lineHeight = 17;
-const labelsEnd = 330;
+const labelsEnd = 365;
 /** Where a ratio of 1 is, and how far from it one of 2. Longer bars than that of 16 are cut. */
-const center = 610;
+const center = 665;
 const doubling = 60;
 const ratioMax = 16;
 
@@ -42,7 +53,7 @@ export function drawChart(rows) {
   const lines = [];
   let y = 46;
   for (const [title, belongs] of sections) {
-    const bars = hardest(rows.filter((row) => row.peer_name.startsWith("lru") && belongs(row)));
+    const bars = rows.filter((row) => belongs(row) && isMeant(row));
     if (bars.length === 0) continue;
     lines.push(`<text class="section" x="8" y="${y + 12}">${escape(title)}</text>`);
     y += lineHeight + 4;
@@ -70,7 +81,9 @@ function bar(row, y) {
   const [start, end] = [center, positionOf(row.ratio)].toSorted((left, right) => left - right);
   const isBetter = row.ratio >= 1;
   const label = row.case + (measures[row.metric] ?? "");
-  const suffix = row.peer_name.replace(/^lru-cache,? ?/, "");
+  const isRequest = row.case.includes("request");
+  const suffix = isRequest ? row.peer_name.replace(/^lru-cache(?=$|,)/, "strings")
+    .replace("lru-cache ", "") : "";
   const anchor = isBetter ? `x="${end + 5}"` : `x="${start - 5}" text-anchor="end"`;
   return [
     `<text x="${labelsEnd}" y="${y + 12}" text-anchor="end">${escape(label)}`
@@ -81,23 +94,13 @@ function bar(row, y) {
   ];
 }
 
-/** Of the rows of one case and metric, the one in which lru-cache does best. */
-function hardest(rows) {
-  const least = new Map();
-  for (const row of rows) {
-    const name = `${row.case} ${row.metric}`;
-    if (!least.has(name) || row.ratio < least.get(name).ratio) least.set(name, row);
-  }
-  return [...least.values()];
-}
-
 /** The scale is logarithmic: twice as good is as far from the line as half as good. */
 function positionOf(ratio) {
   const within = Math.min(ratioMax, Math.max(1 / ratioMax, ratio));
   return Math.round((center + doubling * Math.log2(within)) * 10) / 10;
 }
 
-const nameOf = (ratio) => (ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(2).replace(/\.?0+$/, ""));
+const nameOf = (ratio) => String(Number(ratio.toPrecision(ratio < 1 ? 2 : 3)));
 const escape = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 if (import.meta.filename === process.argv[1]) {

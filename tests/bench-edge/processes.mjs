@@ -24,8 +24,6 @@ const scripts = {
   deno: (path) => ["deno", "run", "--allow-all", "--quiet", path],
 };
 
-export const runtimes = Object.keys(scripts);
-
 /** Whether a runtime is here: its version, or nothing. */
 export async function versionOf(runtime) {
   const [command] = scripts[runtime]("");
