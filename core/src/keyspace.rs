@@ -114,7 +114,7 @@ impl Keyspace {
             noticed_at: [0; 256],
             inserted_since_tick: 0,
             history: History::new(),
-            compression: options.compression.then(Compression::new),
+            compression: Compression::wanted(options.compression),
             eviction_hand: 0,
             expiry_hand: 0,
             pins: Vec::new(),
@@ -359,7 +359,7 @@ impl Keyspace {
         self.index = Index::new();
         self.objects = Objects::new();
         self.history = History::new();
-        self.compression = self.compression.as_ref().map(|_| Compression::new());
+        self.compression = Compression::wanted(self.compression.is_some());
         self.counters.expires = 0;
         self.expiring_hashes = 0;
         self.eviction_hand = 0;

@@ -91,8 +91,12 @@ impl Rest {
 }
 
 impl Compression {
-    pub(crate) fn new() -> Compression {
-        Compression {
+    /// What compression has at first, if it is wanted. Builds without it have none of this.
+    pub(crate) fn wanted(is_wanted: bool) -> Option<Compression> {
+        if !cfg!(feature = "compression") || !is_wanted {
+            return None;
+        }
+        Some(Compression {
             dictionaries: Default::default(),
             current: None,
             lesson: None,
@@ -100,7 +104,7 @@ impl Compression {
             hand: 0,
             rest: Rest::default(),
             class_rests: [Rest::default(); CLASS_COUNT],
-        }
+        })
     }
 
     /// Bytes held from the allocator.
