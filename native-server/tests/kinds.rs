@@ -8,8 +8,10 @@ mod common;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
 
 use common::{Connection, Raw, TestServer};
+use ferrite_server::clock::Clock;
 use ferrite_tests::answer::request_text;
 use ferrite_tests::transcript::{self, Step};
 
@@ -91,6 +93,8 @@ fn is_left_out(request: &[Vec<u8>]) -> bool {
 fn replies_of_resp3_are_of_redis_s_kinds() {
     let Some(redis) = Redis::start() else { return };
     let server = TestServer::start(|config| config.maxmemory = 64 << 20);
+    // Both have the same clock, since redis-server has this one.
+    server.clock.store(Clock::System.now_ms(), Ordering::Relaxed);
     let (mut ours, mut theirs) = (server.connect(), Connection::new(redis.address));
     assert!(matches!(ours.ask("HELLO 3"), Raw::Map(_)));
     assert!(matches!(theirs.ask("HELLO 3"), Raw::Map(_)));
