@@ -47,6 +47,17 @@ pub trait Reply {
     /// The two halves of a pair follow.
     fn pair(&mut self) {}
 
+    /// A map of `len` entries, each begun by [`entry`](Reply::entry): where there are no maps, an
+    /// array of pairs.
+    fn entries(&mut self, len: usize) {
+        self.array(len);
+    }
+
+    /// The key and the value of an entry follow.
+    fn entry(&mut self) {
+        self.array(2);
+    }
+
     /// A number with decimals, as text.
     fn double(&mut self, text: Value<'_>) {
         self.bulk(text);

@@ -163,6 +163,21 @@ impl Cx<'_> {
         }
     }
 
+    /// Makes room for somebody else: drops keys until so many bytes went back to the allocator, or
+    /// nothing more goes, or so many steps were taken. Whether any bytes went.
+    pub fn give_back(&mut self, bytes: usize, steps_max: usize) -> bool {
+        let before = self.keys.used_bytes();
+        for _ in 0..steps_max {
+            if self.keys.used_bytes() + bytes <= before {
+                break;
+            }
+            if !(self.keys.reap() || self.keys.compact() || self.evict()) {
+                break;
+            }
+        }
+        self.keys.used_bytes() < before
+    }
+
     /// Gives the history the page that an eviction found missing, or lets it go on without.
     fn grow_history(&mut self) {
         if self.keys.history.wants_page() && self.make_room(&mut [], 0, 1).is_ok() {

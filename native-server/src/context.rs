@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use ferrite_engine::{Args, Error, FAST, Millis, READ, Reply, Run, WRITE, refuse_unknown};
+use ferrite_engine::{Args, Cx, Error, FAST, Millis, READ, Reply, Run, WRITE, refuse_unknown};
 
 use crate::client::state;
 use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
 use crate::commands::{Action, Command, Refusal, keys_of, table};
 use crate::config::Config;
 use crate::database::Held;
-use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX};
+use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, ROOM_BYTES, ROOM_STEPS, ROOM_TRIES};
 use crate::meter::Meter;
 use crate::news::Origin;
 use crate::resp::wire::{Protocol, Wire};
@@ -88,6 +88,10 @@ impl Context<'_> {
         if database.waiting.has_changes() && !self.is_in_exec {
             waiting::serve(database, self.now_ms);
         }
+        let outcome = match outcome {
+            Err(Error::OutOfMemory) => self.try_again(run, arguments, origin, mark),
+            outcome => outcome,
+        };
         if self.session.client.is(state::TRACKING) && command.has(READ) {
             self.remember(command, arguments);
         }
@@ -96,6 +100,36 @@ impl Context<'_> {
             self.wire.error(&error.parts(command.name).map(str::as_bytes));
         }
         self.count(command, is_measured, arguments);
+    }
+
+    /// Tries a command again that lacked memory, after other databases have made room for it: each
+    /// evicts only its own keys, but the budget is one. Not in a transaction, whose lock must stay.
+    #[cold]
+    fn try_again(
+        &mut self,
+        run: Run,
+        arguments: &[&[u8]],
+        origin: Origin,
+        mark: usize,
+    ) -> Result<(), Error> {
+        let (own, now_ms) = (self.session.database, self.now_ms);
+        for _ in 0..ROOM_TRIES {
+            let Some(other) = self.server.databases.largest_but(own) else { break };
+            let gives = |cx: &mut Cx<'_>| cx.give_back(ROOM_BYTES, ROOM_STEPS);
+            if self.is_in_exec || !self.held.get(other).with(now_ms, gives) {
+                break;
+            }
+            self.wire.out.truncate(mark);
+            let wire = &mut self.wire;
+            let database = self.held.get(own);
+            let outcome =
+                database.with_origin(origin, now_ms, |cx| run(cx, &mut Args::new(arguments), wire));
+            self.serve_waiting(own);
+            if outcome != Err(Error::OutOfMemory) {
+                return outcome;
+            }
+        }
+        Err(Error::OutOfMemory)
     }
 
     /// Notes the keys that a client has read, while their database is still locked.
@@ -326,7 +360,7 @@ impl Context<'_> {
     }
 
     /// Does something with the keys of the session's database.
-    pub fn with<T>(&mut self, act: impl FnOnce(&mut ferrite_engine::Cx<'_>) -> T) -> T {
+    pub fn with<T>(&mut self, act: impl FnOnce(&mut Cx<'_>) -> T) -> T {
         self.held.get(self.session.database).with(self.now_ms, act)
     }
 

@@ -140,6 +140,12 @@ impl Databases {
         Held { databases: self, guards: Guards::None }
     }
 
+    /// The database that holds most, of all but one.
+    pub fn largest_but(&self, index: usize) -> Option<usize> {
+        let used = |other: &usize| self.slots[*other].used_bytes.load(Ordering::Relaxed);
+        (0..self.count()).filter(|other| *other != index).max_by_key(used)
+    }
+
     /// Does something with each database in turn.
     pub fn each(&self, mut act: impl FnMut(usize, &mut Database)) {
         for index in 0..self.count() {

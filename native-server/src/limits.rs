@@ -57,6 +57,14 @@ pub const EXPIRY_BUCKETS: usize = 64;
 /// See [`EXPIRY_BUCKETS`].
 pub const EXPIRY_STEPS_MAX: usize = 64;
 
+/// Times that a command which lacks memory is tried again after another database has made room, and
+/// bytes that it has to give back for that.
+pub const ROOM_TRIES: usize = 64;
+/// See [`ROOM_TRIES`].
+pub const ROOM_BYTES: usize = 1024 * 1024;
+/// Keys or segments that it touches for that, at most.
+pub const ROOM_STEPS: usize = 4096;
+
 /// Steps towards a lowered budget that are taken under one lock.
 pub const SHRINK_STEPS: usize = 64;
 

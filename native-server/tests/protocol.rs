@@ -157,6 +157,33 @@ fn a_lowered_budget_is_kept() {
 }
 
 #[test]
+fn databases_make_room_for_each_other() {
+    let server = TestServer::start(|config| {
+        config.maxmemory = 8 << 20;
+        config.maxmemory_policy = ferrite_engine::Policy::AllKeysLru;
+    });
+    let mut connection = server.connect();
+    let value = vec![b'v'; 1000];
+    let mut fill = |database: usize, count: usize| {
+        assert_eq!(connection.ask(&format!("SELECT {database}")), ok());
+        for number in 0..count {
+            let key = format!("k{number}");
+            assert_eq!(connection.ask_words(&[&b"SET"[..], key.as_bytes(), &value]), ok());
+        }
+        let Raw::Integer(keys) = connection.ask("DBSIZE") else { panic!("an integer") };
+        keys
+    };
+    assert!(fill(0, 10_000) > 5000);
+    assert!(fill(1, 4000) > 0);
+    // A value that is larger than all that its own database could give back.
+    assert_eq!(connection.ask("SELECT 2"), ok());
+    assert_eq!(connection.ask_words(&[&b"SET"[..], b"large", &vec![b'v'; 2 << 20]]), ok());
+    assert_eq!(connection.ask("CONFIG SET maxmemory-policy noeviction"), ok());
+    let refused = connection.ask_words(&[&b"SET"[..], b"larger", &vec![b'v'; 7 << 20]]);
+    assert_eq!(refused, error("OOM command not allowed when used memory > 'maxmemory'."));
+}
+
+#[test]
 fn replies_can_be_turned_off() {
     let server = TestServer::plain();
     let mut connection = server.connect();

@@ -47,6 +47,11 @@ fn flat(raw: Raw) -> Answer {
     }
 }
 
+/// Commands whose map is an array of pairs in RESP2.
+fn has_entries(request: &[Vec<u8>]) -> bool {
+    [&b"xread"[..], b"xreadgroup"].iter().any(|name| request[0].eq_ignore_ascii_case(name))
+}
+
 /// Commands whose pairs are arrays of their own in RESP3.
 fn has_pairs(request: &[Vec<u8>]) -> bool {
     let has = |word: &[u8]| request.iter().any(|other| other.eq_ignore_ascii_case(word));
@@ -71,6 +76,9 @@ impl Subject for Remote {
         match (flat(self.connection.ask_words(request)), self.protocol) {
             (Answer::Array(pairs), 3) if has_pairs(request) => {
                 Answer::Array(pairs.into_iter().flat_map(halves).collect())
+            }
+            (Answer::Array(halves), 3) if has_entries(request) => {
+                Answer::Array(halves.chunks(2).map(|pair| Answer::Array(pair.to_vec())).collect())
             }
             (answer, _) => answer,
         }

@@ -108,6 +108,30 @@ fn whoever_waits_longest_is_served_first() {
 }
 
 #[test]
+fn readers_of_streams_wait_for_entries() {
+    let server = TestServer::plain();
+    let (mut one, mut two, mut three) = (server.connect(), server.connect(), server.connect());
+    let entry = |id: &str, field: &str| Raw::Array(vec![Raw::bulk(id), array([field, "v"])]);
+    let stream = |entry: Raw| Raw::Array(vec![Raw::bulk("s"), Raw::Array(vec![entry])]);
+    assert_eq!(three.ask("XADD s 1-1 old v"), Raw::bulk("1-1"));
+    assert_eq!(three.ask("XGROUP CREATE s group $"), ok());
+    assert_eq!(one.ask("XREAD STREAMS s $"), Raw::NullArray);
+    assert!(matches!(two.ask("HELLO 3"), Raw::Map(_)));
+    one.send("XREADGROUP GROUP group me BLOCK 0 STREAMS s >");
+    two.send("XREAD BLOCK 0 STREAMS other s 0 $");
+    await_blocked(&mut three, 2);
+    assert_eq!(three.ask("XADD s 2-1 new v"), Raw::bulk("2-1"));
+    assert_eq!(one.read(), Raw::Array(vec![stream(entry("2-1", "new"))]));
+    let entries = Raw::Array(vec![entry("2-1", "new")]);
+    assert_eq!(two.read(), Raw::Map(vec![(Raw::bulk("s"), entries)]));
+    assert_eq!(one.ask("XREAD BLOCK 10 STREAMS s $"), Raw::NullArray);
+    one.send("XREADGROUP GROUP group me BLOCK 0 STREAMS s >");
+    await_blocked(&mut three, 1);
+    assert_eq!(three.ask("DEL s"), Raw::Integer(1));
+    assert!(one.read().text().starts_with("NOGROUP No such key 's'"));
+}
+
+#[test]
 fn waiting_ends_by_time_by_others_and_with_the_connection() {
     let server = TestServer::plain();
     let (mut one, mut two) = (server.connect(), server.connect());

@@ -442,7 +442,9 @@ fn answer_summary(cx: &Cx<'_>, stream: &Stream, group: &Group, reply: &mut dyn R
     reply.integer(group.pending as i64);
     let first = cx.keys.next_pending(stream, group, Id::MIN);
     let Some((first, last)) = first.zip(cx.keys.last_pending(stream, group)) else {
-        (0..3).for_each(|_| reply.null());
+        reply.null();
+        reply.null();
+        reply.null_array();
         return;
     };
     [first, last].into_iter().for_each(|id| reply.bulk(id.text().as_bytes().into()));

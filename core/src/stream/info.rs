@@ -117,7 +117,7 @@ fn answer_head(cx: &Cx<'_>, stream: &Stream, reply: &mut dyn Reply) {
 }
 
 fn answer_stream(cx: &Cx<'_>, stream: &Stream, reply: &mut dyn Reply) {
-    reply.array(20);
+    reply.map(10);
     answer_head(cx, stream, reply);
     let mut groups = 0;
     cx.keys.each_group(stream, &mut |_, _| groups += 1);
@@ -135,7 +135,7 @@ fn answer_stream(cx: &Cx<'_>, stream: &Stream, reply: &mut dyn Reply) {
 }
 
 fn answer_full(cx: &Cx<'_>, stream: &Stream, count: usize, reply: &mut dyn Reply) {
-    reply.array(18);
+    reply.map(9);
     answer_head(cx, stream, reply);
     reply.bulk("entries".into());
     answer_range(cx, stream, &Range::from(Id::MIN, count), reply);
@@ -144,7 +144,7 @@ fn answer_full(cx: &Cx<'_>, stream: &Stream, count: usize, reply: &mut dyn Reply
     cx.keys.each_group(stream, &mut |_, _| groups += 1);
     reply.array(groups);
     cx.keys.each_group(stream, &mut |name, group| {
-        reply.array(14);
+        reply.map(7);
         reply.bulk("name".into());
         reply.bulk(name.into());
         answer_progress(cx, stream, group, reply);
@@ -183,7 +183,7 @@ fn answer_full_consumers(
 ) {
     reply.array(group.consumers as usize);
     cx.keys.each_consumer(stream, group, &mut |name, number, consumer| {
-        reply.array(8);
+        reply.map(4);
         reply.bulk("name".into());
         reply.bulk(name.into());
         answer_number(reply, "seen-time", Some(consumer.seen));
@@ -217,7 +217,7 @@ fn answer_groups(cx: &Cx<'_>, stream: &Stream, reply: &mut dyn Reply) {
     cx.keys.each_group(stream, &mut |_, _| groups += 1);
     reply.array(groups);
     cx.keys.each_group(stream, &mut |name, group| {
-        reply.array(12);
+        reply.map(6);
         reply.bulk("name".into());
         reply.bulk(name.into());
         answer_number(reply, "consumers", Some(group.consumers as i64));
@@ -229,7 +229,7 @@ fn answer_groups(cx: &Cx<'_>, stream: &Stream, reply: &mut dyn Reply) {
 fn answer_consumers(cx: &Cx<'_>, stream: &Stream, group: &Group, reply: &mut dyn Reply) {
     reply.array(group.consumers as usize);
     cx.keys.each_consumer(stream, group, &mut |name, _, consumer| {
-        reply.array(6);
+        reply.map(3);
         reply.bulk("name".into());
         reply.bulk(name.into());
         answer_number(reply, "pending", Some(consumer.pending as i64));

@@ -53,7 +53,7 @@ pub(super) fn xrange(
         return Ok(());
     };
     if count == Some(0) {
-        reply.null();
+        reply.null_array();
         return Ok(());
     }
     let count = count.unwrap_or(usize::MAX);
@@ -82,12 +82,12 @@ pub(super) fn xread(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply)
         }
     }
     if served.is_empty() {
-        reply.null();
+        reply.null_array();
         return Ok(());
     }
-    reply.array(served.len());
+    reply.entries(served.len());
     for (key, stream, range) in served {
-        reply.array(2);
+        reply.entry();
         reply.bulk(key.into());
         answer_range(cx, &stream, &range, reply);
     }

@@ -190,15 +190,15 @@ fn read_group(
         served += usize::from(source.share.is_some());
     }
     if served == 0 {
-        reply.null();
+        reply.null_array();
         return Ok(());
     }
-    reply.array(served);
+    reply.entries(served);
     for (position, Source { key, share, .. }) in sources.into_iter().enumerate() {
         let found = cx.keys.pinned(pins + position);
         let stream = found.and_then(|found| cx.keys.stream(found));
         let Some((stream, share)) = stream.zip(share) else { continue };
-        reply.array(2);
+        reply.entry();
         reply.bulk(key.into());
         match share {
             Share::New(range) => answer_range(cx, &stream, &range, reply),
@@ -230,7 +230,7 @@ fn answer_owned(
         if shown == 0 {
             reply.array(2);
             reply.bulk(id.text().as_bytes().into());
-            reply.null();
+            reply.null_array();
         }
         left -= 1;
         left > 0

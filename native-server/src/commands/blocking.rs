@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrite_engine::{Args, Arity, Cx, DENYOOM, Group, Keys, Reply, WRITE, docs, find};
+use ferrite_engine::{Args, Arity, Cx, DENYOOM, Group, Keys, Reply, StreamRead, WRITE, docs, find};
 
 use crate::client::state;
 use crate::commands::flags::{BLOCKING, NO_SCRIPT};
-use crate::commands::{ROW, Result, ServerSpec};
+use crate::commands::{ROW, Result, ServerRun, ServerSpec};
 use crate::context::Context;
 use crate::news::Origin;
 use crate::number;
@@ -130,6 +130,54 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         ..POP_ROW
     },
 ];
+
+/// Commands whose rows are the engine's: they wait if their options say so.
+pub(crate) const READS: &[(&str, ServerRun)] = &[
+    ("xread", |cx, args| {
+        read(cx, args, "xread", |cx, args, wire| try_engine(cx, "xread", args, wire))
+    }),
+    ("xreadgroup", |cx, args| {
+        read(cx, args, "xreadgroup", |cx, args, wire| try_engine(cx, "xreadgroup", args, wire))
+    }),
+];
+
+/// XREAD and XREADGROUP: they wait only if they are asked to.
+fn read(
+    cx: &mut Context<'_>,
+    args: &mut Args<'_>,
+    command: &'static str,
+    attempt: Attempt,
+) -> Result<()> {
+    let arguments = args.as_slice();
+    let request: Vec<&[u8]> =
+        [command.as_bytes()].into_iter().chain(arguments.iter().copied()).collect();
+    let StreamRead { block_ms, keys, ids } = StreamRead::parse(&request)?;
+    let Some(block_ms) = block_ms else {
+        let (origin, now_ms) = (Origin { command, client: cx.session.client.id }, cx.now_ms);
+        let database = cx.held.get(cx.session.database);
+        let wire = &mut cx.wire;
+        if !database.with_origin(origin, now_ms, |cx| attempt(cx, arguments, wire))? {
+            cx.wire.null_array();
+        }
+        return Ok(());
+    };
+    // What is new from now on: behind the last entry there is at this moment.
+    let mut last_ids = Vec::new();
+    for (key, id) in keys.iter().zip(ids) {
+        let is_last = *id == b"$" && command == "xread";
+        let last = if is_last { Some(cx.with(|cx| cx.xlast_id(key))?) } else { None };
+        last_ids.push(last.map(|last| last.text()));
+    }
+    let mut resolved = arguments.to_vec();
+    let start = resolved.len() - ids.len();
+    for (argument, last) in resolved.iter_mut().skip(start).zip(&last_ids) {
+        if let Some(last) = last {
+            *argument = last.as_bytes();
+        }
+    }
+    let timeout = u64::try_from(block_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis);
+    wait(cx, command, keys, &resolved, timeout, attempt)
+}
 
 /// Runs a command of the engine. False, and nothing answered, if that has nothing to give.
 fn try_engine(

@@ -1,6 +1,6 @@
 //! COMMAND: what the table says, to whoever asks.
 
-use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, READ, Reply, WRITE, docs};
+use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, Keys, READ, Reply, WRITE, docs};
 
 use crate::commands::flags::{ADMIN, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB};
 use crate::commands::{Command, ROW, Result, ServerSpec, keys_of, table};
@@ -121,7 +121,7 @@ pub fn categories(command: &Command) -> Vec<String> {
 }
 
 fn is_counted(command: &Command) -> bool {
-    command.keys.last == 0 && command.keys.first > 0
+    command.keys.last == 0 && command.keys.first > 0 || command.keys == Keys::BEHIND_STREAMS
 }
 
 fn describe(cx: &mut Context<'_>, command: &Command) {

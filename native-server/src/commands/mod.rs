@@ -201,7 +201,17 @@ impl Table {
         let server = || FAMILIES.iter().copied().flatten();
         let is_server = |name| server().any(|row| row.name == name);
         let engine = all().filter(|row| !is_server(row.name));
-        let engine = engine.map(|row| Command::of(row, Action::Engine(row.run)));
+        let engine = engine.map(|row| {
+            let waits = blocking::READS.iter().find(|(name, _)| *name == row.name);
+            match waits {
+                Some((_, run)) => {
+                    let mut command = Command::of(row, Action::Server(*run));
+                    command.flags |= flags::BLOCKING;
+                    command
+                }
+                None => Command::of(row, Action::Engine(row.run)),
+            }
+        });
         let top = server().filter(|row| !row.name.contains('|'));
         let top = top.map(|row| {
             let prefix = format!("{}|", row.name);
@@ -297,7 +307,10 @@ pub fn keys_of<'a, T: Fn(usize) -> &'a [u8]>(
     // With a count of keys, what stands before it is the key that takes the result.
     let is_counted = keys.last == 0 && keys.first > 0;
     let destination = (is_counted && first == 2 && name.ends_with("store")).then_some(1);
-    let (start, end) = if is_counted {
+    let (start, end) = if keys == Keys::BEHIND_STREAMS {
+        let word = (1..count).find(|&at| text(at).eq_ignore_ascii_case(b"streams"));
+        word.map_or((0, 0), |word| (word + 1, word + 1 + (count - word - 1) / 2))
+    } else if is_counted {
         let keys = number::integer(text(first)).and_then(|keys| usize::try_from(keys).ok());
         (first + 1, (first + 1).saturating_add(keys.unwrap_or_default()))
     } else if keys.first == 0 {
@@ -363,6 +376,7 @@ mod tests {
         check("zunion 2 a b WITHSCORES", &[2, 3]);
         check("zunionstore d 2 a b", &[1, 3, 4]);
         check("blpop a b 0", &[1, 2]);
+        check("xread COUNT 2 STREAMS a b 0 0", &[4, 5]);
         check("ping", &[]);
     }
 }

@@ -191,6 +191,16 @@ impl Reply for Wire<'_> {
         }
     }
 
+    fn entries(&mut self, len: usize) {
+        self.head(if self.is_resp3() { b'%' } else { b'*' }, len);
+    }
+
+    fn entry(&mut self) {
+        if !self.is_resp3() {
+            self.array(2);
+        }
+    }
+
     fn double(&mut self, text: Value<'_>) {
         match text.as_slice() {
             Some(text) if self.is_resp3() => self.line(b',', text),
