@@ -37,7 +37,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec {
         name: "command|getkeys",
-        arity: Arity::AtLeast(3),
+        arity: Arity::AtLeast(4),
         syntax: docs("command [arg ...]"),
         summary: docs("Returns the keys of a request."),
         run: getkeys,
