@@ -297,7 +297,12 @@ pub fn keys_of<'a, T: Fn(usize) -> &'a [u8]>(
     // With a count of keys, what stands before it is the key that takes the result.
     let is_counted = keys.last == 0 && keys.first > 0;
     let destination = (is_counted && first == 2 && name.ends_with("store")).then_some(1);
-    let (start, end) = if is_counted {
+    let (start, end) = if keys.first < 0 {
+        // Half of what stands behind the word STREAMS.
+        let is_word = |at: &usize| text(*at).eq_ignore_ascii_case(b"streams");
+        let start = (1..count).find(is_word).map_or(count, |at| at + 1);
+        (start, start + (count - start) / 2)
+    } else if is_counted {
         let keys = number::integer(text(first)).and_then(|keys| usize::try_from(keys).ok());
         (first + 1, (first + 1).saturating_add(keys.unwrap_or_default()))
     } else if keys.first == 0 {
@@ -363,6 +368,8 @@ mod tests {
         check("zunion 2 a b WITHSCORES", &[2, 3]);
         check("zunionstore d 2 a b", &[1, 3, 4]);
         check("blpop a b 0", &[1, 2]);
+        check("xread COUNT 1 streams a b 0 0", &[4, 5]);
+        check("xread COUNT 1", &[]);
         check("ping", &[]);
     }
 }
