@@ -58,6 +58,8 @@ pub const DENYOOM: u16 = 1 << 2;
 pub const FAST: u16 = 1 << 3;
 /// It is part of the edge build.
 pub const EDGE: u16 = 1 << 4;
+/// Its option STORE, or STOREDIST, names one more key.
+pub const STORES: u16 = 1 << 5;
 
 /// How many arguments a command takes, its name included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

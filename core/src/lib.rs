@@ -118,8 +118,8 @@ pub use bitmap::field::{Field, Overflow};
 #[cfg(feature = "bitmap")]
 pub use bitmap::{BitRange, BitUnit};
 pub use command::{
-    Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Run, Spec, WRITE, all, check, docs,
-    execute, find, refuse_unknown,
+    Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Run, STORES, Spec, WRITE, all,
+    check, docs, execute, find, refuse_unknown,
 };
 pub use deque::Side;
 pub use effects::{Cause, Effects};

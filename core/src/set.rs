@@ -379,6 +379,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         name: "smove",
         arity: Arity::Exactly(4),
         keys: Keys::FIRST_TWO,
+        flags: WRITE | FAST | EDGE,
         syntax: docs("source destination member"),
         summary: docs("Moves a member from one set to another."),
         run: |cx, args, reply| {

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use alloc::vec::Vec;
 
-use crate::command::{Args, Arity, DENYOOM, Group, Keys, READ, Spec, WRITE, docs, word};
+use crate::command::{Args, Arity, DENYOOM, Group, Keys, READ, STORES, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found};
 use crate::num::parse_integer;
@@ -208,7 +208,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         name: "sort",
         arity: Arity::AtLeast(2),
         keys: Keys::FIRST,
-        flags: WRITE | DENYOOM,
+        flags: WRITE | DENYOOM | STORES,
         group: Group::Generic,
         since: docs("1.0.0"),
         syntax: docs(

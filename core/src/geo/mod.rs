@@ -11,7 +11,7 @@ mod search;
 mod text;
 mod trigonometry;
 
-use crate::command::{Args, Arity, DENYOOM, Group, Keys, READ, Spec, WRITE, docs, word};
+use crate::command::{Args, Arity, DENYOOM, Group, Keys, READ, STORES, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
 use crate::keyspace::Cx;
 use crate::packed::{Item, SCORE_BYTES};
@@ -94,7 +94,7 @@ const READ_ROW: Spec = Spec {
 const RADIUS_ROW: Spec = Spec {
     name: "georadius",
     arity: Arity::AtLeast(6),
-    flags: WRITE | DENYOOM,
+    flags: WRITE | DENYOOM | STORES,
     syntax: docs(
         "key longitude latitude radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] \
          [COUNT count [ANY]] [ASC | DESC] [STORE key | STOREDIST key]",

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrite_engine::{Args, Arity, Cx, DENYOOM, Group, Keys, Reply, StreamRead, WRITE, docs, find};
+use ferrite_engine::{
+    Args, Arity, Cx, DENYOOM, FAST, Group, Keys, Reply, StreamRead, WRITE, docs, find,
+};
 
 use crate::client::state;
 use crate::commands::flags::{BLOCKING, NO_SCRIPT};
@@ -111,6 +113,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec {
         name: "bzpopmax",
+        flags: WRITE | FAST | NO_SCRIPT | BLOCKING,
         group: Group::SortedSet,
         since: docs("5.0.0"),
         summary: docs("Pops the member with the highest score, once there is one."),
@@ -121,6 +124,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec {
         name: "bzpopmin",
+        flags: WRITE | FAST | NO_SCRIPT | BLOCKING,
         group: Group::SortedSet,
         since: docs("5.0.0"),
         summary: docs("Pops the member with the lowest score, once there is one."),

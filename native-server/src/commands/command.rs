@@ -1,6 +1,6 @@
 //! COMMAND: what the table says, to whoever asks.
 
-use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, Keys, READ, Reply, WRITE, docs};
+use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, Keys, READ, Reply, STORES, WRITE, docs};
 
 use crate::commands::flags::{ADMIN, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB};
 use crate::commands::{Command, ROW, Result, ServerSpec, keys_of, table};
@@ -37,7 +37,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec {
         name: "command|getkeys",
-        arity: Arity::AtLeast(3),
+        arity: Arity::AtLeast(4),
         syntax: docs("command [arg ...]"),
         summary: docs("Returns the keys of a request."),
         run: getkeys,
@@ -84,7 +84,7 @@ fn flag_names(command: &Command) -> Vec<&'static str> {
     ];
     let mut names: Vec<_> =
         names.iter().filter(|(flag, _)| command.has(*flag)).map(|(_, name)| *name).collect();
-    if is_counted(command) {
+    if is_counted(command) || command.has(STORES) {
         names.push("movablekeys");
     }
     names
@@ -209,7 +209,15 @@ fn getkeys(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
     let text = |at: usize| request.get(at).copied().unwrap_or_default();
-    let keys: Vec<_> = keys_of(command.name, command.keys, request.len(), text).map(text).collect();
+    let mut keys: Vec<_> =
+        keys_of(command.name, command.keys, request.len(), text).map(text).collect();
+    if command.has(STORES) {
+        for option in [&b"store"[..], b"storedist"] {
+            let mut pairs = request.windows(2).skip(2);
+            let found = pairs.find(|pair| pair[0].eq_ignore_ascii_case(option));
+            keys.extend(found.map(|pair| pair[1]));
+        }
+    }
     if keys.is_empty() {
         return Err("ERR The command has no key arguments".into());
     }

@@ -308,8 +308,10 @@ pub fn keys_of<'a, T: Fn(usize) -> &'a [u8]>(
     let is_counted = keys.last == 0 && keys.first > 0;
     let destination = (is_counted && first == 2 && name.ends_with("store")).then_some(1);
     let (start, end) = if keys == Keys::BEHIND_STREAMS {
-        let word = (1..count).find(|&at| text(at).eq_ignore_ascii_case(b"streams"));
-        word.map_or((0, 0), |word| (word + 1, word + 1 + (count - word - 1) / 2))
+        // Half of what stands behind the word STREAMS.
+        let is_word = |at: &usize| text(*at).eq_ignore_ascii_case(b"streams");
+        let start = (1..count).find(is_word).map_or(count, |at| at + 1);
+        (start, start + (count - start) / 2)
     } else if is_counted {
         let keys = number::integer(text(first)).and_then(|keys| usize::try_from(keys).ok());
         (first + 1, (first + 1).saturating_add(keys.unwrap_or_default()))
@@ -377,6 +379,8 @@ mod tests {
         check("zunionstore d 2 a b", &[1, 3, 4]);
         check("blpop a b 0", &[1, 2]);
         check("xread COUNT 2 STREAMS a b 0 0", &[4, 5]);
+        check("xread COUNT 1 streams a b 0 0", &[4, 5]);
+        check("xread COUNT 1", &[]);
         check("ping", &[]);
     }
 }
