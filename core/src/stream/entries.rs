@@ -1,9 +1,9 @@
 //! The entries of a stream: how they are added, found, walked through, and taken out.
 //!
 //! A stream is an object with its nodes for pages, in any order. A map finds them by their first
-//! ids; if there are groups, two more hold what is theirs (ledger.rs). Each map is the `tree` of the
-//! object before. What belongs to the stream as a whole stands in its record, behind the object's
-//! number.
+//! ids; if there are groups, two more hold what is theirs (ledger.rs). Each map is the `tree` of
+//! the object before. What belongs to the stream as a whole stands in its record, behind the
+//! object's number.
 //!
 //! Invariant: no node is without entries; the ids of nodes and entries ascend; the tail is the last
 //! node. A stream, unlike other collections, may be empty.

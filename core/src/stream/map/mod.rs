@@ -3,11 +3,12 @@
 //!
 //! A B+tree. Its nodes are named by their position in the object's directory (the slot), so that
 //! one that moves is told to the directory and to no other node. The root has slot zero, and the
-//! last slot takes the place of one that goes. An item is `length of all | bytes shared with the key
-//! before it | length of the value | rest of the key | value`: a search goes from length to length,
-//! compares only what the keys before did not settle, and keys with a long common front take a few
-//! bytes each. A leaf has the items of the map; in any other node the value is the slot of the node
-//! with the keys from there on, and the first key is empty: it is that of the branch above.
+//! last slot takes the place of one that goes. An item is `length of all | bytes shared with the
+//! key before it | length of the value | rest of the key | value`: a search goes from length to
+//! length, compares only what the keys before did not settle, and keys with a long common front
+//! take a few bytes each. A leaf has the items of the map; in any other node the value is the slot
+//! of the node with the keys from there on, and the first key is empty: it is that of the branch
+//! above.
 //!
 //! Invariant: keys ascend, each sharing with the one before just as much as it says; no node is
 //! empty but a root without items; each slot but the root's is in exactly one branch.
