@@ -4,6 +4,8 @@
 use crate::compress;
 use crate::packed::Entries;
 use crate::record::{Head, Kind, PageHead};
+#[cfg(feature = "stream")]
+use crate::stream;
 
 /// Reads the bytes as everything that bytes in a cell may be.
 pub fn decode(cell: &[u8]) {
@@ -13,6 +15,8 @@ pub fn decode(cell: &[u8]) {
     }
     let _ = PageHead::read(cell);
     compress::fuzz_expand(cell);
+    #[cfg(feature = "stream")]
+    stream::decode(cell);
     for kind in [Kind::Hash, Kind::List, Kind::Set, Kind::SortedSet] {
         walk(kind, cell);
     }

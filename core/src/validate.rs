@@ -155,7 +155,11 @@ impl Keyspace {
         if object.kind == Some(Kind::Stream) {
             sum.add(self.validate_nodes(object)?);
             if kind.is_some() {
-                sum.add(self.validate_object(object.tree, Some(Kind::String))?);
+                let mut map = object.tree;
+                while let Some(object) = self.objects.get(map) {
+                    sum.add(self.validate_object(map, Some(Kind::String))?);
+                    map = object.tree;
+                }
             }
         }
         #[cfg(feature = "zset")]

@@ -106,3 +106,46 @@ fn a_sorted_set() {
     assert_eq!(len(&ask(&mut engine, &["ZPOPMAX", "key", &i64::MAX.to_string()])), 4_000);
     check_empty(engine);
 }
+
+#[test]
+fn a_stream() {
+    if ferrite_engine::find(b"XADD").is_none() {
+        return;
+    }
+    let mut engine = Engine::new(&Options { max_memory_bytes: BUDGET_BYTES, ..Options::default() });
+    for number in 0..ELEMENTS {
+        let (id, value) = (format!("{}-{}", number / 3, number % 3 + 1), number.to_string());
+        let added = ask(&mut engine, &["XADD", "key", &id, "name", "value", "number", &value]);
+        assert_eq!(added, id.as_str().into());
+    }
+    engine.keys.validate().expect("a sound keyspace");
+    assert_eq!(ask(&mut engine, &["XLEN", "key"]), Answer::Integer(ELEMENTS as i64));
+    let whole = ask(&mut engine, &["XRANGE", "key", "-", "+"]);
+    let Answer::Array(mut items) = whole else { panic!("an array, not {whole}") };
+    let Answer::Array(back) = ask(&mut engine, &["XREVRANGE", "key", "+", "-"]) else { panic!() };
+    items.reverse();
+    assert!(items.len() == ELEMENTS && items == back);
+    drop((items, back));
+    assert_eq!(ask(&mut engine, &["XGROUP", "CREATE", "key", "group", "0"]), Answer::ok());
+    for consumer in ["anna", "bert"].iter().cycle().take(10) {
+        let request = ["XREADGROUP", "GROUP", "group", consumer, "COUNT", "100000", "STREAMS"];
+        let given = ask(&mut engine, &[&request[..], &["key", ">"]].concat());
+        let Answer::Array(streams) = &given else { panic!("an array, not {given}") };
+        let Answer::Array(stream) = &streams[0] else { panic!("an array, not {given}") };
+        assert_eq!(len(&stream[1]), 100_000);
+    }
+    engine.keys.validate().expect("a sound keyspace");
+    let removed = ask(&mut engine, &["XGROUP", "DELCONSUMER", "key", "group", "anna"]);
+    assert_eq!(removed, Answer::Integer(500_000));
+    for number in (100_000..200_000).chain(500_000..550_000) {
+        let id = format!("{}-{}", number / 3, number % 3 + 1);
+        // The second of each two batches was given to the one who is left.
+        assert_eq!(ask(&mut engine, &["XACK", "key", "group", &id]), Answer::Integer(1));
+    }
+    engine.keys.validate().expect("a sound keyspace");
+    assert_eq!(ask(&mut engine, &["XGROUP", "DESTROY", "key", "group"]), Answer::Integer(1));
+    assert_eq!(ask(&mut engine, &["XTRIM", "key", "MAXLEN", "500000"]), Answer::Integer(500_000));
+    engine.keys.validate().expect("a sound keyspace");
+    assert_eq!(ask(&mut engine, &["DEL", "key"]), Answer::Integer(1));
+    check_empty(engine);
+}

@@ -156,6 +156,17 @@ const TRANSIENT: &[&str] = &[
     "SORT set:0 ALPHA LIMIT 0 10",
     "SORT set:0 BY hash:0->* ALPHA STORE list:7",
     "HGETALL hash:0",
+    "COPY stream:0 stream:9 REPLACE",
+    "XGROUP CREATE stream:0 g 0",
+    "XREADGROUP GROUP g anna COUNT 500 STREAMS stream:0 >",
+    "XREADGROUP GROUP g bert COUNT 500 STREAMS stream:0 >",
+    "XAUTOCLAIM stream:0 g bert 0 0 COUNT 300",
+    "XREADGROUP GROUP g bert STREAMS stream:0 0",
+    "XGROUP DELCONSUMER stream:0 g anna",
+    "XRANGE stream:0 - +",
+    "XTRIM stream:1 MAXLEN 20",
+    "COPY stream:0 stream:8 REPLACE",
+    "XGROUP DESTROY stream:0 g",
     "HPEXPIRE hash:1 5 FIELDS 2 m1 m2",
     "PEXPIRE list:1 10",
     "DEL set:2",
@@ -217,7 +228,7 @@ impl Collections {
                 self.ask(&words, &mut Nowhere);
                 self.now_ms += 1;
             }
-            for key in ["hash:0", "list:0", "set:0", "zset:0", "string:7"] {
+            for key in ["hash:0", "list:0", "set:0", "zset:0", "stream:8", "string:7"] {
                 self.restore(key);
             }
             self.keys.validate().expect("a sound keyspace");
@@ -238,12 +249,13 @@ impl Collections {
         let score = self.random.below(1_000).to_string();
         let (member, score, long) = (member.as_bytes(), score.as_bytes(), long.as_bytes());
         let key = |kind: &str| format!("{kind}:{which}").into_bytes();
-        match self.random.below(6) {
+        match self.random.below(7) {
             0 => self.ask(&[b"HSET", &key("hash"), member, &value], &mut Nowhere),
             1 => self.ask(&[b"RPUSH", &key("list"), &value], &mut Nowhere),
             2 => self.ask(&[b"SADD", &key("set"), long], &mut Nowhere),
             3 => self.ask(&[b"ZADD", &key("zset"), score, long], &mut Nowhere),
             4 => self.ask(&[b"LPOP", &key("list")], &mut Nowhere),
+            5 => self.ask(&[b"XADD", &key("stream"), b"*", member, &value], &mut Nowhere),
             _ => {
                 let key = format!("string:{}", self.random.below(2_000));
                 self.ask(&[b"SET", key.as_bytes(), &value, b"PX", b"90000"], &mut Nowhere);

@@ -3,15 +3,15 @@
 use super::entries::Stream;
 use super::id::Id;
 use super::ledger::{
-    CONSUMER, Consumer, ENTRIES, GROUP, Group, OWNED, PENDING, Pending, STATE, entry_key, id_in,
-    prefix, state_key,
+    CONSUMER, Consumer, GROUP, Group, OWNED, PENDING, Pending, STATE, entry_key, id_in, prefix,
+    state_key,
 };
 use super::node::{Body, Node};
 use crate::arena::Addr;
 use crate::index::Place;
 use crate::keyspace::{Found, Keyspace};
 use crate::limits::STREAM_NODE_ENTRIES_MAX;
-use crate::object::Object;
+use crate::object::{Object, ObjectId};
 use crate::record::Kind;
 use crate::validate::{Checked, Sum};
 
@@ -55,16 +55,20 @@ impl Keyspace {
         let (len, nodes) = self.stream_len(&stream);
         let (mut seen_nodes, mut seen_len, mut last) = (0, 0, None);
         let mut counts = Counts::default();
-        self.validate_map(stream.map, &mut |key, value| match key.first() {
-            Some(&ENTRIES) => {
-                let node = self.check_node_item(&stream, key, value, last)?;
-                seen_nodes += 1;
-                seen_len += node.live;
-                last = Some(node.last);
-                Ok(())
-            }
-            _ => self.check_group_item(&stream, key, value, &mut counts),
+        self.validate_map(stream.nodes, &mut |key, value| {
+            let node = self.check_node_item(&stream, key, value, last)?;
+            seen_nodes += 1;
+            seen_len += node.live;
+            last = Some(node.last);
+            Ok(())
         })?;
+        for map in [stream.members, stream.pending] {
+            if map != ObjectId::NONE {
+                self.validate_map(map, &mut |key, value| {
+                    self.check_group_item(&stream, key, value, &mut counts)
+                })?;
+            }
+        }
         if (seen_nodes, seen_len) != (nodes, len) {
             return Err("stream: a node is not found, or entries are not counted");
         }
@@ -85,8 +89,7 @@ impl Keyspace {
         let position = value.first_chunk().map(|position| u32::from_le_bytes(*position));
         let node = position.and_then(|position| self.stream_node(stream, position));
         let node = node.ok_or("stream: the map leads to no node")?;
-        if id_in(key, &[ENTRIES]) != Some(node.first) || last.is_some_and(|last| last >= node.first)
-        {
+        if id_in(key, &[]) != Some(node.first) || last.is_some_and(|last| last >= node.first) {
             return Err("stream: nodes are out of order, or not where the map leads");
         }
         Ok(node)
@@ -100,7 +103,7 @@ impl Keyspace {
         counts: &mut Counts,
     ) -> Checked<()> {
         let (&kind, rest) = key.split_first().ok_or("stream: an item without a key")?;
-        let has = |key: &[u8]| self.map_get(stream.map, key).is_some();
+        let has = |map: ObjectId, key: &[u8]| self.map_get(map, key).is_some();
         let number = rest
             .first_chunk()
             .map_or(0, |&[a, b, c, d, e, f]| u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
@@ -114,7 +117,7 @@ impl Keyspace {
             CONSUMER => {
                 counts.names += 1;
                 let owner = value.first_chunk().map_or(0, |owner| u64::from_le_bytes(*owner));
-                has(&state_key(number, owner))
+                has(stream.members, &state_key(number, owner))
             }
             STATE => {
                 counts.states += 1;
@@ -126,7 +129,9 @@ impl Keyspace {
                 let id = id_in(key, &prefix(PENDING, number));
                 let pending = Pending::read(value);
                 let both = id.zip(pending);
-                both.is_some_and(|(id, pending)| has(&entry_key(OWNED, pending.consumer, id)))
+                both.is_some_and(|(id, pending)| {
+                    has(stream.pending, &entry_key(OWNED, pending.consumer, id))
+                })
             }
             OWNED => {
                 counts.owned += 1;

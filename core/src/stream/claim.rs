@@ -105,6 +105,9 @@ pub(super) fn xack(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) 
             cx.tell_acknowledged(key, group, id);
         }
     }
+    if count > 0 {
+        cx.keys.save_group(&stream, &named);
+    }
     reply.integer(count);
     Ok(())
 }
@@ -221,6 +224,7 @@ impl Cx<'_> {
         let old = self.keys.pending(stream, &named.group, id);
         if !self.keys.has_entry(stream, id) {
             if self.keys.acknowledge(stream, named, id) {
+                self.keys.save_group(stream, named);
                 self.tell_acknowledged(told.key, told.group, id);
             }
             return Ok(false);
@@ -244,7 +248,8 @@ impl Cx<'_> {
             None => *owner.insert(self.find_or_add_consumer(stream, named, told)?),
         };
         let pending = Pending { consumer, time: claim.time, count };
-        self.give(stream, named, id, pending)?;
+        let more = self.give(stream, named, id, pending)?;
+        self.keys.save_given(stream, named, consumer, more);
         self.tell_claims(told, &[id], &pending);
         Ok(true)
     }

@@ -17,9 +17,20 @@ impl Cx<'_> {
     /// Fills a stream of no key with what a pinned one has.
     pub(crate) fn copy_stream(&mut self, pin: usize, copy: &mut Target<'_>) -> Result<()> {
         let mut stream = self.make_stream(copy)?;
-        let done = self.copy_nodes(pin, &mut stream).and_then(|()| self.copy_map(pin, &mut stream));
+        let done = self.copy_all(pin, &mut stream);
         copy.found = Some(stream.found);
         done
+    }
+
+    fn copy_all(&mut self, pin: usize, stream: &mut Stream) -> Result<()> {
+        self.copy_nodes(pin, stream)?;
+        self.copy_map(pin, |stream| stream.nodes, stream)?;
+        if self.source(pin)?.pending != ObjectId::NONE {
+            self.make_group_maps(stream)?;
+            self.copy_map(pin, |stream| stream.members, stream)?;
+            self.copy_map(pin, |stream| stream.pending, stream)?;
+        }
+        Ok(())
     }
 
     fn source(&self, pin: usize) -> Result<Stream> {
@@ -31,7 +42,7 @@ impl Cx<'_> {
         let source = self.source(pin)?;
         let (_, nodes) = self.keys.stream_len(&source);
         for position in 0..nodes {
-            self.copy_page((pin, false), stream, stream.id, position)?;
+            self.copy_page(pin, |stream| stream.id, stream, position)?;
             self.copy_apart(stream, position)?;
         }
         let source = self.source(pin)?;
@@ -44,17 +55,17 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// Copies a page of a stream, or of its map, to the end of another object.
+    /// Copies a page of one of the objects of a stream to the end of the other's.
     fn copy_page(
         &mut self,
-        (pin, is_map): (usize, bool),
+        pin: usize,
+        which: fn(&Stream) -> ObjectId,
         stream: &mut Stream,
-        to: ObjectId,
         position: usize,
     ) -> Result<()> {
+        let to = which(stream);
         let from = |cx: &Cx<'_>| -> Result<Addr> {
-            let source = cx.source(pin)?;
-            let id = if is_map { source.map } else { source.id };
+            let id = which(&cx.source(pin)?);
             let object = cx.keys.objects.get(id).ok_or(Error::NoSuchKey)?;
             Ok(object.page(&cx.keys.arena, position))
         };
@@ -125,18 +136,23 @@ impl Cx<'_> {
         Ok(self.keys.add_string(&mut source, &cells)?.0)
     }
 
-    fn copy_map(&mut self, pin: usize, stream: &mut Stream) -> Result<()> {
+    fn copy_map(
+        &mut self,
+        pin: usize,
+        which: fn(&Stream) -> ObjectId,
+        stream: &mut Stream,
+    ) -> Result<()> {
         // The root that is there makes way for the other's.
         let Keyspace { arena, objects, .. } = &mut *self.keys;
-        let root = objects.get_mut(stream.map).and_then(|map| map.pop(arena));
+        let root = objects.get_mut(which(stream)).and_then(|map| map.pop(arena));
         root.into_iter().for_each(|root| self.keys.arena.free(root));
-        let source = self.source(pin)?;
-        let map = self.keys.objects.get(source.map).ok_or(Error::NoSuchKey)?;
+        let from = which(&self.source(pin)?);
+        let map = self.keys.objects.get(from).ok_or(Error::NoSuchKey)?;
         let (pages, len) = (map.pages as usize, map.len);
         for position in 0..pages {
-            self.copy_page((pin, true), stream, stream.map, position)?;
+            self.copy_page(pin, which, stream, position)?;
         }
-        if let Some(map) = self.keys.objects.get_mut(stream.map) {
+        if let Some(map) = self.keys.objects.get_mut(which(stream)) {
             map.len = len;
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! The entries of a stream: how they are added, found, walked through, and taken out.
 //!
-//! A stream is an object with its nodes for pages, in any order; its map (the object's `tree`)
-//! finds them by their first ids. What belongs to the stream as a whole stands in its record,
-//! behind the object's number.
+//! A stream is an object with its nodes for pages, in any order. A map finds them by their first
+//! ids; if there are groups, two more hold what is theirs (ledger.rs). Each map is the `tree` of
+//! the object before. What belongs to the stream as a whole stands in its record, behind the
+//! object's number.
 //!
 //! Invariant: no node is without entries; the ids of nodes and entries ascend; the tail is the last
 //! node. A stream, unlike other collections, may be empty.
@@ -11,7 +12,6 @@
 
 use super::fields::{EntrySource, Fields};
 use super::id::Id;
-use super::ledger::{ENTRIES, node_key};
 use super::map::root_class;
 use super::node::{Body, Entry, Head, Node, START, texts_len, write_count, write_texts};
 use crate::arena::{Addr, Class, PAGE_BYTES};
@@ -76,7 +76,11 @@ impl Meta {
 pub(crate) struct Stream {
     pub(super) found: Found,
     pub(super) id: ObjectId,
-    pub(super) map: ObjectId,
+    /// Its maps: where the nodes are; groups and consumers; what is pending. A stream that never
+    /// had a group has only the first.
+    pub(super) nodes: ObjectId,
+    pub(super) members: ObjectId,
+    pub(super) pending: ObjectId,
     pub(super) meta: Meta,
 }
 
@@ -125,7 +129,10 @@ impl Keyspace {
         let stored = found.head.stored(self.arena.bytes_from(found.addr));
         let meta = Meta::read(stored.get(size_of::<ObjectId>()..)?)?;
         let id = self.object_of(&found)?;
-        Some(Stream { found, id, map: self.objects.get(id)?.tree, meta })
+        let tree = |id: ObjectId| self.objects.get(id).map_or(ObjectId::NONE, |object| object.tree);
+        let nodes = tree(id);
+        let members = tree(nodes);
+        Some(Stream { found, id, nodes, members, pending: tree(members), meta })
     }
 
     /// Writes what belongs to the stream as a whole into its record.
@@ -151,16 +158,15 @@ impl Keyspace {
 
     /// The last node that begins with an id or before it.
     fn node_up_to(&self, stream: &Stream, id: Id) -> Option<u32> {
-        let position = self.map_floor(stream.map, &node_key(id))?;
+        let position = self.map_floor(stream.nodes, &id.to_bytes())?;
         Some(u32::from_le_bytes(*position.first_chunk()?))
     }
 
     /// The first node that begins with an id or behind it.
     pub(super) fn node_from(&self, stream: &Stream, id: Id) -> Option<u32> {
-        let cursor = self.map_seek(stream.map, &node_key(id));
-        let (key, position) = self.map_item(stream.map, &cursor)?;
-        let position = position.first_chunk().filter(|_| key.starts_with(&[ENTRIES]))?;
-        Some(u32::from_le_bytes(*position))
+        let cursor = self.map_seek(stream.nodes, &id.to_bytes());
+        let (_, position) = self.map_item(stream.nodes, &cursor)?;
+        Some(u32::from_le_bytes(*position.first_chunk()?))
     }
 
     /// Shows the entries of a part of a stream. How many there are.
@@ -321,6 +327,29 @@ impl Cx<'_> {
         self.keys.stream(found).ok_or(Error::OutOfMemory)
     }
 
+    /// Gives a stream the maps that groups need.
+    pub(super) fn make_group_maps(&mut self, stream: &mut Stream) -> Result<()> {
+        while stream.pending == ObjectId::NONE {
+            let last = if stream.members == ObjectId::NONE { stream.nodes } else { stream.members };
+            let [a, b, c] = directory_cells(1);
+            let mut cells = [(root_class(), 1), a, b, c];
+            self.make_room_beside(&mut stream.found, &mut cells, 1, 1)?;
+            let [(class, _), ..] = cells;
+            let Keyspace { arena, objects, .. } = &mut *self.keys;
+            let map = objects.add(Kind::String).ok_or(Error::OutOfMemory)?;
+            let object = objects.get_mut(map).ok_or(Error::OutOfMemory)?;
+            let is_grown = object.grow(arena, map, 1).is_some();
+            if self.keys.add_map_root(map, class).filter(|()| is_grown).is_none() {
+                self.keys.release(map);
+                return Err(Error::OutOfMemory);
+            }
+            let object = self.keys.objects.get_mut(last).ok_or(Error::OutOfMemory)?;
+            object.tree = map;
+            *(if last == stream.nodes { &mut stream.members } else { &mut stream.pending }) = map;
+        }
+        Ok(())
+    }
+
     /// Adds an entry, whose id is above all others. A new node begins with it if it is to.
     pub(super) fn append_entry(
         &mut self,
@@ -418,12 +447,12 @@ impl Cx<'_> {
         let names_len = count_len(names.len() / 2) + texts_len(names.iter().step_by(2));
         let used = names_len + head.as_bytes().len() + body_len(&body, texts);
         let (_, position) = self.keys.stream_len(stream);
-        let key = node_key(id);
+        let key = id.to_bytes();
         let position_bytes = (position as u32).to_le_bytes();
-        self.map_put(&mut stream.found, stream.map, &key, &position_bytes)?;
+        self.map_put(&mut stream.found, stream.nodes, &key, &position_bytes)?;
         let made = self.add_node(stream, position, START + used);
         let Ok(addr) = made else {
-            self.keys.map_remove(stream.map, &key);
+            self.keys.map_remove(stream.nodes, &key);
             return made.map(|_| ());
         };
         let cell = self.keys.arena.cell_mut(addr);
@@ -549,7 +578,7 @@ impl Keyspace {
         let (first, live) = (node.first, node.live);
         self.bury_entries(addr);
         self.arena.free(addr);
-        self.map_remove(stream.map, &node_key(first));
+        self.map_remove(stream.nodes, &first.to_bytes());
         let Some(object) = self.objects.get_mut(stream.id) else { return };
         object.len -= live;
         let last = object.pages - 1;
@@ -560,7 +589,9 @@ impl Keyspace {
             let cell = self.arena.cell_mut(moved);
             PageHead { object: stream.id, level: 0, position }.write(cell);
             let first = Node::read(cell).map_or(Id::MIN, |node| node.first);
-            self.map_overwrite(stream.map, &node_key(first), &position.to_le_bytes());
+            self.map_change(stream.nodes, &first.to_bytes(), |value| {
+                bytes::copy(value, &position.to_le_bytes());
+            });
         }
         let Keyspace { arena, objects, .. } = self;
         if let Some(object) = objects.get_mut(stream.id) {

@@ -18,6 +18,7 @@ use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Keyspace};
 use crate::limits::STREAM_NAME_BYTES_MAX;
+use crate::object::ObjectId;
 
 /// Bytes that an entry which becomes pending may take.
 const PENDING_BYTES: usize = 64;
@@ -35,14 +36,15 @@ impl Keyspace {
         if name.len() > STREAM_NAME_BYTES_MAX {
             return None;
         }
-        let value = self.map_get(stream.map, group_key(name).as_bytes())?;
+        let value = self.map_get(stream.members, group_key(name).as_bytes())?;
         Some(Named { name, group: Group::read(value) })
     }
 
     /// Writes a group that is there.
     pub(super) fn save_group(&mut self, stream: &Stream, named: &Named<'_>) {
         let key = group_key(named.name);
-        self.map_overwrite(stream.map, key.as_bytes(), &named.group.to_bytes());
+        let bytes = named.group.to_bytes();
+        self.map_change(stream.members, key.as_bytes(), |value| bytes::copy(value, &bytes));
     }
 
     /// The number of the consumer of a name.
@@ -51,7 +53,7 @@ impl Keyspace {
             return None;
         }
         let key = consumer_key(group.number, name);
-        let number = self.map_get(stream.map, key.as_bytes())?;
+        let number = self.map_get(stream.members, key.as_bytes())?;
         number.first_chunk().map(|number| u64::from_le_bytes(*number))
     }
 
@@ -62,7 +64,7 @@ impl Keyspace {
         group: &Group,
         consumer: u64,
     ) -> Option<(Consumer, &[u8])> {
-        let value = self.map_get(stream.map, &state_key(group.number, consumer))?;
+        let value = self.map_get(stream.members, &state_key(group.number, consumer))?;
         Some((Consumer::read(value), value.get(CONSUMER_BYTES..)?))
     }
 
@@ -73,10 +75,11 @@ impl Keyspace {
         consumer: u64,
         change: impl FnOnce(&mut Consumer),
     ) {
-        let Some((mut state, _)) = self.state(stream, group, consumer) else { return };
-        change(&mut state);
-        let key = state_key(group.number, consumer);
-        self.map_overwrite(stream.map, &key, &state.to_bytes());
+        self.map_change(stream.members, &state_key(group.number, consumer), |value| {
+            let mut state = Consumer::read(value);
+            change(&mut state);
+            bytes::copy(value, &state.to_bytes());
+        });
     }
 
     /// Notes that a consumer asked for something.
@@ -86,12 +89,12 @@ impl Keyspace {
 
     /// How an entry is pending in a group, if it is.
     pub(super) fn pending(&self, stream: &Stream, group: &Group, id: Id) -> Option<Pending> {
-        Pending::read(self.map_get(stream.map, &entry_key(PENDING, group.number, id))?)
+        Pending::read(self.map_get(stream.pending, &entry_key(PENDING, group.number, id))?)
     }
 
     /// Shows every group, in the order of their names.
     pub(super) fn each_group(&self, stream: &Stream, show: &mut dyn FnMut(&[u8], &Group)) {
-        self.each_item(stream, &[GROUP], &[], &mut |name, value| {
+        self.each_item(stream.members, &[GROUP], &[], &mut |name, value| {
             show(name, &Group::read(value));
             true
         });
@@ -104,7 +107,7 @@ impl Keyspace {
         group: &Group,
         show: &mut dyn FnMut(&[u8], u64, &Consumer),
     ) {
-        self.each_item(stream, &prefix(CONSUMER, group.number), &[], &mut |name, value| {
+        self.each_item(stream.members, &prefix(CONSUMER, group.number), &[], &mut |name, value| {
             let number = value.first_chunk().map_or(0, |number| u64::from_le_bytes(*number));
             if let Some((state, _)) = self.state(stream, group, number) {
                 show(name, number, &state);
@@ -122,7 +125,7 @@ impl Keyspace {
         show: &mut dyn FnMut(Id, &Pending) -> bool,
     ) {
         let prefix = prefix(PENDING, group.number);
-        self.each_item(stream, &prefix, &start.to_bytes(), &mut |id, value| match id
+        self.each_item(stream.pending, &prefix, &start.to_bytes(), &mut |id, value| match id
             .first_chunk()
             .zip(Pending::read(value))
         {
@@ -150,7 +153,7 @@ impl Keyspace {
         show: &mut dyn FnMut(Id) -> bool,
     ) {
         let prefix = prefix(OWNED, consumer);
-        self.each_item(stream, &prefix, &start.to_bytes(), &mut |id, _| {
+        self.each_item(stream.pending, &prefix, &start.to_bytes(), &mut |id, _| {
             id.first_chunk().is_some_and(|id| show(Id::from_bytes(*id)))
         });
     }
@@ -158,7 +161,7 @@ impl Keyspace {
     /// Shows the items whose keys have a front, from one on: the rest of the key, and the value.
     fn each_item(
         &self,
-        stream: &Stream,
+        map: ObjectId,
         front: &[u8],
         start: &[u8],
         show: &mut dyn FnMut(&[u8], &[u8]) -> bool,
@@ -167,30 +170,30 @@ impl Keyspace {
         bytes::copy(&mut first, front);
         bytes::write_at(&mut first, front.len(), start);
         let first = first.get(..front.len() + start.len()).unwrap_or_default();
-        let mut cursor = self.map_seek(stream.map, first);
-        while let Some((key, value)) = self.map_item(stream.map, &cursor)
+        let mut cursor = self.map_seek(map, first);
+        while let Some((key, value)) = self.map_item(map, &cursor)
             && let Some(rest) = key.strip_prefix(front)
             && show(rest, value)
         {
-            self.map_advance(stream.map, &mut cursor);
+            self.map_advance(map, &mut cursor);
         }
     }
 
     /// The last entry that is pending in a group.
     pub(super) fn last_pending(&self, stream: &Stream, group: &Group) -> Option<Id> {
-        let key = self.map_last(stream.map, &entry_key(PENDING, group.number, Id::MAX))?;
+        let key = self.map_last(stream.pending, &entry_key(PENDING, group.number, Id::MAX))?;
         id_in(key.as_bytes(), &prefix(PENDING, group.number))
     }
 
-    /// Takes an entry off what is pending. Whether it was.
+    /// Takes an entry off what is pending. Whether it was. The group is still to be saved.
     pub(super) fn acknowledge(&mut self, stream: &Stream, named: &mut Named<'_>, id: Id) -> bool {
-        let number = named.group.number;
-        let Some(pending) = self.pending(stream, &named.group, id) else { return false };
-        self.map_remove(stream.map, &entry_key(PENDING, number, id));
-        self.map_remove(stream.map, &entry_key(OWNED, pending.consumer, id));
+        let key = entry_key(PENDING, named.group.number, id);
+        let Some(pending) = self.map_take(stream.pending, &key, Pending::read).flatten() else {
+            return false;
+        };
+        self.map_remove(stream.pending, &entry_key(OWNED, pending.consumer, id));
         self.change_state(stream, &named.group, pending.consumer, |state| state.pending -= 1);
         named.group.pending -= 1;
-        self.save_group(stream, named);
         true
     }
 
@@ -212,12 +215,12 @@ impl Keyspace {
                 false
             });
             if let Some(id) = next {
-                self.map_remove(stream.map, &entry_key(PENDING, group.number, id));
-                self.map_remove(stream.map, &entry_key(OWNED, number, id));
+                self.map_remove(stream.pending, &entry_key(PENDING, group.number, id));
+                self.map_remove(stream.pending, &entry_key(OWNED, number, id));
             }
         }
-        self.map_remove(stream.map, consumer_key(group.number, name).as_bytes());
-        self.map_remove(stream.map, &state_key(group.number, number));
+        self.map_remove(stream.members, consumer_key(group.number, name).as_bytes());
+        self.map_remove(stream.members, &state_key(group.number, number));
         named.group.pending -= state.pending;
         named.group.consumers -= 1;
         self.save_group(stream, named);
@@ -230,19 +233,19 @@ impl Keyspace {
         let states = prefix(STATE, group.number);
         loop {
             let mut owner = None;
-            self.each_item(stream, &states, &[], &mut |rest, _| {
+            self.each_item(stream.members, &states, &[], &mut |rest, _| {
                 let mut number = [0; 8];
                 bytes::write_at(&mut number, 2, rest);
                 owner = Some(u64::from_be_bytes(number));
                 false
             });
             let Some(owner) = owner else { break };
-            self.map_remove_all(stream.map, &prefix(OWNED, owner));
-            self.map_remove(stream.map, &state_key(group.number, owner));
+            self.map_remove_all(stream.pending, &prefix(OWNED, owner));
+            self.map_remove(stream.members, &state_key(group.number, owner));
         }
-        self.map_remove_all(stream.map, &prefix(CONSUMER, group.number));
-        self.map_remove_all(stream.map, &prefix(PENDING, group.number));
-        self.map_remove(stream.map, group_key(named.name).as_bytes());
+        self.map_remove_all(stream.members, &prefix(CONSUMER, group.number));
+        self.map_remove_all(stream.pending, &prefix(PENDING, group.number));
+        self.map_remove(stream.members, group_key(named.name).as_bytes());
     }
 }
 
@@ -268,10 +271,11 @@ impl Cx<'_> {
         if name.len() > STREAM_NAME_BYTES_MAX {
             return Err(Error::NameTooLong);
         }
+        self.make_group_maps(stream)?;
         let number = self.next_number(stream)?;
         let group = Group { number, last, entries_read, ..Group::default() };
         let key = group_key(name);
-        self.map_put(&mut stream.found, stream.map, key.as_bytes(), &group.to_bytes())?;
+        self.map_put(&mut stream.found, stream.members, key.as_bytes(), &group.to_bytes())?;
         Ok(Named { name, group })
     }
 
@@ -293,12 +297,12 @@ impl Cx<'_> {
         bytes::write_at(&mut state, CONSUMER_BYTES, name);
         let state = state.get(..CONSUMER_BYTES + name.len()).unwrap_or_default();
         let state_key = state_key(group, number);
-        self.map_put(&mut stream.found, stream.map, &state_key, state)?;
+        self.map_put(&mut stream.found, stream.members, &state_key, state)?;
         let key = consumer_key(group, name);
         let number_bytes = number.to_le_bytes();
-        let put = self.map_put(&mut stream.found, stream.map, key.as_bytes(), &number_bytes);
+        let put = self.map_put(&mut stream.found, stream.members, key.as_bytes(), &number_bytes);
         if put.is_err() {
-            self.keys.map_remove(stream.map, &state_key);
+            self.keys.map_remove(stream.members, &state_key);
         }
         put?;
         named.group.consumers += 1;
@@ -315,42 +319,55 @@ impl Cx<'_> {
         self.pinning(&mut stream.found, |cx| cx.make_room(&mut [], 0, pages))
     }
 
-    /// Gives an entry to a consumer, from another if that had it.
+    /// Gives an entry to a consumer, from another if that had it. How many more the consumer has
+    /// then, which is still to be noted with it; and the group to be saved.
     pub(super) fn give(
         &mut self,
         stream: &mut Stream,
         named: &mut Named<'_>,
         id: Id,
         pending: Pending,
-    ) -> Result<()> {
-        let group = named.group.number;
-        let old = self.keys.pending(stream, &named.group, id);
-        let is_moved = old.is_none_or(|old| old.consumer != pending.consumer);
+    ) -> Result<u64> {
         let owned = entry_key(OWNED, pending.consumer, id);
-        if is_moved {
-            self.map_put(&mut stream.found, stream.map, &owned, &[])?;
-        }
+        let is_moved = self.map_put(&mut stream.found, stream.pending, &owned, &[])?;
         let (value, len) = pending.write();
         let value = value.get(..len).unwrap_or_default();
-        let key = entry_key(PENDING, group, id);
-        let put = self.map_put(&mut stream.found, stream.map, &key, value);
-        if put.is_err() && is_moved {
-            self.keys.map_remove(stream.map, &owned);
+        let key = entry_key(PENDING, named.group.number, id);
+        let old = self.map_replace(&mut stream.found, stream.pending, &key, value, Pending::read);
+        if old.is_err() && is_moved {
+            self.keys.map_remove(stream.pending, &owned);
         }
-        put?;
+        let old = old?.flatten();
         if !is_moved {
-            return Ok(());
+            return Ok(0);
         }
-        let keys = &mut *self.keys;
-        keys.change_state(stream, &named.group, pending.consumer, |state| state.pending += 1);
-        if let Some(old) = old {
-            keys.map_remove(stream.map, &entry_key(OWNED, old.consumer, id));
-            keys.change_state(stream, &named.group, old.consumer, |state| state.pending -= 1);
-        } else {
-            named.group.pending += 1;
-            keys.save_group(stream, named);
+        match old {
+            Some(old) => self.keys.disown(stream, &named.group, old.consumer, id),
+            None => named.group.pending += 1,
         }
-        Ok(())
+        Ok(1)
+    }
+}
+
+impl Keyspace {
+    /// Takes an entry from a consumer.
+    fn disown(&mut self, stream: &Stream, group: &Group, consumer: u64, id: Id) {
+        self.map_remove(stream.pending, &entry_key(OWNED, consumer, id));
+        self.change_state(stream, group, consumer, |state| state.pending -= 1);
+    }
+
+    /// Notes that a consumer has so many entries more, and saves its group.
+    pub(super) fn save_given(
+        &mut self,
+        stream: &Stream,
+        named: &Named<'_>,
+        consumer: u64,
+        count: u64,
+    ) {
+        if count > 0 {
+            self.change_state(stream, &named.group, consumer, |state| state.pending += count);
+        }
+        self.save_group(stream, named);
     }
 }
 

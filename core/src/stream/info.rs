@@ -104,7 +104,7 @@ fn answer_number(reply: &mut dyn Reply, name: &str, number: Option<i64>) {
 /// What both forms of XINFO STREAM begin with.
 fn answer_head(cx: &Cx<'_>, stream: &Stream, reply: &mut dyn Reply) {
     let (len, nodes) = cx.keys.stream_len(stream);
-    let pages = cx.keys.objects.get(stream.map).map_or(0, |map| map.pages);
+    let pages = cx.keys.objects.get(stream.nodes).map_or(0, |map| map.pages);
     answer_number(reply, "length", Some(len as i64));
     // What comes closest: nodes with entries, and those of the map that finds them.
     answer_number(reply, "radix-tree-keys", Some(nodes as i64));

@@ -1,14 +1,14 @@
-//! What a stream keeps beside its entries, as items of one map: where the nodes with entries are,
-//! its groups, their consumers, and which entries each of them was given and has not acknowledged.
+//! What a stream keeps beside its entries, as items of maps: where the nodes with entries are, its
+//! groups, their consumers, and which entries each of them was given and has not acknowledged.
 //!
-//! | key | value |
-//! | --- | --- |
-//! | `ENTRIES`, the first id of a node | the position of its page |
-//! | `GROUP`, name | [`Group`] |
-//! | `CONSUMER`, number of the group, name | number of the consumer |
-//! | `STATE`, number of the group, number of the consumer | [`Consumer`], then the name |
-//! | `PENDING`, number of the group, id | [`Pending`] |
-//! | `OWNED`, number of the consumer, id | nothing |
+//! | map | key | value |
+//! | --- | --- | --- |
+//! | nodes | the first id of a node | the position of its page |
+//! | members | `GROUP`, name | [`Group`] |
+//! | | `CONSUMER`, number of the group, name | number of the consumer |
+//! | | `STATE`, number of the group, number of the consumer | [`Consumer`], then the name |
+//! | pending | `PENDING`, number of the group, id | [`Pending`] |
+//! | | `OWNED`, number of the consumer, id | nothing |
 //!
 //! Groups and consumers of a stream have numbers of one sequence. Each entry that is pending stands
 //! once among those of its group, once among those of its consumer.
@@ -21,12 +21,11 @@ use super::map::Key;
 use crate::bytes;
 use crate::keyspace::Millis;
 
-pub(super) const ENTRIES: u8 = 1;
-pub(super) const GROUP: u8 = 2;
-pub(super) const CONSUMER: u8 = 3;
-pub(super) const STATE: u8 = 4;
-pub(super) const PENDING: u8 = 5;
-pub(super) const OWNED: u8 = 6;
+pub(super) const GROUP: u8 = 1;
+pub(super) const CONSUMER: u8 = 2;
+pub(super) const STATE: u8 = 3;
+pub(super) const PENDING: u8 = 4;
+pub(super) const OWNED: u8 = 5;
 
 /// Bytes of a number, the highest first.
 const NUMBER_BYTES: usize = 6;
@@ -38,12 +37,6 @@ pub(super) const NUMBER_MAX: u64 = (1 << (8 * NUMBER_BYTES)) - 1;
 pub(super) fn prefix(kind: u8, number: u64) -> [u8; PREFIX_BYTES] {
     let [_, _, a, b, c, d, e, f] = number.to_be_bytes();
     [kind, a, b, c, d, e, f]
-}
-
-pub(super) fn node_key(first: Id) -> [u8; 1 + ID_BYTES] {
-    let mut key = [ENTRIES; 1 + ID_BYTES];
-    bytes::write_at(&mut key, 1, &first.to_bytes());
-    key
 }
 
 pub(super) fn group_key(name: &[u8]) -> Key {

@@ -2,7 +2,7 @@
 //! share them.
 //!
 //! Entries stand packed on nodes (node.rs, entries.rs). Everything else, the way to the nodes
-//! included, are items of one ordered map a stream (map/, ledger.rs).
+//! included, are items of ordered maps (map/, ledger.rs).
 //!
 //! Not here: waiting for entries. A host that lets clients wait reads [`StreamRead`].
 
@@ -29,3 +29,6 @@ pub use id::{Id, IdText, NewId};
 pub use read::StreamRead;
 
 pub(crate) use rows::COMMANDS;
+
+#[cfg(fuzzing)]
+pub(crate) use node::decode;

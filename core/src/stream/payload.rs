@@ -294,7 +294,7 @@ impl Cx<'_> {
             let (value, len) = pending.write();
             let value = value.get(..len).ok_or(BAD)?;
             let key = entry_key(PENDING, named.group.number, id);
-            if !self.map_put(&mut stream.found, stream.map, &key, value)? {
+            if !self.map_put(&mut stream.found, stream.pending, &key, value)? {
                 return Err(BAD);
             }
             named.group.pending += 1;
@@ -310,13 +310,16 @@ impl Cx<'_> {
                 return Err(BAD);
             }
             let consumer = self.add_consumer(stream, &mut named, name.as_slice(), seen)?;
+            let mut count = 0;
             for _ in 0..reader.count()? {
                 let id = Id::from_bytes(reader.array()?);
                 let pending = self.keys.pending(stream, &named.group, id);
                 let pending = pending.filter(|pending| pending.consumer == 0).ok_or(BAD)?;
                 self.give(stream, &mut named, id, Pending { consumer, ..pending })?;
-                owned += 1;
+                count += 1;
             }
+            self.keys.save_given(stream, &named, consumer, count);
+            owned += count;
         }
         self.keys.save_group(stream, &named);
         if owned == named.group.pending { Ok(()) } else { Err(BAD) }

@@ -297,7 +297,7 @@ impl Cx<'_> {
             self.reserve_pending(stream, count)?;
         }
         let pending = Pending { consumer: owner, time: self.now, count: 1 };
-        let (mut given, mut failed) = (0, None);
+        let (mut given, mut more, mut failed) = (0, 0, None);
         let mut next = Some(range.start);
         while let Some(start) = next.filter(|_| given < range.count && failed.is_none()) {
             let mut ids = [Id::MIN; CHUNK_IDS];
@@ -311,9 +311,14 @@ impl Cx<'_> {
             let ids = ids.get(..found).unwrap_or_default();
             let mut done = 0;
             for &id in ids {
-                if !is_noack && let Err(error) = self.give(stream, named, id, pending) {
-                    failed = Some(error);
-                    break;
+                if !is_noack {
+                    match self.give(stream, named, id, pending) {
+                        Ok(count) => more += count,
+                        Err(error) => {
+                            failed = Some(error);
+                            break;
+                        }
+                    }
                 }
                 self.move_on(stream, named, id);
                 done += 1;
@@ -324,7 +329,7 @@ impl Cx<'_> {
             given += done;
             next = ids.last().and_then(|last| last.next());
         }
-        self.keys.save_group(stream, named);
+        self.keys.save_given(stream, named, owner, more);
         if let (Some(error), 0) = (failed, given) {
             return Err(error);
         }

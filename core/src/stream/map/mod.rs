@@ -3,10 +3,12 @@
 //!
 //! A B+tree. Its nodes are named by their position in the object's directory (the slot), so that
 //! one that moves is told to the directory and to no other node. The root has slot zero, and the
-//! last slot takes the place of one that goes. An item is `bytes shared with the key before it |
-//! length | rest of the key | length | value`: a search compares only what the keys before did not
-//! settle, and keys with a long common front take a few bytes each. A leaf has the items of the
-//! map; in any other node the value is the slot of the node with the keys from there on.
+//! last slot takes the place of one that goes. An item is `length of all | bytes shared with the
+//! key before it | length of the value | rest of the key | value`: a search goes from length to
+//! length, compares only what the keys before did not settle, and keys with a long common front
+//! take a few bytes each. A leaf has the items of the map; in any other node the value is the slot
+//! of the node with the keys from there on, and the first key is empty: it is that of the branch
+//! above.
 //!
 //! Invariant: keys ascend, each sharing with the one before just as much as it says; no node is
 //! empty but a root without items; each slot but the root's is in exactly one branch.
@@ -24,48 +26,52 @@ use crate::bytes;
 use crate::keyspace::Keyspace;
 use crate::object::ObjectId;
 use crate::record::{PAGE_HEAD_BYTES, PageHead};
-use crate::stream::fields::{read_varint, varint};
 
 /// Longest key.
 pub(super) const KEY_BYTES_MAX: usize = 528;
 /// Longest value.
 pub(super) const VALUE_BYTES_MAX: usize = 544;
-/// What an item has beside key and value, at most.
-const ITEM_HEAD_BYTES: usize = 6;
+/// What an item has beside key and value: three bytes, or, behind a zero, three numbers of two.
+const SHORT_HEAD_BYTES: usize = 3;
+const ITEM_HEAD_BYTES: usize = 7;
 
 /// Where a node says how many bytes of it are used, and how far it is from the leaves.
 const USED_AT: usize = PAGE_HEAD_BYTES;
 const HEIGHT_AT: usize = USED_AT + 2;
 const NODE_START: usize = HEIGHT_AT + 1;
-/// Bytes of a node: small enough to be searched from the front. Three of the longest branches fit.
+/// Bytes of a node: three of the longest items fit.
 const NODE_BYTES_MAX: usize = 2048;
 const USED_MAX: usize = NODE_BYTES_MAX - NODE_START;
+/// A node that is longer is cut before it gets another branch or a short item, since it is searched
+/// from the front. No item is as long.
+const SEARCHED_BYTES_MAX: usize = 640;
+const SHORT_ITEM_BYTES_MAX: usize = 64;
 /// A node that is made has this fraction of its bytes to grow into.
 const SLACK_DIVISOR: usize = 8;
 const SLOT_BYTES: usize = 4;
-/// Bytes that a branch may take.
-const BRANCH_BYTES_MAX: usize = ITEM_HEAD_BYTES + KEY_BYTES_MAX + SLOT_BYTES;
-/// Nodes from the root to a leaf: with three branches a node, enough for what memory there is.
+/// Nodes from the root to a leaf, at most.
 const DEPTH_MAX: usize = 20;
 
-/// One number, or two, as they stand in front of something.
+/// What stands in front of an item.
 #[derive(Clone, Copy)]
-struct Front {
-    bytes: [u8; 2 * 3],
+struct Head {
+    bytes: [u8; ITEM_HEAD_BYTES],
     len: usize,
 }
 
-impl Front {
-    const NOTHING: Front = Front { bytes: [0; 6], len: 0 };
+impl Head {
+    const NOTHING: Head = Head { bytes: [0; _], len: 0 };
 
-    fn of(numbers: &[usize]) -> Front {
-        let mut front = Front::NOTHING;
-        for &number in numbers {
-            let (bytes, len) = varint(number as u64);
-            bytes::write_at(&mut front.bytes, front.len, bytes.get(..len).unwrap_or_default());
-            front.len += len;
+    fn new(shared: usize, rest_len: usize, value_len: usize) -> Head {
+        let total = SHORT_HEAD_BYTES + rest_len + value_len;
+        if total <= u8::MAX.into() && shared <= u8::MAX.into() {
+            let bytes = [total as u8, shared as u8, value_len as u8, 0, 0, 0, 0];
+            return Head { bytes, len: SHORT_HEAD_BYTES };
         }
-        front
+        let total = ITEM_HEAD_BYTES + rest_len + value_len;
+        let [[a, b], [c, d], [e, f]] =
+            [total, shared, value_len].map(|number| (number as u16).to_le_bytes());
+        Head { bytes: [0, a, b, c, d, e, f], len: ITEM_HEAD_BYTES }
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -100,9 +106,8 @@ struct Item<'a> {
     end: usize,
     /// Bytes of its key that are those of the key before.
     shared: usize,
-    /// Where the rest of the key begins, and where the length of the value stands.
+    /// Where the rest of the key begins.
     rest_at: usize,
-    value_at: usize,
     rest: &'a [u8],
     value: &'a [u8],
 }
@@ -110,18 +115,20 @@ struct Item<'a> {
 impl<'a> Item<'a> {
     #[inline]
     fn read(bytes: &'a [u8], start: usize) -> Option<Item<'a>> {
-        let number = |at: usize| {
-            let (number, len) = read_varint(bytes.get(at..)?)?;
-            Some((number as usize, at + len))
-        };
-        let (shared, at) = number(start)?;
-        let (rest_len, rest_at) = number(at)?;
-        let value_at = rest_at.checked_add(rest_len)?;
-        let rest = bytes.get(rest_at..value_at)?;
-        let (value_len, at) = number(value_at)?;
-        let end = at.checked_add(value_len)?;
-        let value = bytes.get(at..end)?;
-        Some(Item { start, end, shared, rest_at, value_at, rest, value })
+        let from = bytes.get(start..)?;
+        let &[total, shared, value_len] = from.first_chunk()?;
+        let (mut total, mut shared, mut value_len) =
+            (usize::from(total), usize::from(shared), usize::from(value_len));
+        let mut head = SHORT_HEAD_BYTES;
+        if total == 0 {
+            let &[_, a, b, c, d, e, f] = from.first_chunk::<ITEM_HEAD_BYTES>()?;
+            [total, shared, value_len] =
+                [[a, b], [c, d], [e, f]].map(|number| u16::from_le_bytes(number).into());
+            head = ITEM_HEAD_BYTES;
+        }
+        let (key, value) = from.get(..total)?.split_at_checked(total.checked_sub(value_len)?)?;
+        let rest = key.get(head..)?;
+        Some(Item { start, end: start + total, shared, rest_at: start + head, rest, value })
     }
 
     /// The slot that a branch leads to.
@@ -163,7 +170,21 @@ impl<'a> Node<'a> {
     #[inline]
     fn search(self, key: &[u8]) -> Spot {
         let mut spot = Spot::default();
-        while let Some(item) = Item::read(self.bytes, spot.at) {
+        loop {
+            // Most are told to be before it by a few of their bytes.
+            let first = key.get(spot.before).copied();
+            while let Some(&[total, shared, _, next]) =
+                self.bytes.get(spot.at..).and_then(<[u8]>::first_chunk)
+                && total > 0
+            {
+                let shared = usize::from(shared);
+                if shared < spot.before || shared == spot.before && first <= Some(next) {
+                    break;
+                }
+                spot.last = Some(spot.at);
+                spot.at += usize::from(total);
+            }
+            let Some(item) = Item::read(self.bytes, spot.at) else { break };
             let mut order = Ordering::Less;
             if item.shared < spot.before {
                 (order, spot.after) = (Ordering::Greater, item.shared);
@@ -272,20 +293,36 @@ impl Keyspace {
         (path, spot)
     }
 
-    /// The value of a key.
-    pub(super) fn map_get(&self, map: ObjectId, key: &[u8]) -> Option<&[u8]> {
-        let (path, spot) = self.map_path(map, key);
-        let Step { slot, at } = path.last();
-        Some(Item::read(self.map_node(map, slot).bytes, at)?.value).filter(|_| spot.is_exact)
+    /// The leaf of a key, and where it is there.
+    fn map_leaf(&self, map: ObjectId, key: &[u8]) -> (usize, Spot) {
+        let mut slot = 0;
+        loop {
+            let node = self.map_node(map, slot);
+            let spot = node.search(key);
+            match node.branch(&spot) {
+                Some(branch) if node.height > 0 => slot = branch.slot(),
+                _ => return (slot, spot),
+            }
+        }
     }
 
-    /// Writes over the front of a value, which keeps its length.
-    pub(super) fn map_overwrite(&mut self, map: ObjectId, key: &[u8], value: &[u8]) {
-        let (path, spot) = self.map_path(map, key);
-        let Step { slot, at } = path.last();
-        let item = Item::read(self.map_node(map, slot).bytes, at).filter(|_| spot.is_exact);
-        let Some(start) = item.map(|item| NODE_START + item.end - item.value.len()) else { return };
-        bytes::write_at(self.arena.cell_mut(self.map_addr(map, slot)), start, value);
+    /// The value of a key.
+    pub(super) fn map_get(&self, map: ObjectId, key: &[u8]) -> Option<&[u8]> {
+        let (slot, spot) = self.map_leaf(map, key);
+        Some(Item::read(self.map_node(map, slot).bytes, spot.at)?.value).filter(|_| spot.is_exact)
+    }
+
+    /// Changes a value, which keeps its length.
+    pub(super) fn map_change(&mut self, map: ObjectId, key: &[u8], change: impl FnOnce(&mut [u8])) {
+        let (slot, spot) = self.map_leaf(map, key);
+        let item = Item::read(self.map_node(map, slot).bytes, spot.at);
+        let Some(item) = item.filter(|_| spot.is_exact) else { return };
+        let end = NODE_START + item.end;
+        let start = end - item.value.len();
+        let cell = self.arena.cell_mut(self.map_addr(map, slot));
+        if let Some(value) = cell.get_mut(start..end) {
+            change(value);
+        }
     }
 
     /// Where the last key is that is not above one: the slot of its leaf, and the place there.

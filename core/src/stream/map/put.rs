@@ -4,8 +4,9 @@
 //! is complete in itself, so that the map is sound wherever memory runs out.
 
 use super::{
-    BRANCH_BYTES_MAX, Front, ITEM_HEAD_BYTES, Item, KEY_BYTES_MAX, Key, NODE_START, Node, Path,
-    SLOT_BYTES, Spot, Step, USED_MAX, VALUE_BYTES_MAX, node_class,
+    DEPTH_MAX, Head, ITEM_HEAD_BYTES, Item, KEY_BYTES_MAX, Key, NODE_START, Node, Path,
+    SEARCHED_BYTES_MAX, SHORT_ITEM_BYTES_MAX, SLOT_BYTES, Spot, Step, USED_MAX, VALUE_BYTES_MAX,
+    node_class,
 };
 use crate::arena::Class;
 use crate::bytes;
@@ -17,47 +18,41 @@ use crate::object::ObjectId;
 pub(super) struct Edit<'a> {
     pub(super) start: usize,
     pub(super) end: usize,
-    pub(super) front: Front,
+    pub(super) head: Head,
     pub(super) rest: &'a [u8],
-    value_front: Front,
     value: &'a [u8],
-    /// The front of the item behind it, which shares other bytes now.
-    next: Front,
+    /// What stands in front of the item behind it, which shares other bytes now.
+    next: Head,
 }
 
 impl<'a> Edit<'a> {
     /// Nothing, in place of what is between two items.
     pub(super) fn cut(start: usize, end: usize) -> Edit<'a> {
-        let (front, next) = (Front::NOTHING, Front::NOTHING);
-        Edit { start, end, front, rest: &[], value_front: Front::NOTHING, value: &[], next }
+        Edit { start, end, head: Head::NOTHING, rest: &[], value: &[], next: Head::NOTHING }
     }
 
     /// An item, at the spot that was found for it.
     fn put(node: Node<'_>, spot: &Spot, key: &'a [u8], value: &'a [u8]) -> Edit<'a> {
         let item = Item::read(node.bytes, spot.at);
-        let value_front = Front::of(&[value.len()]);
-        if let Some(item) = item.filter(|_| spot.is_exact) {
-            return Edit { value_front, value, ..Edit::cut(item.value_at, item.end) };
+        if let Some(Item { start, end, shared, .. }) = item.filter(|_| spot.is_exact) {
+            let rest = key.get(shared..).unwrap_or_default();
+            let head = Head::new(shared, rest.len(), value.len());
+            return Edit { head, rest, value, ..Edit::cut(start, end) };
         }
         let rest = key.get(spot.before..).unwrap_or_default();
-        let front = Front::of(&[spot.before, rest.len()]);
-        let mut edit = Edit { front, rest, value_front, value, ..Edit::cut(spot.at, spot.at) };
+        let head = Head::new(spot.before, rest.len(), value.len());
+        let mut edit = Edit { head, rest, value, ..Edit::cut(spot.at, spot.at) };
         if let Some(item) = item {
             let taken = spot.after.saturating_sub(item.shared);
+            let left = item.rest.len().saturating_sub(taken);
             edit.end = item.rest_at + taken;
-            edit.next = Front::of(&[spot.after, item.rest.len().saturating_sub(taken)]);
+            edit.next = Head::new(spot.after, left, item.value.len());
         }
         edit
     }
 
-    fn pieces(&self) -> [&[u8]; 5] {
-        [
-            self.front.as_bytes(),
-            self.rest,
-            self.value_front.as_bytes(),
-            self.value,
-            self.next.as_bytes(),
-        ]
+    fn pieces(&self) -> [&[u8]; 4] {
+        [self.head.as_bytes(), self.rest, self.value, self.next.as_bytes()]
     }
 
     /// Bytes that are used of a node of so many afterwards.
@@ -77,6 +72,18 @@ impl Cx<'_> {
         key: &[u8],
         value: &[u8],
     ) -> Result<bool> {
+        self.map_replace(found, map, key, value, |_| ()).map(|old| old.is_none())
+    }
+
+    /// The same; what `read` made of the value that it had.
+    pub(in crate::stream) fn map_replace<T>(
+        &mut self,
+        found: &mut Found,
+        map: ObjectId,
+        key: &[u8],
+        value: &[u8],
+        read: impl Fn(&[u8]) -> T,
+    ) -> Result<Option<T>> {
         if key.len() > KEY_BYTES_MAX || value.len() > VALUE_BYTES_MAX {
             return Err(Error::NameTooLong);
         }
@@ -96,9 +103,11 @@ impl Cx<'_> {
             }
             let [(class, count)] = cells;
             let class = (count > 0).then_some(class);
+            let item = Item::read(self.keys.map_node(map, slot).bytes, spot.at);
+            let old = item.filter(|_| spot.is_exact).map(|item| read(item.value));
             self.keys.edit_map_node(map, slot, &edit, class).ok_or(Error::OutOfMemory)?;
             self.keys.count_map(map, isize::from(!spot.is_exact));
-            return Ok(!spot.is_exact);
+            return Ok(old);
         }
     }
 
@@ -111,19 +120,15 @@ impl Cx<'_> {
         level: usize,
     ) -> Result<()> {
         let Step { slot, at } = path.step(level);
+        if level == 0 && path.len == DEPTH_MAX {
+            return Err(Error::OutOfMemory);
+        }
         let node = self.keys.map_node(map, slot);
         let (height, used) = (node.height, node.bytes.len());
         let cut = node.cut(at);
-        let item = Item::read(node.bytes, cut).ok_or(Error::OutOfMemory)?;
-        let (value_at, shared) = (item.value_at, item.shared);
-        let first = node.key_at(cut);
-        let front = Front::of(&[0, first.len]);
-        let right_start = front.len + first.len;
-        let right_used = right_start + used - value_at;
-        // Leaves are told apart by as little as can be; what is below a branch may come before its
-        // own first key.
-        let split_len = if height == 0 { shared + 1 } else { first.len };
-        let split_key = first.as_bytes().get(..split_len).ok_or(Error::OutOfMemory)?;
+        let right = Right::new(node, cut).ok_or(Error::OutOfMemory)?;
+        let (split_key, right_used) =
+            (right.split_key.as_bytes(), right.len() + used - right.tail_at);
         let object = self.keys.objects.get(map).ok_or(Error::OutOfMemory)?;
         let pages = object.pages as usize;
         let new_pages = if level > 0 { 1 } else { 2 };
@@ -137,7 +142,7 @@ impl Cx<'_> {
             let upper = self.keys.map_cell_for(map, parent, edit.used(node.bytes.len()));
             (edit, upper)
         } else {
-            let root = node_class(2 * (ITEM_HEAD_BYTES + SLOT_BYTES) + split_len);
+            let root = node_class(2 * (ITEM_HEAD_BYTES + SLOT_BYTES) + split_key.len());
             (Edit::cut(0, 0), (root, 1))
         };
         let mut cells = [(node_class(right_used), 1), upper, a, b, c];
@@ -146,8 +151,8 @@ impl Cx<'_> {
         let Keyspace { arena, objects, .. } = &mut *self.keys;
         let object = objects.get_mut(map).ok_or(Error::OutOfMemory)?;
         object.grow(arena, map, pages + new_pages).ok_or(Error::OutOfMemory)?;
-        let right = self.keys.add_map_node(map, right_slot as usize, height, right_class);
-        let right = right.ok_or(Error::OutOfMemory)?;
+        let to = self.keys.add_map_node(map, right_slot as usize, height, right_class);
+        let to = to.ok_or(Error::OutOfMemory)?;
         let left = self.keys.map_addr(map, slot);
         let upper_class = (upper_count > 0).then_some(upper_class);
         let done = if level > 0 {
@@ -156,20 +161,79 @@ impl Cx<'_> {
             self.keys.raise_root(map, height + 1, upper_class, split_key)
         };
         if done.is_none() {
-            self.keys.arena.free(right);
+            self.keys.arena.free(to);
             return Err(Error::OutOfMemory);
         }
         let Keyspace { arena, objects, .. } = &mut *self.keys;
-        let from = (left, NODE_START + value_at);
-        arena.copy_part(from, (right, NODE_START + right_start), used - value_at);
-        let cell = arena.cell_mut(right);
-        bytes::write_at(cell, NODE_START, front.as_bytes());
-        bytes::write_at(cell, NODE_START + front.len, first.as_bytes());
-        objects.get_mut(map).ok_or(Error::OutOfMemory)?.push(arena, right);
-        self.keys.set_map_used(right, right_used);
+        let (from, tail_start) = (NODE_START + right.tail_at, NODE_START + right.len());
+        arena.copy_part((left, from), (to, tail_start), used - right.tail_at);
+        right.write(arena.cell_mut(to));
+        objects.get_mut(map).ok_or(Error::OutOfMemory)?.push(arena, to);
+        self.keys.set_map_used(to, right_used);
         self.keys.set_map_used(left, cut);
         self.keys.narrow_map_node(map, if level > 0 { slot } else { pages });
         Ok(())
+    }
+}
+
+/// The right part of a node that is cut in two: what it begins with, in place of what stands before
+/// a place in the node.
+struct Right {
+    /// What tells its keys from those before.
+    split_key: Key,
+    /// The first item of a branch, which leaves its key to the branch above.
+    lead: Head,
+    slot: [u8; SLOT_BYTES],
+    slot_len: usize,
+    /// The item that now has all of its key.
+    head: Head,
+    key: Key,
+    tail_at: usize,
+}
+
+impl Right {
+    fn new(node: Node<'_>, cut: usize) -> Option<Right> {
+        let item = Item::read(node.bytes, cut)?;
+        let first = node.key_at(cut);
+        let mut right = Right {
+            split_key: first,
+            lead: Head::NOTHING,
+            slot: [0; _],
+            slot_len: 0,
+            head: Head::new(0, first.len, item.value.len()),
+            key: first,
+            tail_at: item.end - item.value.len(),
+        };
+        if node.height == 0 {
+            // Leaves are told apart by as little as can be.
+            right.split_key = Key::of(&[first.as_bytes().get(..=item.shared)?]);
+            return Some(right);
+        }
+        (right.slot, right.slot_len) = (*item.value.first_chunk()?, SLOT_BYTES);
+        right.lead = Head::new(0, 0, SLOT_BYTES);
+        (right.head, right.key, right.tail_at) = (Head::NOTHING, Key::EMPTY, item.end);
+        if let Some(second) = Item::read(node.bytes, item.end) {
+            right.key = node.key_at(second.start);
+            right.head = Head::new(0, right.key.len, SLOT_BYTES);
+            right.tail_at = second.end - SLOT_BYTES;
+        }
+        Some(right)
+    }
+
+    fn pieces(&self) -> [&[u8]; 4] {
+        let slot = self.slot.get(..self.slot_len).unwrap_or_default();
+        [self.lead.as_bytes(), slot, self.head.as_bytes(), self.key.as_bytes()]
+    }
+
+    fn len(&self) -> usize {
+        self.pieces().iter().map(|piece| piece.len()).sum()
+    }
+
+    fn write(&self, cell: &mut [u8]) {
+        self.pieces().iter().fold(NODE_START, |at, piece| {
+            bytes::write_at(cell, at, piece);
+            at + piece.len()
+        });
     }
 }
 
@@ -196,13 +260,17 @@ impl Node<'_> {
 impl Keyspace {
     /// The highest of the nodes that must be split before a leaf can take so many bytes more.
     fn full_map_level(&self, map: ObjectId, path: &Path, added: usize) -> Option<usize> {
-        let (mut added, mut full) = (added, None);
+        let mut used_max = match added {
+            0..=SHORT_ITEM_BYTES_MAX => SEARCHED_BYTES_MAX,
+            _ => USED_MAX - added,
+        };
+        let mut full = None;
         for level in (0..path.len).rev() {
-            if self.map_node(map, path.step(level).slot).bytes.len() + added <= USED_MAX {
+            if self.map_node(map, path.step(level).slot).bytes.len() <= used_max {
                 break;
             }
             full = Some(level);
-            added = BRANCH_BYTES_MAX;
+            used_max = SEARCHED_BYTES_MAX;
         }
         full
     }
@@ -263,8 +331,8 @@ impl Keyspace {
         let cell = self.arena.cell_mut(root);
         let mut end = NODE_START;
         for (key, slot) in [(&[][..], pages), (split_key, pages + 1)] {
-            let (front, slot) = (Front::of(&[0, key.len()]), slot.to_le_bytes());
-            for piece in [front.as_bytes(), key, &[SLOT_BYTES as u8], &slot] {
+            let (head, slot) = (Head::new(0, key.len(), SLOT_BYTES), slot.to_le_bytes());
+            for piece in [head.as_bytes(), key, &slot] {
                 bytes::write_at(cell, end, piece);
                 end += piece.len();
             }

@@ -4,7 +4,7 @@
 //! that has nothing left is taken out.
 
 use super::put::Edit;
-use super::{DEPTH_MAX, Front, Item, Key, NODE_START, Path, SLOT_BYTES, Step, USED_AT};
+use super::{DEPTH_MAX, Head, Item, Key, NODE_START, Path, SLOT_BYTES, Step, USED_AT};
 use crate::bytes;
 use crate::keyspace::Keyspace;
 use crate::object::ObjectId;
@@ -12,13 +12,23 @@ use crate::object::ObjectId;
 impl Keyspace {
     /// Takes a key out. Whether it was there.
     pub(in crate::stream) fn map_remove(&mut self, map: ObjectId, key: &[u8]) -> bool {
+        self.map_take(map, key, |_| ()).is_some()
+    }
+
+    /// The same; what `read` made of its value.
+    pub(in crate::stream) fn map_take<T>(
+        &mut self,
+        map: ObjectId,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Option<T> {
         let (path, spot) = self.map_path(map, key);
         let Step { slot, at } = path.last();
-        let item = Item::read(self.map_node(map, slot).bytes, at).filter(|_| spot.is_exact);
-        let Some(end) = item.map(|item| item.end) else { return false };
+        let item = Item::read(self.map_node(map, slot).bytes, at).filter(|_| spot.is_exact)?;
+        let (end, value) = (item.end, read(item.value));
         self.cut_items(map, &path, end);
         self.count_map(map, -1);
-        true
+        Some(value)
     }
 
     /// Takes out all keys that begin with a prefix.
@@ -62,7 +72,7 @@ impl Keyspace {
             // What it shared with them, and did not share with the one before, it has itself now.
             lost.extend_from(0, first.rest.get(..missing).unwrap_or_default());
             edit.end = next.rest_at;
-            edit.front = Front::of(&[first.shared, missing + next.rest.len()]);
+            edit.head = Head::new(first.shared, missing + next.rest.len(), next.value.len());
         }
         edit.rest = lost.as_bytes();
         self.edit_map_node(map, slot, &edit, None);
@@ -98,8 +108,8 @@ impl Keyspace {
         self.lower_root(map);
     }
 
-    /// Takes a branch out of a node that has others. The first leaves its key to the next, since a
-    /// node begins where the branch that leads to it says.
+    /// Takes a branch out of a node that has others. The place of the first, which has no key, is
+    /// taken by the next.
     fn cut_branch(&mut self, map: ObjectId, slot: usize, at: usize) -> bool {
         let bytes = self.map_node(map, slot).bytes;
         let Some(branch) = Item::read(bytes, at) else { return false };
