@@ -12,7 +12,7 @@ import { gzipSync } from "node:zlib";
 // What gzip -9 may leave. The aim for a bundler's user is 40 KiB (40,960 bytes), wasm included, which
 // is missed since the wasm alone is larger: these are what is reached, and a little.
 const budgets = {
-  "a bundle, wasm included": 74_000,
+  "a bundle, wasm included": 77_000,
   "a Worker: its script and the wasm": 76_000,
 };
 
