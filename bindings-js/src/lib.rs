@@ -167,13 +167,13 @@ pub fn set(now: f64, key_len: usize, value_len: usize, mode: u32, expiry: f64) -
     cache().set(now, key_len, value_len, mode, expiry)
 }
 
-/// Any command: its name and arguments stand behind the header, `count` of them, each with its
-/// length before it, `passed_len` bytes in all. Or, where `commands` is not zero, so many of them,
-/// each with its own count before it: none is run unless all exist and have enough arguments. The
-/// length of the reply behind them, of which parts may have been handed over before.
+/// Any command: its name and arguments stand behind the header, each with its length before it, and
+/// before them all their number, no more than `count_max`; `passed_len` bytes in all. Or, where
+/// `commands` is not zero, so many of them: none is run unless all exist and have enough arguments.
+/// The length of the reply behind them, of which parts may have been handed over before.
 #[wasm_bindgen]
-pub fn call(now: f64, commands: usize, count: usize, passed_len: usize) -> i32 {
-    cache().call(now, commands, count, passed_len)
+pub fn call(now: f64, commands: usize, count_max: usize, passed_len: usize) -> i32 {
+    cache().call(now, commands, count_max, passed_len)
 }
 
 /// Looks for expired keys in the next buckets of the index. How many it dropped.
@@ -257,7 +257,7 @@ impl Cache {
         }
     }
 
-    fn call(&mut self, now: f64, commands: usize, count: usize, passed_len: usize) -> i32 {
+    fn call(&mut self, now: f64, commands: usize, count_max: usize, passed_len: usize) -> i32 {
         let Some(keys) = &mut self.keys else {
             return self.fail_closed();
         };
@@ -271,26 +271,23 @@ impl Cache {
             return 0;
         };
         let mut arguments: Vec<&[u8]> = Vec::new();
-        if arguments.try_reserve_exact(count.min(ARGUMENTS_MAX)).is_err() {
+        if arguments.try_reserve_exact(count_max.min(ARGUMENTS_MAX)).is_err() {
             return self.fail(Error::OutOfMemory);
         }
         let mut cx = keys.at(now as Millis);
         let mut sink = Sink::new(rest);
-        if commands == 0 {
-            take_arguments(&mut { passed }, count, &mut arguments);
-            execute(&mut cx, &arguments, &mut sink);
-            return sink.used();
-        }
-        let mut unchecked = passed;
-        for _ in 0..commands {
-            take_command(&mut unchecked, &mut arguments);
-            if check(&arguments, &mut sink).is_none() {
-                return sink.used();
+        if commands > 0 {
+            let mut unchecked = passed;
+            for _ in 0..commands {
+                take_command(&mut unchecked, &mut arguments);
+                if check(&arguments, &mut sink).is_none() {
+                    return sink.used();
+                }
             }
+            sink.array(commands);
         }
-        sink.array(commands);
         let mut unrun = passed;
-        for _ in 0..commands {
+        for _ in 0..commands.max(1) {
             take_command(&mut unrun, &mut arguments);
             execute(&mut cx, &arguments, &mut sink);
         }
@@ -346,17 +343,11 @@ fn set_options(mode: u32, expiry: Millis) -> SetOptions {
     SetOptions { condition, expiry }
 }
 
-/// Takes a command, which the number of its arguments stands before.
+/// Takes a command off the front of `passed`: the number of its arguments, then each with its length
+/// before it; no more than there is room for.
 fn take_command<'a>(passed: &mut &'a [u8], arguments: &mut Vec<&'a [u8]>) {
-    let count = take_word(passed);
-    take_arguments(passed, count, arguments);
-}
-
-/// Takes arguments off the front of `passed`, each of which its length stands before: no more than
-/// there is room for.
-fn take_arguments<'a>(passed: &mut &'a [u8], count: usize, arguments: &mut Vec<&'a [u8]>) {
     arguments.clear();
-    for _ in 0..count.min(arguments.capacity()) {
+    for _ in 0..take_word(passed).min(arguments.capacity()) {
         let len = take_word(passed);
         let (argument, rest) = passed.split_at_checked(len).unwrap_or_default();
         *passed = rest;

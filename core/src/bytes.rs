@@ -32,7 +32,7 @@ pub(crate) fn write_at(target: &mut [u8], start: usize, source: &[u8]) {
 
 /// Whether two strings are the same. Short ones, which most are, are compared in place by their
 /// first and last words, without a call.
-#[inline]
+#[cfg_attr(not(target_arch = "wasm32"), inline)]
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;

@@ -45,7 +45,6 @@ const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
 
 /// Which of eight bytes are equal to one, as a bit each; one above a true one may be wrong.
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-#[cfg_attr(target_arch = "wasm32", inline)]
 fn equal_bytes(bytes: [u8; 8], byte: u8) -> u32 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
@@ -65,7 +64,7 @@ impl Bucket {
 
     /// The slots that may have this tag, as a bit each. Eight tags are compared at once; a bit
     /// above a true one may be wrong, which costs a look at the record.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
     fn slots_tagged(&self, tag: u8) -> u32 {
         let (Some(first), Some(last)) = (self.tags.first_chunk(), self.tags.last_chunk()) else {
             return 0;
@@ -604,7 +603,6 @@ impl Index {
 }
 
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-#[cfg_attr(target_arch = "wasm32", inline)]
 fn bucket_in(pages: &[Page], number: u32) -> Option<&Bucket> {
     let number = (number & !OVERFLOW) as usize;
     pages.get(number / BUCKETS_PER_PAGE)?.get(number % BUCKETS_PER_PAGE)

@@ -226,7 +226,7 @@ impl Head {
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn read(cell: &[u8]) -> Option<Head> {
-        let (&[flags, a, b, c, d], _) = cell.split_first_chunk()?;
+        let (&[flags, a, b, ..], _) = cell.split_first_chunk::<5>()?;
         if flags & !ASCII == Kind::String as u8 {
             // A short string without a deadline: what most reads are for.
             let (key_len, stored_len) = (a.into(), b.into());
@@ -234,6 +234,13 @@ impl Head {
             let (deadline, key_start, dictionary) = (NEVER, 3, 0);
             return Some(Head { deadline, key_len, stored_len, key_start, dictionary, flags });
         }
+        Head::read_any(cell)
+    }
+
+    /// The same of any record.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn read_any(cell: &[u8]) -> Option<Head> {
+        let (&[flags, a, b, c, d], _) = cell.split_first_chunk()?;
         if !(1..=Kind::LAST as u8).contains(&(flags & KIND_MASK)) {
             return None;
         }

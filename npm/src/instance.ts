@@ -206,10 +206,8 @@ export class Instance {
   /** Any command. The reply's length. */
   call(now: number, name: string, values: readonly Value[]): number {
     const end = this.putCommand(name, values, this.start);
-    const count = values.length + 1;
-    if (count > this.argumentsMax) this.refuseLength();
     this.replyAt = end;
-    return this.exports.call(now, 0, count, end - this.start);
+    return this.exports.call(now, 0, values.length + 1, end - this.start);
   }
 
   /** Several commands at once, of which either all are run or none. The reply's length. */
@@ -218,16 +216,18 @@ export class Instance {
     let count = 0;
     for (const [name, ...values] of commands) {
       count += values.length + 1;
-      if (count > this.argumentsMax || at + 4 > this.end) this.refuseLength();
-      this.putWord(values.length + 1, at);
-      at = this.putCommand(name as string, values, at + 4);
+      if (count > this.argumentsMax) this.refuseLength();
+      at = this.putCommand(name as string, values, at);
     }
     this.replyAt = at;
     return this.exports.call(now, commands.length, count, at - this.start);
   }
 
   private putCommand(name: string, values: readonly Value[], start: number): number {
-    let at = this.putArgument(name, start);
+    const count = values.length + 1;
+    if (count > this.argumentsMax || start + 4 > this.end) this.refuseLength();
+    this.putWord(count, start);
+    let at = this.putArgument(name, start + 4);
     for (const value of values) at = this.putArgument(value, at);
     return at;
   }
@@ -262,7 +262,7 @@ export class Instance {
 
   private refuseLength(): never {
     throw new FerriteError(`ERR too much for one call: with its name it may have ${
-      this.argumentsMax} arguments, of ${this.end - this.start} bytes together (set() takes a `
+      this.argumentsMax} arguments, of ${this.end - this.start - 4} bytes together (set() takes a `
       + "value of any size the engine stores)");
   }
 
