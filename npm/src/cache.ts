@@ -175,7 +175,7 @@ export class FerriteCache extends SetCommands {
   /** The response that `putResponse` kept, as often as it is wanted; or null. */
   getResponse(key: MaybeKey): RuntimeResponse | null {
     const length = this.find(key);
-    return length < 0 ? null : this.responses.unpack(this.instance.view(length));
+    return length < 0 ? null : this.responses.unpack(this.instance.glance(length));
   }
 
   /**

@@ -39,6 +39,9 @@ export const failed = -2;
 const isAscii = 1;
 const isRuns = 2;
 
+/** The largest value that is put together in memory that stays. */
+const roomBytesMax = 1 << 20;
+
 /** Bytes of the header at the start of the scratch area. */
 const headerBytes = 8;
 
@@ -71,6 +74,8 @@ export class Instance {
   /** Which of its parts is next, and from where on. */
   private part = 0;
   private partAt = 0;
+  /** Where a large value is put together to be read at once. */
+  private reused: Bytes = new Uint8Array(0);
   /** Parts of a reply that did not fit. */
   private parts: Uint8Array[] = [];
 
@@ -293,8 +298,21 @@ export class Instance {
     return new Uint8Array(this.bytes.buffer, first, length);
   }
 
-  private gather(length: number, runs: number): Bytes {
-    const all = new Uint8Array(length);
+  /** The same for a reader that is done with it before the next operation. */
+  glance(length: number): Bytes {
+    const first = this.words[0]!;
+    if (this.words[1]! & isRuns) return this.gather(length, first, this.room(length));
+    return new Uint8Array(this.bytes.buffer, first, length);
+  }
+
+  /** Bytes that are used again: a new array for each large response is half of what it costs. */
+  private room(length: number): Bytes {
+    if (length > roomBytesMax) return new Uint8Array(length);
+    if (length > this.reused.length) this.reused = new Uint8Array(Math.min(2 * length, roomBytesMax));
+    return this.reused.subarray(0, length);
+  }
+
+  private gather(length: number, runs: number, all: Bytes = new Uint8Array(length)): Bytes {
     let at = 0;
     for (let run = 1; run <= runs; run++) {
       const [pointer, bytes] = [this.words[2 * run]!, this.words[2 * run + 1]!];
