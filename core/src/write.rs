@@ -302,7 +302,7 @@ impl Cx<'_> {
         };
         let len = self.keys.value(&source).len();
         let is_ascii = source.head.is_ascii();
-        self.put_paged(key, found, deadline, len, &mut |keys, id| {
+        self.put_paged(key, found, deadline, len, |keys, id| {
             keys.copy_pages(from, id);
             is_ascii
         })
@@ -316,7 +316,7 @@ impl Cx<'_> {
         found: Option<Found>,
         deadline: Millis,
         len: usize,
-        fill: &mut dyn FnMut(&mut Keyspace, ObjectId) -> bool,
+        fill: impl FnOnce(&mut Keyspace, ObjectId) -> bool,
     ) -> Result<()> {
         let hash = self.keys.hash(key);
         let mut draft = Draft::of_object(key, hash, Kind::String, deadline, found)?;

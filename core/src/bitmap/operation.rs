@@ -81,8 +81,8 @@ impl Cx<'_> {
         } else if Head::is_large_string(destination.len(), len) {
             let hash = self.keys.hash(destination);
             let found = self.lookup(destination, hash);
-            self.put_paged(destination, found, NEVER, len, &mut |keys, id| {
-                keys.write_combined(operation, inputs.clone(), id, len)
+            self.put_paged(destination, found, NEVER, len, |keys, id| {
+                keys.write_combined(operation, inputs, id, len)
             })?;
             self.emit_set(destination, hash, NEVER);
             self.grow_index();

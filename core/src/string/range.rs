@@ -41,13 +41,10 @@ impl Cx<'_> {
     pub fn set_range(&mut self, key: &[u8], start: u64, bytes: &[u8]) -> Result<usize> {
         let hash = self.keys.hash(key);
         let found = self.find_string(key, hash)?;
-        if bytes.is_empty() {
-            return Ok(self.value_of(found).map_or(0, |value| value.len()));
-        }
         self.write_range(key, hash, found, start, bytes)
     }
 
-    /// The same for a string that was found, and for some bytes.
+    /// The same for a string that was found.
     pub(crate) fn write_range(
         &mut self,
         key: &[u8],
@@ -57,6 +54,9 @@ impl Cx<'_> {
         bytes: &[u8],
     ) -> Result<usize> {
         let old_len = self.value_of(found).map_or(0, |value| value.len());
+        if bytes.is_empty() {
+            return Ok(old_len);
+        }
         if start > (VALUE_BYTES_MAX - bytes.len().min(VALUE_BYTES_MAX)) as u64 {
             return Err(Error::ValueTooLong);
         }
