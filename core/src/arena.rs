@@ -45,6 +45,9 @@ const SUBSTITUTE_EXCESS_DIVISOR: usize = 4;
 /// more than 256 MiB.
 const FIRST_SEGMENTS_MAX: usize = (256 << 20) / SEGMENT_BYTES;
 
+/// In wasm the table is made at once, since linear memory keeps every table that was outgrown.
+const CAN_GROW: bool = !cfg!(target_arch = "wasm32");
+
 /// More holes than this fraction of the arena are wasteful.
 const WASTE_DIVISOR: usize = 10;
 
@@ -497,8 +500,8 @@ impl Arena {
 
     fn add_segment(&mut self, class: Class) -> Option<u32> {
         if self.segments.is_empty() {
-            let first = self.segments_max.min(FIRST_SEGMENTS_MAX);
-            self.segments.try_reserve_exact(first + 1).ok()?;
+            let most = if CAN_GROW { FIRST_SEGMENTS_MAX } else { usize::MAX };
+            self.segments.try_reserve_exact(self.segments_max.min(most) + 1).ok()?;
             self.segments.push(Segment::empty());
         }
         let mut bytes = Vec::new();
@@ -511,7 +514,9 @@ impl Arena {
             if self.segments.len() > self.segments_max {
                 return None;
             }
-            self.segments.try_reserve(1).ok()?;
+            if CAN_GROW {
+                self.segments.try_reserve(1).ok()?;
+            }
             // One at a time: to write the whole table would take milliseconds.
             self.segments.push(Segment::empty());
         }

@@ -208,6 +208,9 @@ fn clients_are_listed_and_killed() {
     assert_eq!(one.ask(&format!("CLIENT KILL ID {id}")), Raw::Integer(1));
     assert!(two.is_closed());
     assert_eq!(one.ask("CLIENT KILL 1.2.3.4:5"), error("ERR No such client"));
+    assert_eq!(one.ask("MODULE LIST"), Raw::Array(vec![]));
+    let refused = "ERR This instance has cluster support disabled";
+    assert_eq!(one.ask("CLUSTER INFO"), error(refused));
     let refused = "ERR unknown subcommand 'NOTHING'. Try CLIENT HELP.";
     assert_eq!(one.ask("CLIENT NOTHING"), error(refused));
 }

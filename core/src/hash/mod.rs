@@ -456,25 +456,18 @@ fn hrandfield(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Re
     let found = cx.read_exactly(key)?;
     let size = found.map_or(0, |found| cx.count_entries(&found));
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-    let begin = |reply: &mut dyn Reply, count| {
-        if parts == FIELDS | VALUES {
-            reply.pairs(count);
-        } else {
-            reply.array(count);
-        }
-    };
     let Some(found) = found.filter(|_| wanted > 0) else {
         reply.array(0);
         return Ok(());
     };
     if count < 0 {
         let wanted = draws(count)?;
-        begin(reply, wanted);
+        begin(reply, wanted, parts);
         (0..wanted).for_each(|_| show_random(cx, &found, parts, reply));
         return Ok(());
     }
     let wanted = wanted.min(size);
-    begin(reply, wanted);
+    begin(reply, wanted, parts);
     cx.sample(&found, wanted, &mut |keys, entry| show_paired(keys, entry, parts, reply));
     Ok(())
 }
@@ -483,6 +476,16 @@ fn show_random(cx: &mut Cx<'_>, found: &Found, parts: u8, reply: &mut dyn Reply)
     let at = cx.random_entry(found);
     if let Some(entry) = at.and_then(|at| cx.keys.next_entry(found, &mut { at })) {
         show_paired(cx.keys, &entry, parts, reply);
+    }
+}
+
+/// Announces so many entries.
+#[inline(never)]
+fn begin(reply: &mut dyn Reply, count: usize, parts: u8) {
+    if parts == FIELDS | VALUES {
+        reply.pairs(count);
+    } else {
+        reply.array(count);
     }
 }
 

@@ -16,6 +16,14 @@ const ADMIN_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, ..ROW };
 
 pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
+        name: "cluster",
+        since: docs("3.0.0"),
+        syntax: docs("subcommand [arg ...]"),
+        summary: docs("Concerns clusters, of which this server is none."),
+        run: |_, _| Err("ERR This instance has cluster support disabled".into()),
+        ..ROW
+    },
+    ServerSpec {
         name: "debug",
         syntax: docs("subcommand [arg ...]"),
         summary: docs("Does what only tests need."),
@@ -53,6 +61,23 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         summary: docs("Returns how many bytes a key takes."),
         run: memory_usage,
         ..ROW
+    },
+    ServerSpec {
+        name: "module",
+        since: docs("4.0.0"),
+        summary: docs("Tells of modules; there are none."),
+        ..ADMIN_ROW
+    },
+    ServerSpec {
+        name: "module|list",
+        arity: Arity::Exactly(2),
+        since: docs("4.0.0"),
+        summary: docs("Returns the modules that are loaded."),
+        run: |cx, _| {
+            cx.wire.array(0);
+            Ok(())
+        },
+        ..ADMIN_ROW
     },
     ServerSpec {
         name: "shutdown",
