@@ -8,6 +8,8 @@ tools=${FERRITE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ferrite/tools}
 # npm's tools are pinned by package-lock.json, the toolchain by rust-toolchain.toml, the rest here.
 wasm_bindgen_version=0.2.130
 wasm_pack_version=0.15.1
+viceroy_version=0.22.0
+worker_build_version=0.8.7
 cargo_fuzz_version=0.13.2
 deno_version=2.9.6
 node_20_version=20.20.2

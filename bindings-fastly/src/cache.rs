@@ -236,12 +236,8 @@ impl Cache {
 }
 
 fn engine_options(options: &Options, seed: u64) -> EngineOptions {
-    EngineOptions {
-        max_memory_bytes: options.max_memory_bytes,
-        policy: options.policy,
-        seed,
-        ..EngineOptions::default()
-    }
+    let Options { max_memory_bytes, policy, .. } = *options;
+    EngineOptions { max_memory_bytes, policy, seed, ..EngineOptions::default() }
 }
 
 fn millis(number: u64) -> Millis {

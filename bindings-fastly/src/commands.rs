@@ -140,7 +140,7 @@ macro_rules! argument {
     (expiry) => { Expiry };
 }
 
-/// Methods from their signatures. Where a method is not called as its command, the command is named.
+/// Methods from their signatures; the command is named where the method is not called like it.
 macro_rules! commands {
     ($(
         $(#[$doc:meta])+

@@ -348,16 +348,16 @@ fn is_surrogate_key(text: &str) -> bool {
 }
 
 /// Most requests of one sandbox, how long it lives, how long it waits for the next request, and
-/// how much memory it may have: a quarter below what the platform gives, so that a leak in a handler
-/// ends a sandbox between two requests and not in the middle of one.
+/// how much memory it may have: a quarter below what the platform gives, so that a leak in a
+/// handler ends a sandbox between two requests and not in the middle of one.
 const SANDBOX_REQUESTS_MAX: usize = 1000;
 const SANDBOX_LIFETIME: Duration = Duration::from_secs(60);
 const SANDBOX_IDLE_MAX: Duration = Duration::from_secs(10);
 const SANDBOX_MEMORY_MIB_MAX: u32 = 96;
 
 /// Serves one request after the other in one sandbox, so that its memory is worth something: up to
-/// a thousand requests, for a minute, as long as the next comes within ten seconds. The platform may
-/// end a sandbox sooner.
+/// a thousand requests, for a minute, as long as the next comes within ten seconds. The platform
+/// may end a sandbox sooner.
 ///
 /// # Errors
 /// That of the handler, which ends the sandbox; its client was told.

@@ -1,6 +1,6 @@
 //! Requests and replies as every client of Redis knows them: RESP2.
 //!
-//! A request is one array of bulk strings. Replies are those of Redis, byte for byte.
+//! A request is one array of bulk strings. A missing array is told as a null string.
 //! Not here: inline commands, pipelines, RESP3.
 
 use alloc::vec::Vec;

@@ -24,10 +24,11 @@
 //! | `bitmap` | yes | the commands on bits of strings |
 //! | `compression` | no | strings that are not in use can be compressed ([`Options`]) |
 //! | `docs` | yes | the documentation fields of the command table |
-//! | `edge` | yes | all features of the edge build, which are the following six |
+//! | `edge` | yes | all features of the edge build, which are the following seven |
 //! | `copy` | yes | the command COPY |
 //! | `float` | yes | the commands INCRBYFLOAT and HINCRBYFLOAT |
 //! | `hash` | yes | hashes |
+//! | `learn` | yes | the policies `allkeys-s3fifo` and `allkeys-gdsf` |
 //! | `list` | yes | lists |
 //! | `object` | yes | the command OBJECT |
 //! | `set` | yes | sets |

@@ -37,6 +37,9 @@ impl Default for Options {
 impl Options {
     /// Checks the limits, as [`Keyspace::new`](crate::Keyspace::new) does.
     pub fn validate(&self) -> Result<()> {
+        if !self.policy.is_built_in() {
+            return Err(Error::UnknownPolicy);
+        }
         let usable = self.max_memory_bytes.saturating_sub(self.host_bytes);
         if usable < MEMORY_BYTES_MIN / 2
             || !(MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX).contains(&self.max_memory_bytes)
@@ -96,7 +99,12 @@ impl Policy {
     pub fn parse(name: &[u8]) -> Result<Policy> {
         let found =
             Policy::ALL.iter().find(|(other, _)| name.eq_ignore_ascii_case(other.as_bytes()));
-        found.map(|&(_, policy)| policy).ok_or(Error::UnknownPolicy)
+        found.map(|&(_, policy)| policy).filter(Policy::is_built_in).ok_or(Error::UnknownPolicy)
+    }
+
+    /// Whether this build has it: those that learn can be left out.
+    fn is_built_in(&self) -> bool {
+        cfg!(feature = "learn") || !matches!(self, Policy::AllKeysS3Fifo | Policy::AllKeysGdsf)
     }
 
     /// Whether it evicts only keys with a deadline.
@@ -112,7 +120,7 @@ impl Policy {
 
     /// Whether it remembers what was evicted, to learn from what comes back.
     pub(crate) fn learns(self) -> bool {
-        matches!(self, Policy::AllKeysS3Fifo | Policy::AllKeysGdsf)
+        cfg!(feature = "learn") && matches!(self, Policy::AllKeysS3Fifo | Policy::AllKeysGdsf)
     }
 
     /// Whether it goes by the last use of a key, or by nothing.
