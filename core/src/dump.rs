@@ -163,6 +163,10 @@ impl Cx<'_> {
             #[cfg(feature = "stream")]
             Some(target) if kind == Kind::Stream => self.read_stream_payload(target, value),
             target => rdb::read(self, value, &mut |cx, part| match (&mut *target, part) {
+                (Some(Target { found: Some(found), .. }), Part::Loan(bytes)) => {
+                    cx.pinning(found, |cx| cx.lend_bytes(bytes))
+                }
+                (_, Part::Loan(bytes)) => cx.lend_bytes(bytes).map(|_| ()),
                 (None, Part::Text(string)) => text.copy(string.into()).map(|_| ()),
                 (Some(target), part) => cx.add_part(target, part),
                 _ => Err(Error::BadPayload),

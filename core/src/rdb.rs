@@ -89,6 +89,9 @@ pub(crate) enum Part<'a> {
     Text(&'a [u8]),
     Scored(&'a [u8], Score<'a>),
     Field(&'a [u8], &'a [u8], Millis),
+    /// So many bytes are needed to unpack what comes next. Lending them may move records: whoever
+    /// holds one pins it.
+    Loan(usize),
 }
 
 /// A score as it stands in a payload.
@@ -115,29 +118,29 @@ pub(crate) fn read(cx: &mut Cx<'_>, payload: &[u8], show: Show<'_>) -> Result<()
     let mut parts = Parts { kind, form, first: None, second: None, count: 0, show };
     match form {
         Form::Text => {
-            let text = reader.text(cx)?;
+            let text = reader.text(&mut |bytes| (parts.show)(cx, Part::Loan(bytes)))?;
             parts.count = 1;
             (parts.show)(cx, Part::Text(text.as_slice()))?;
         }
         #[cfg(feature = "stream")]
         Form::Stream => return Err(BAD),
         Form::Packed(packing) => {
-            let blob = reader.text(cx)?;
+            let blob = reader.text(&mut |bytes| (parts.show)(cx, Part::Loan(bytes)))?;
             packing.each(blob.as_slice(), &mut |text| parts.take(cx, text))?;
         }
         Form::PackedDeadlines => {
             reader.take(8)?;
-            let blob = reader.text(cx)?;
+            let blob = reader.text(&mut |bytes| (parts.show)(cx, Part::Loan(bytes)))?;
             Packing::Listpack.each(blob.as_slice(), &mut |text| parts.take(cx, text))?;
         }
         Form::Integers => {
-            let blob = reader.text(cx)?;
+            let blob = reader.text(&mut |bytes| (parts.show)(cx, Part::Loan(bytes)))?;
             each_integer(blob.as_slice(), &mut |text| parts.take(cx, text))?;
         }
         Form::Chunks(_) | Form::MarkedChunks => {
             for _ in 0..reader.count()? {
                 let mark = if form == Form::MarkedChunks { reader.count()? } else { 2 };
-                let blob = reader.text(cx)?;
+                let blob = reader.text(&mut |bytes| (parts.show)(cx, Part::Loan(bytes)))?;
                 let packing =
                     if let Form::Chunks(packing) = form { packing } else { Packing::Listpack };
                 let before = parts.count;
@@ -179,7 +182,7 @@ fn read_plain(
                 deadline = earliest.checked_add(ahead - 1).filter(|&at| at > 0).ok_or(BAD)?;
             }
         }
-        let name = reader.text(cx)?;
+        let name = reader.text(&mut |bytes| (parts.show)(cx, Part::Loan(bytes)))?;
         parts.count += 1;
         match form {
             Form::ScoreBytes => {
@@ -191,7 +194,9 @@ fn read_plain(
                 (parts.show)(cx, Part::Scored(name.as_slice(), Score::Text(score)))?;
             }
             _ if kind == Kind::Hash => {
-                let value = reader.text(cx)?;
+                let held = name.unpacked_bytes();
+                let mut lend = |bytes| (parts.show)(cx, Part::Loan(held + bytes));
+                let value = reader.text(&mut lend)?;
                 (parts.show)(cx, Part::Field(name.as_slice(), value.as_slice(), deadline))?;
             }
             _ => (parts.show)(cx, Part::Text(name.as_slice()))?,
@@ -260,6 +265,10 @@ impl Text<'_> {
             Text::Unpacked(bytes) => bytes,
         }
     }
+
+    fn unpacked_bytes(&self) -> usize {
+        if let Text::Unpacked(bytes) = self { bytes.len() } else { 0 }
+    }
 }
 
 /// A length, or the mark of a string that is stored in another way.
@@ -313,7 +322,8 @@ impl<'a> Reader<'a> {
         usize::try_from(self.count()?).map_err(|_| BAD)
     }
 
-    pub(crate) fn text(&mut self, cx: &mut Cx<'_>) -> Result<Text<'a>> {
+    /// A string; to unpack it may take so many bytes of the budget, which `lend` is asked for.
+    pub(crate) fn text(&mut self, lend: &mut dyn FnMut(usize) -> Result<()>) -> Result<Text<'a>> {
         let number = match self.length()? {
             Length::Bytes(len) => {
                 let len = usize::try_from(len).map_err(|_| BAD)?;
@@ -329,7 +339,7 @@ impl<'a> Reader<'a> {
                 if len > VALUE_BYTES_MAX || len / 264 > packed_len {
                     return Err(BAD);
                 }
-                cx.lend_bytes(len)?;
+                lend(len)?;
                 return Ok(Text::Unpacked(unpack(packed, len)?));
             }
             Length::Special(_) => return Err(BAD),

@@ -263,10 +263,8 @@ impl Cx<'_> {
         stream: &mut Stream,
         reader: &mut Reader<'a>,
     ) -> Result<rdb::Text<'a>> {
-        self.keys.pins.push(stream.found.addr);
-        let text = reader.text(self);
-        stream.found.addr = self.keys.pins.pop().unwrap_or(stream.found.addr);
-        text
+        let found = &mut stream.found;
+        reader.text(&mut |bytes| self.pinning(found, |cx| cx.lend_bytes(bytes)))
     }
 
     fn read_group_payload(
