@@ -1,7 +1,7 @@
 // The Worker in Rust inside workerd, in front of an origin that counts.
 
-import { Miniflare } from "miniflare";
 import { afterEach, expect, it } from "vitest";
+import { unstable_startWorker } from "wrangler";
 import { startOrigin, until } from "../fastly/viceroy.js";
 
 const folder = new URL("../../examples-workers-rs/build/", import.meta.url).pathname;
@@ -10,18 +10,22 @@ let worker;
 
 async function start({ pages, seconds = 60 } = {}) {
   origin = await startOrigin(pages);
-  worker = new Miniflare({
-    modules: true,
-    rootPath: folder,
-    scriptPath: "index.js",
-    modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
+  worker = await unstable_startWorker({
+    name: "example",
+    entrypoint: `${folder}index.js`,
     compatibilityDate: "2026-08-04",
-    bindings: { ORIGIN: origin.url, PAGE_SECONDS: String(seconds) },
+    build: { bundle: false, moduleRules: [{ type: "CompiledWasm", globs: ["**/*.wasm"] }] },
+    bindings: {
+      ORIGIN: { type: "plain_text", value: origin.url },
+      PAGE_SECONDS: { type: "plain_text", value: String(seconds) },
+    },
+    dev: { server: { hostname: "127.0.0.1", port: 0 }, inspector: false, watch: false },
   });
+  await worker.ready;
 }
 
 async function get(path, init) {
-  const response = await worker.dispatchFetch(`http://worker${path}`, init);
+  const response = await worker.fetch(`http://worker${path}`, init);
   const [text, cache] = [await response.text(), response.headers.get("x-cache")];
   return { status: response.status, cache, text, type: response.headers.get("content-type") };
 }
