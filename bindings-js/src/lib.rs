@@ -343,8 +343,8 @@ fn set_options(mode: u32, expiry: Millis) -> SetOptions {
     SetOptions { condition, expiry }
 }
 
-/// Takes a command off the front of `passed`: the number of its arguments, then each with its length
-/// before it; no more than there is room for.
+/// Takes a command off the front of `passed`: the number of its arguments, then each with its
+/// length before it; no more than there is room for.
 fn take_command<'a>(passed: &mut &'a [u8], arguments: &mut Vec<&'a [u8]>) {
     arguments.clear();
     for _ in 0..take_word(passed).min(arguments.capacity()) {

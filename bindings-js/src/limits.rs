@@ -9,8 +9,8 @@ pub(crate) const SCRATCH_BYTES: usize = 64 << 10;
 /// Bytes of the header: two words.
 pub(crate) const HEADER_BYTES: usize = 8;
 
-/// Bytes that one call may pass in: they always leave some for the reply. Four are for the number of
-/// arguments.
+/// Bytes that one call may pass in: they always leave some for the reply. Four are for the number
+/// of arguments.
 pub(crate) const PASSED_BYTES_MAX: usize = SCRATCH_BYTES - HEADER_BYTES - (4 << 10) + 4;
 
 /// Most arguments of one call.

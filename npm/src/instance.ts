@@ -308,7 +308,9 @@ export class Instance {
   /** Bytes that are used again: a new array for each large response is half of what it costs. */
   private room(length: number): Bytes {
     if (length > roomBytesMax) return new Uint8Array(length);
-    if (length > this.reused.length) this.reused = new Uint8Array(Math.min(2 * length, roomBytesMax));
+    if (length > this.reused.length) {
+      this.reused = new Uint8Array(Math.min(2 * length, roomBytesMax));
+    }
     return this.reused.subarray(0, length);
   }
 

@@ -219,8 +219,7 @@ impl Cx<'_> {
         let Target { key, hash, found, .. } = *target;
         let deadline = found.map_or(NEVER, |found| found.head.deadline);
         let draft = Draft::of(key, hash, Kind::List, stored.len(), deadline, found)?;
-        target.found = Some(self.replace(draft.keeping(), &mut { stored })?);
-        Ok(())
+        self.replace_target(target, draft.keeping(), &mut { stored })
     }
 
     /// Writes the record again with what is left of its elements; none drops the key.
@@ -248,7 +247,7 @@ impl Cx<'_> {
         let mut draft = Draft::of_object(key, hash, Kind::List, deadline, found)?.keeping();
         let [_, wanted, ..] = &mut draft.cells;
         *wanted = (page_class(), pages);
-        self.prepare(&mut draft, true)?;
+        self.prepare_target(target, &mut draft)?;
         let mut buffer = [0; LIST_PACKED_BYTES_MAX];
         let (mut len, mut count) = (0, 0);
         if let Some(found) = &draft.found {

@@ -304,8 +304,7 @@ impl Cx<'_> {
         let Target { key, hash, kind, found } = *target;
         let deadline = found.map_or(NEVER, |found| found.head.deadline);
         let draft = Draft::of(key, hash, kind, len, deadline, found)?.keeping_value();
-        target.found = Some(self.replace(draft, &mut buffer.get(..len).unwrap_or_default())?);
-        Ok(())
+        self.replace_target(target, draft, &mut buffer.get(..len).unwrap_or_default())
     }
 
     /// Gives packed members a table and a tree.

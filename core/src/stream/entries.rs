@@ -296,10 +296,7 @@ impl Cx<'_> {
         let [_, root, _, nodes @ ..] = &mut draft.cells;
         *root = (root_class(), 1);
         *nodes = directory_cells(1);
-        let prepared = self.prepare(&mut draft, true);
-        // It may have moved, whether there was room or not.
-        target.found = draft.found;
-        prepared?;
+        self.prepare_target(target, &mut draft)?;
         let [_, (class, _), ..] = draft.cells;
         let Keyspace { arena, objects, .. } = &mut *self.keys;
         let id = objects.add(kind).ok_or(Error::OutOfMemory)?;

@@ -24,6 +24,7 @@ use crate::limits::{PACKED_BYTES_MAX, TABLE_PAGE_BYTES};
 use crate::object::{ObjectId, directory_cells};
 use crate::packed::{Entries, ITEM_BYTES_MAX, Item, Packed, deadline_prefix};
 use crate::record::{Head, Kind, NEVER};
+use crate::value::Source;
 use crate::write::Draft;
 
 pub(crate) use find::{page_entries, text_of};
@@ -84,6 +85,30 @@ impl Cx<'_> {
         head.write(self.keys.arena.cell_mut(addr));
         let found = Found { place: Place::NOWHERE, addr, head };
         Ok(Target { key: &[], hash: 0, kind, found: Some(found) })
+    }
+
+    /// Makes room for a target's next record. The target knows afterwards where its record is,
+    /// which may have moved, whether there was room or not.
+    pub(crate) fn prepare_target(
+        &mut self,
+        target: &mut Target<'_>,
+        draft: &mut Draft<'_>,
+    ) -> Result<()> {
+        let prepared = self.prepare(draft, true);
+        target.found = draft.found;
+        prepared
+    }
+
+    /// Writes a target's next record.
+    pub(crate) fn replace_target(
+        &mut self,
+        target: &mut Target<'_>,
+        mut draft: Draft<'_>,
+        value: &mut dyn Source,
+    ) -> Result<()> {
+        self.prepare_target(target, &mut draft)?;
+        target.found = Some(self.keys.put(&draft, value)?);
+        Ok(())
     }
 
     /// Drops a collection of no key.
@@ -317,8 +342,7 @@ impl Cx<'_> {
         pieces.iter().fold(spot.start, |at, piece| piece.write(&mut buffer, at));
         let Target { key, hash, kind, found } = *target;
         let draft = Draft::of(key, hash, kind, len, deadline, found)?.keeping_value();
-        target.found = Some(self.replace(draft, &mut buffer.get(..len).unwrap_or_default())?);
-        Ok(())
+        self.replace_target(target, draft, &mut buffer.get(..len).unwrap_or_default())
     }
 
     /// Moves packed entries, if there are any, to the first page of a new object.
@@ -333,7 +357,7 @@ impl Cx<'_> {
         let [_, page, _, nodes @ ..] = &mut draft.cells;
         *page = (page_class(len), usize::from(len > 0));
         *nodes = directory_cells(1);
-        self.prepare(&mut draft, true)?;
+        self.prepare_target(target, &mut draft)?;
         let [_, (class, _), ..] = draft.cells;
         let id = self.keys.objects.add(kind).ok_or(Error::OutOfMemory)?;
         let mut page = Some(Addr::NONE);
