@@ -196,6 +196,19 @@ impl Index {
         }
     }
 
+    /// A word of the bucket of a hash.
+    pub(crate) fn glance(&self, hash: u64) -> u32 {
+        bucket_in(&self.pages, self.bucket_of(hash)).map_or(0, |bucket| bucket.links)
+    }
+
+    /// The address at which an entry with this hash most likely is, if there is one.
+    pub(crate) fn likely_addr(&self, hash: u64) -> Addr {
+        let bucket = bucket_in(&self.pages, self.bucket_of(hash));
+        let slot = |bucket: &Bucket| bucket.slots_tagged(tag_of(hash)).trailing_zeros() as usize;
+        let cell = bucket.and_then(|bucket| bucket.cells.get(slot(bucket)));
+        cell.map_or(Addr::NONE, |&cell| Addr(cell))
+    }
+
     pub(crate) fn entry(&self, place: Place) -> Option<Entry> {
         let bucket = self.bucket(place.bucket)?;
         let slot = usize::from(place.slot);

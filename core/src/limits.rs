@@ -94,3 +94,6 @@ pub(crate) const CLASS_RESTS_MAX: u8 = 31;
 
 /// Buckets that `tick` looks at for each such step.
 pub(crate) const BUCKETS_PER_COMPRESSION: usize = 4;
+
+/// Keys that are looked at side by side before they are asked for.
+pub(crate) const PRELOADED_KEYS: usize = 16;

@@ -35,6 +35,7 @@ use crate::limits::{
     BATCH_OUTPUT_BYTES, KEPT_BUFFER_BYTES, OUTPUT_BYTES_MAX, READ_BYTES, SHARED_START_BYTES_MAX,
     TURNS_MAX, WAITING_INPUT_BYTES_MAX,
 };
+use crate::resp::ahead::Ahead;
 use crate::resp::parser::{Allowed, Parsed, Parser};
 use crate::resp::wire::Wire;
 use crate::server::Server;
@@ -401,8 +402,20 @@ fn run_requests(
         bulk_bytes_max: usize::try_from(context.config.proto_max_bulk_len).unwrap_or(usize::MAX),
         is_stranger: false,
     };
+    // Up to where the keyspace was shown the keys.
+    let mut shown = 0;
     while let Some(rest) = input.get(consumed..).filter(|rest| !rest.is_empty()) {
         let start = consumed;
+        if consumed >= shown && !parser.is_amid() {
+            let ahead = Ahead::of(rest);
+            shown = consumed + ahead.len.max(1);
+            match ahead.keys() {
+                // One key again and again is at hand anyway.
+                [first, second, ..] if first == second => shown = input.len(),
+                keys @ [_, _, ..] => context.held.get(context.session.database).keys.preload(keys),
+                _ => {}
+            }
+        }
         allowed.is_stranger = !context.session.is_authenticated;
         match parser.read(rest, &allowed) {
             Ok(Parsed::Request(len)) => {
