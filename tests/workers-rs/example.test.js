@@ -1,37 +1,55 @@
 // The Worker in Rust inside workerd, in front of an origin that counts.
 
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { afterEach, expect, it } from "vitest";
-import { unstable_startWorker } from "wrangler";
 import { startOrigin, until } from "../fastly/viceroy.js";
+import { serve } from "../runtimes/process.js";
 
-const folder = new URL("../../examples-workers-rs/build/", import.meta.url).pathname;
+const path = (name) => fileURLToPath(new URL(name, import.meta.url));
+const build = path("../../examples-workers-rs/build/");
+const workerd = path("../../node_modules/.bin/workerd");
 let origin;
 let worker;
 
+/** What wrangler would make of the example's configuration, with an origin of the test's own. */
+const config = (seconds) => `
+using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .worker),
+    (name = "internet", network = (allow = ["public", "private", "local"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+const worker :Workerd.Worker = (
+  modules = [
+    (name = "index.js", esModule = embed "index.js"),
+    (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
+  ],
+  bindings = [
+    (name = "ORIGIN", text = "${origin.url}"),
+    (name = "PAGE_SECONDS", text = "${seconds}"),
+  ],
+  compatibilityDate = "2026-08-04",
+);
+`;
+
 async function start({ pages, seconds = 60 } = {}) {
   origin = await startOrigin(pages);
-  worker = await unstable_startWorker({
-    name: "example",
-    entrypoint: `${folder}index.js`,
-    compatibilityDate: "2026-08-04",
-    build: { bundle: false, moduleRules: [{ type: "CompiledWasm", globs: ["**/*.wasm"] }] },
-    bindings: {
-      ORIGIN: { type: "plain_text", value: origin.url },
-      PAGE_SECONDS: { type: "plain_text", value: String(seconds) },
-    },
-    dev: { server: { hostname: "127.0.0.1", port: 0 }, inspector: false, watch: false },
-  });
-  await worker.ready;
+  writeFileSync(`${build}test.capnp`, config(seconds));
+  const words = ["serve", "--control-fd=1", "test.capnp"];
+  worker = await serve(workerd, words, /"port":(\d+)/, { cwd: build });
 }
 
 async function get(path, init) {
-  const response = await worker.fetch(`http://worker${path}`, init);
+  const response = await fetch(worker.url.replace(/\/$/, "") + path, init);
   const [text, cache] = [await response.text(), response.headers.get("x-cache")];
   return { status: response.status, cache, text, type: response.headers.get("content-type") };
 }
 
 afterEach(async () => {
-  await worker?.dispose();
+  await worker?.stop();
   await origin?.stop();
 });
 
