@@ -49,7 +49,11 @@ pub fn cpu_time_of(work: impl FnOnce()) -> f64 {
 pub fn row(case: &str, metric: &str, peer_name: &str, pairs: &[(f64, f64)]) -> String {
     let ferrite = median(pairs.iter().map(|pair| pair.0));
     let peer = median(pairs.iter().map(|pair| pair.1));
-    let ratios = || pairs.iter().map(|(ferrite, peer)| peer / ferrite);
+    // All but rates are costs.
+    let is_rate = metric == "rps";
+    let ratios = || {
+        pairs.iter().map(|(ferrite, peer)| if is_rate { ferrite / peer } else { peer / ferrite })
+    };
     let (ratio, rounds) = (median(ratios()), pairs.len());
     let least = ratios().fold(f64::INFINITY, f64::min);
     let most = ratios().fold(0.0, f64::max);
