@@ -120,7 +120,7 @@ impl Shape {
 #[inline]
 pub(super) fn text_end(bytes: &[u8], at: usize) -> Option<usize> {
     match Shape::read(bytes.get(at..)?)? {
-        Shape::Bytes(head, len) => Some(at + head + len),
+        Shape::Bytes(head, len) => (at + head).checked_add(len),
         Shape::Number(head, _) => Some(at + head),
     }
 }

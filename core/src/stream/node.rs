@@ -214,7 +214,8 @@ impl<'a> Iterator for Entries<'a> {
             (Body::Values(self.bytes.get(at..end)?), end)
         } else {
             let (count, len) = read_varint(self.bytes.get(at..)?)?;
-            let end = (0..2 * count).try_fold(at + len, |at, _| text_end(self.bytes, at))?;
+            let mut texts = 0..count.checked_mul(2)?;
+            let end = texts.try_fold(at + len, |at, _| text_end(self.bytes, at))?;
             (Body::Pairs(self.bytes.get(at..end)?), end)
         };
         let id = Id { ms, seq };
