@@ -40,11 +40,8 @@ const bucketsPerTick = 16;
 /** Buckets that `tick` looks at unless told. */
 const bucketsByDefault = 1024;
 
-/**
- * What stands in the way of an operation, in such an order that one comparison tells: it was never
- * used; a user reads its memory; a user may still hold a view of it, and reads go on; nothing.
- */
-const states = { closed: 0, reading: 1, lent: 2, ready: 3 } as const;
+/** What stands in the way of an operation: it was never used; a user is shown a value; nothing. */
+const states = { closed: 0, reading: 1, ready: 2 } as const;
 
 /** A cache in the memory of this isolate or process. */
 export class FerriteCache extends SetCommands {
@@ -75,10 +72,10 @@ export class FerriteCache extends SetCommands {
   }
 
   /**
-   * Shows the value of a key to a function, where it stands, and returns what that returns; null if
-   * there is no such key. The bytes are the cache's: they must not be written, and are there only
-   * until the function returns; whatever is left of them has no bytes once the cache has changed.
-   * So the function must not be async, nor return them; and it cannot use the cache.
+   * Shows the value of a key to a function, and returns what that returns; null if there is no such
+   * key. The bytes share their buffer with others, so they must not be written, and are meant to be
+   * read until the function returns: it must not be async, nor return them, and cannot use the
+   * cache. What is kept all the same stays what it was.
    */
   withBytes<Result>(
     key: MaybeKey, read: ((bytes: Uint8Array<ArrayBuffer>) => Result) & NotAsync<Result>,
@@ -86,16 +83,14 @@ export class FerriteCache extends SetCommands {
     if (typeof read !== "function") throw new FerriteError("ERR withBytes takes a function");
     const length = this.find(key);
     if (length < 0) return null;
-    const view = this.instance.view(length);
+    const view = this.instance.shown(length);
     this.state = states.reading;
     let result: Result;
     try {
       result = read(view);
-    } catch (error) {
-      this.takeBack();
-      throw error;
+    } finally {
+      this.state = states.ready;
     }
-    this.state = states.lent;
     if (typeof result === "object" && result !== null) this.refuseToLend(result, view);
     return result;
   }
@@ -227,7 +222,7 @@ export class FerriteCache extends SetCommands {
 
   /** What the cache tells about itself. */
   stats(): FerriteStats {
-    if (this.state < states.lent) this.prepare();
+    if (this.state !== states.ready) this.prepare();
     const { instance } = this;
     let length: number;
     try {
@@ -249,7 +244,7 @@ export class FerriteCache extends SetCommands {
   private find(key: MaybeKey): number {
     if (key === null || key === undefined) return missing;
     const now = this.clock.now();
-    if (this.state < states.lent) this.prepare();
+    if (this.state !== states.ready) this.prepare();
     const { instance } = this;
     const keyLength = instance.putKey(key);
     let length: number;
@@ -263,9 +258,8 @@ export class FerriteCache extends SetCommands {
     return length;
   }
 
-  /** A read that found nothing may have dropped what had expired. */
+  /** A read that found nothing, or was refused. */
   private notFound(length: number): void {
-    if (this.state === states.lent) this.takeBack();
     if (length === failed) throw new FerriteError(this.instance.complaint());
   }
 
@@ -310,14 +304,7 @@ export class FerriteCache extends SetCommands {
     if (this.state === states.reading) {
       throw new FerriteError("ERR the function that withBytes calls cannot use the cache");
     }
-    if (this.state === states.closed) this.instance.open();
-    else this.instance.detach();
-    this.state = states.ready;
-  }
-
-  /** Ends whatever views of memory are left. */
-  private takeBack(): void {
-    this.instance.detach();
+    this.instance.open();
     this.state = states.ready;
   }
 
@@ -329,7 +316,6 @@ export class FerriteCache extends SetCommands {
       // What becomes of it nobody will hear.
       Promise.resolve(result).catch(() => {});
     }
-    this.takeBack();
     throw new FerriteError("ERR the bytes that withBytes shows are there only until its function "
       + "returns: it must not return them or be async (copy them with slice())");
   }

@@ -1,7 +1,6 @@
 // One WebAssembly instance: its memory, its scratch area, and the code of what passes through that.
 // Invariant: nobody keeps a view of linear memory over a call, since memory that grows leaves old
-// views without bytes; `refresh` comes after every call. What was lent to a user is taken back by
-// `detach`, before the bytes can change.
+// views without bytes; `refresh` comes after every call. Users never get one.
 // Not here: what a command means (cache.ts), and what happens when an instance is lost.
 
 import { FerriteError } from "./error.js";
@@ -39,6 +38,9 @@ export const failed = -2;
 const isAscii = 1;
 const isRuns = 2;
 
+/** Bytes of a buffer that copies share; what stands in one piece is much shorter. */
+const poolBytes = 64 << 10;
+
 /** The largest value that is put together in memory that stays. */
 const roomBytesMax = 1 << 20;
 
@@ -74,6 +76,9 @@ export class Instance {
   /** Which of its parts is next, and from where on. */
   private part = 0;
   private partAt = 0;
+  /** Where values that are shown are copied to, and how far it is used. */
+  private pool: Bytes = new Uint8Array(0);
+  private poolAt = 0;
   /** Where a large value is put together to be read at once. */
   private reused: Bytes = new Uint8Array(0);
   /** Parts of a reply that did not fit. */
@@ -137,12 +142,6 @@ export class Instance {
     if (this.words[2] !== face) throw notThisBuild();
     this.end = this.start + this.words[0]!;
     this.argumentsMax = this.words[1]!;
-  }
-
-  /** Leaves every view of linear memory that there is without bytes. */
-  detach(): void {
-    this.exports.memory.grow(0);
-    this.look();
   }
 
   private look(): void {
@@ -291,11 +290,21 @@ export class Instance {
     return copy;
   }
 
-  /** The value that `get` found, where it stands; a copy if it stands in several places. */
-  view(length: number): Bytes {
+  /**
+   * The value that `get` found, as a copy that is never written again: a few bytes of a buffer that
+   * many share. To show the memory itself, and to take it back, costs milliseconds where it is large:
+   * the collector counts all of it anew each time.
+   */
+  shown(length: number): Bytes {
     const first = this.words[0]!;
     if (this.words[1]! & isRuns) return this.gather(length, first);
-    return new Uint8Array(this.bytes.buffer, first, length);
+    if (this.poolAt + length > this.pool.length) {
+      this.pool = new Uint8Array(poolBytes);
+      this.poolAt = 0;
+    }
+    const copy = this.pool.subarray(this.poolAt, this.poolAt += length);
+    copy.set(new Uint8Array(this.bytes.buffer, first, length));
+    return copy;
   }
 
   /** The same for a reader that is done with it before the next operation. */

@@ -1,6 +1,6 @@
-// withBytes: a view of the cache's own memory, which nobody may keep.
+// withBytes: bytes to look at, which stay what they were for whoever keeps them nevertheless.
 
-import { FerriteError, initFerrite, type FerriteCache } from "@ferrite/edge";
+import { initFerrite, type FerriteCache } from "@ferrite/edge";
 import { describe, expect, it } from "vitest";
 import { plain, refused } from "./support";
 
@@ -56,29 +56,26 @@ describe("withBytes", () => {
     ["a get that finds nothing", (cache) => cache.get("missing")],
     ["a get that is refused", (cache) => expect(() => cache.get("list")).toThrow(/WRONGTYPE/)],
   ];
-  it.each(changes)("leaves nothing of a kept view after %s", async (_, change) => {
+  it.each(changes)("leaves a kept view as it was after %s", async (_, change) => {
     const cache = await initFerrite();
     cache.rpush("list", "a");
     cache.set("k", "abcdef");
     const [view, part, words] = leftBy(cache);
-    // Until something changes it is at most what it was.
-    expect(["abcdef", ""]).toContain(text(view));
     cache.withBytes("k", (bytes) => expect(text(bytes)).toBe("abcdef"));
     change(cache);
-    expect([view.length, part.length, view.buffer.byteLength]).toEqual([0, 0, 0]);
-    expect(() => words.getUint8(0)).toThrow(TypeError);
+    expect([text(view), text(part), words.getUint8(0)]).toEqual(["abcdef", "bc", 97]);
     cache.set("k", "again");
     expect(cache.get("k")).toBe("again");
   });
 
-  it("leaves nothing of a kept view of a value that expired", async () => {
+  it("leaves a kept view of a value that expired", async () => {
     let now = 1000;
     const cache = await initFerrite({ clock: { now: () => now } });
     cache.set("k", "abcdef", { px: 10 });
     const [view] = leftBy(cache);
     now = 2000;
     expect(cache.get("k")).toBe(null);
-    expect(view.length).toBe(0);
+    expect(text(view)).toBe("abcdef");
   });
 
   it("refuses to return the bytes, or a part of them, or their memory", async () => {
@@ -91,7 +88,7 @@ describe("withBytes", () => {
     ];
     for (const read of returned) {
       refused(() => cache.withBytes("k", read), cannotReturn);
-      expect(kept!.length).toBe(0);
+      expect(kept!.length).toBeGreaterThan(0);
     }
     expect(cache.withBytes("k", (bytes) => bytes.slice(1, 3))).toEqual(encoder.encode("bc"));
     expect(cache.withBytes("k", (bytes) => ({ first: bytes[0] }))).toEqual({ first: 97 });
@@ -108,11 +105,11 @@ describe("withBytes", () => {
     };
     refused(() => cache.withBytes("k", plain(read)), cannotReturn);
     await new Promise((resolve) => setTimeout(resolve, 0));
-    expect(seenLater).toBe(0);
+    expect(seenLater).toBe(6);
     expect(cache.get("k")).toBe("abcdef");
   });
 
-  it("lets what the function throws through, and takes the bytes back", async () => {
+  it("lets what the function throws through", async () => {
     const cache = await initFerrite();
     cache.set("k", "abcdef");
     let kept: Uint8Array | undefined;
@@ -122,7 +119,7 @@ describe("withBytes", () => {
       throw error;
     };
     expect(() => cache.withBytes("k", read)).toThrow(error);
-    expect(kept!.length).toBe(0);
+    expect(kept!.length).toBeGreaterThan(0);
     expect(cache.get("k")).toBe("abcdef");
   });
 
@@ -157,8 +154,7 @@ describe("withBytes", () => {
     const cache = await initFerrite();
     cache.set("k", "abcdef");
     const [view] = leftBy(cache);
-    // Nothing is stored of what is no longer there.
-    expect(() => cache.set("copy", view)).toThrow(FerriteError);
-    expect(cache.exists("copy")).toBe(0);
+    cache.set("copy", view);
+    expect(cache.get("copy")).toBe("abcdef");
   });
 });
