@@ -291,9 +291,9 @@ export class Instance {
   }
 
   /**
-   * The value that `get` found, as a copy that is never written again: a few bytes of a buffer that
-   * many share. To show the memory itself, and to take it back, costs milliseconds where it is large:
-   * the collector counts all of it anew each time.
+   * The value that `get` found, as a copy that is never written again: a few bytes of a buffer
+   * that many share. To show the memory itself, and to take it back, costs milliseconds where it is
+   * large: the collector counts all of it anew each time.
    */
   shown(length: number): Bytes {
     const first = this.words[0]!;
