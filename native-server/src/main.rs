@@ -23,7 +23,7 @@ of CONFIG GET * may be given on the command line, for example:
     -c, --config FILE     the configuration file
     -p, --port PORT       0 for any free port
     -b, --bind ADDRESS    one or several; also --host
-    -l, --loglevel LEVEL  also --log-level
+    -l, --loglevel LEVEL  also --log-level; kept for CONFIG GET: nothing is logged yet
     -h, --help            this text
     -v, --version         the version
 
