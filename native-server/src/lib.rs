@@ -23,6 +23,7 @@ pub mod limits;
 pub mod meter;
 pub mod news;
 pub mod number;
+pub mod persist;
 pub mod process;
 pub mod pubsub;
 pub mod random;

@@ -22,6 +22,7 @@ use crate::database::Databases;
 use crate::gate::Gate;
 use crate::latency::Latency;
 use crate::news::News;
+use crate::persist::Persistence;
 use crate::random;
 use crate::slowlog::SlowLog;
 use crate::stats::{Stats, ThreadStats};
@@ -78,6 +79,8 @@ pub struct Server {
     pub gate: Gate,
     /// What took long.
     pub latency: Latency,
+    /// What is kept on disk.
+    pub persistence: Persistence,
     end: watch::Sender<bool>,
 }
 
@@ -141,6 +144,7 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         started_ms: clock.now_ms(),
         databases: Databases::new(database_count, config.maxmemory, policy, random::number, &news),
         news,
+        persistence: Persistence::new(&config),
         config: Current::new(config),
         clients: Clients::default(),
         stats,

@@ -60,6 +60,7 @@ pub const SETTINGS: &[Setting] = &[
         Memory(|config| &mut config.client_query_buffer_limit, 1 << 20, BYTES_MAX),
     ),
     row("databases", AtStart, Number(|config| &mut config.databases, 1, DATABASES_MAX as i64)),
+    row("dir", AtStart, Text(|config| &mut config.dir)),
     row(
         "enable-debug-command",
         AtStart,
