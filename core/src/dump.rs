@@ -5,16 +5,16 @@
 
 use alloc::vec::Vec;
 
+use crate::checksum::checksum;
 use crate::command::{Args, Arity, DENYOOM, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Millis};
 use crate::num::{Digits, parse_integer};
 use crate::packed::{Entry, Item};
-use crate::rdb::{self, Part, put_length};
+use crate::rdb::{self, Loaded, Put, Reader, put_number};
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
-use crate::table::Target;
-use crate::value::{TextBuffer, Value};
+use crate::value::Value;
 
 /// The newest version that is read, and those that are written.
 const VERSION_MAX: u16 = 12;
@@ -54,8 +54,10 @@ impl Cx<'_> {
         out.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory)?;
         // Again: others may have been compressed to make room.
         self.keys.expand(&found);
-        let version = self.write_value(&found, &mut out);
-        out.extend_from_slice(&version.to_le_bytes());
+        let form = self.form(&found);
+        out.push(form);
+        self.write_body(&found, form, &mut |part| out.extend_from_slice(part));
+        out.extend_from_slice(&rdb_version_of(form).to_le_bytes());
         let checksum = checksum(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         Ok(Some(out))
@@ -73,75 +75,79 @@ impl Cx<'_> {
         }
     }
 
-    /// Writes the form's number, then the value. The version that knows the form.
-    fn write_value(&self, found: &Found, out: &mut Vec<u8>) -> u16 {
-        let put = |out: &mut Vec<u8>, text: Value<'_>| {
-            put_length(out, text.len());
-            text.parts().for_each(|part| out.extend_from_slice(part));
+    /// The number of the form in which a value is written.
+    pub(crate) fn form(&self, found: &Found) -> u8 {
+        match found.head.kind() {
+            Kind::String => rdb::STRING,
+            Kind::List => rdb::LIST,
+            Kind::Set => rdb::SET,
+            Kind::SortedSet => rdb::SORTED_SET,
+            #[cfg(feature = "stream")]
+            Kind::Stream => rdb::STREAM,
+            Kind::Hash if self.earliest_deadline(found).is_some() => rdb::HASH_WITH_DEADLINES,
+            Kind::Hash => rdb::HASH,
+        }
+    }
+
+    /// When the first field of a hash expires, if one does.
+    fn earliest_deadline(&self, found: &Found) -> Option<Millis> {
+        if !found.head.has_expiring_fields() {
+            return None;
+        }
+        let mut earliest = None;
+        self.each_entry(found, &mut |entry| {
+            if entry.deadline != NEVER {
+                earliest = Some(earliest.map_or(entry.deadline, |at: i64| at.min(entry.deadline)));
+            }
+        });
+        earliest
+    }
+
+    /// Writes a value in a form, without the form's number.
+    pub(crate) fn write_body(&self, found: &Found, form: u8, out: Put<'_>) {
+        let put = |out: Put<'_>, text: Value<'_>| {
+            put_number(out, text.len() as u64);
+            text.parts().for_each(out);
         };
         match found.head.kind() {
-            Kind::String => {
-                out.push(rdb::STRING);
-                put(out, self.keys.value(found));
-            }
+            Kind::String => put(out, self.keys.value(found)),
             Kind::List => {
-                out.push(rdb::LIST);
-                put_length(out, self.keys.list_len(found));
+                put_number(out, self.keys.list_len(found) as u64);
                 self.each_element(found, &mut |text| put(out, text));
             }
             Kind::Set => {
-                out.push(rdb::SET);
-                put_length(out, self.count_entries(found));
+                put_number(out, self.count_entries(found) as u64);
                 self.each_entry(found, &mut |entry| put(out, self.keys.text(entry.name)));
             }
             Kind::SortedSet => {
-                out.push(rdb::SORTED_SET);
-                put_length(out, self.count_entries(found));
+                put_number(out, self.count_entries(found) as u64);
                 self.each_entry(found, &mut |entry| {
                     put(out, self.keys.text(entry.name));
                     if let Item::Here(score) = entry.value {
-                        out.extend_from_slice(score);
+                        out(score);
                     }
                 });
             }
             #[cfg(feature = "stream")]
-            Kind::Stream => {
-                out.push(rdb::STREAM);
-                self.write_stream(found, &mut |part| out.extend_from_slice(part));
+            Kind::Stream => self.write_stream(found, out),
+            Kind::Hash => {
+                let earliest = self.earliest_deadline(found).unwrap_or_default();
+                let has_deadlines = form == rdb::HASH_WITH_DEADLINES;
+                if has_deadlines {
+                    out(&earliest.to_le_bytes());
+                }
+                put_number(out, self.count_entries(found) as u64);
+                self.each_entry(found, &mut |entry: &Entry<'_>| {
+                    if has_deadlines {
+                        let is_set = entry.deadline != NEVER;
+                        let ahead = if is_set { entry.deadline - earliest + 1 } else { 0 };
+                        put_number(out, ahead as u64);
+                    }
+                    put(out, self.keys.text(entry.name));
+                    put(out, self.keys.text(entry.value));
+                });
             }
-            Kind::Hash => return self.write_hash(found, out, &put),
         }
-        VERSION
-    }
-
-    fn write_hash(
-        &self,
-        found: &Found,
-        out: &mut Vec<u8>,
-        put: &dyn Fn(&mut Vec<u8>, Value<'_>),
-    ) -> u16 {
-        let (mut count, mut earliest) = (0, Millis::MAX);
-        self.each_entry(found, &mut |entry| {
-            count += 1;
-            if entry.deadline != NEVER {
-                earliest = earliest.min(entry.deadline);
-            }
-        });
-        let expires = earliest != Millis::MAX;
-        out.push(if expires { rdb::HASH_WITH_DEADLINES } else { rdb::HASH });
-        if expires {
-            out.extend_from_slice(&earliest.to_le_bytes());
-        }
-        put_length(out, count);
-        self.each_entry(found, &mut |entry: &Entry<'_>| {
-            if expires {
-                let is_set = entry.deadline != NEVER;
-                put_length(out, if is_set { (entry.deadline - earliest + 1) as usize } else { 0 });
-            }
-            put(out, self.keys.text(entry.name));
-            put(out, self.keys.text(entry.value));
-        });
-        if expires { VERSION_WITH_DEADLINES } else { VERSION }
     }
 
     /// RESTORE: gives a key the value of a payload.
@@ -154,40 +160,16 @@ impl Cx<'_> {
             return Err(Error::BusyKey);
         }
         let value = checked_value(payload)?;
-        let kind = rdb::kind_of(value)?;
-        let deadline = options.deadline.unwrap_or(NEVER);
-        let floating = if kind == Kind::String { None } else { Some(self.float(kind)?) };
-        let mut target = floating;
-        let mut text = TextBuffer::new();
-        let read = match &mut target {
-            #[cfg(feature = "stream")]
-            Some(target) if kind == Kind::Stream => self.read_stream_payload(target, value),
-            target => rdb::read(self, value, &mut |cx, part| match (&mut *target, part) {
-                (Some(Target { found: Some(found), .. }), Part::Loan(bytes)) => {
-                    cx.pinning(found, |cx| cx.lend_bytes(bytes))
-                }
-                (_, Part::Loan(bytes)) => cx.lend_bytes(bytes).map(|_| ()),
-                (None, Part::Text(string)) => text.copy(string.into()).map(|_| ()),
-                (Some(target), part) => cx.add_part(target, part),
-                _ => Err(Error::BadPayload),
-            }),
-        };
-        if let (Err(error), Some(target)) = (read, &target) {
-            self.sink(target);
-            return Err(error);
-        }
-        read?;
-        if options.deadline.is_some_and(|deadline| deadline <= self.now) {
-            if let Some(target) = &target {
-                self.sink(target);
+        let (&form, body) = value.split_first().ok_or(Error::BadPayload)?;
+        match self.take_value(key, form, &mut Reader::whole(body), options.deadline)? {
+            Loaded::Stored => {}
+            Loaded::Expired => {
+                self.del(key);
+                return Ok(());
             }
-            self.del(key);
-            return Ok(());
+            Loaded::Empty => return Err(Error::BadPayload),
         }
-        match target {
-            Some(target) => self.install(key, target, deadline)?,
-            None => self.put_string(key, text.last(), deadline)?,
-        }
+        let deadline = options.deadline.unwrap_or(NEVER);
         let at = Digits::new(deadline);
         let at = at.as_bytes().into();
         let (abs, replace) = ("ABSTTL".into(), "REPLACE".into());
@@ -195,25 +177,11 @@ impl Cx<'_> {
         self.grow_index();
         Ok(())
     }
+}
 
-    /// Adds an element to a collection that is restored; one that is there already is an error.
-    fn add_part(&mut self, target: &mut Target<'_>, part: Part<'_>) -> Result<()> {
-        let is_new = match (target.kind, part) {
-            (Kind::Set, Part::Text(member)) => self.put_entry(target, member, &[], NEVER)?,
-            (Kind::List, Part::Text(element)) => {
-                self.add_element(target, element)?;
-                true
-            }
-            (Kind::Hash, Part::Field(field, value, deadline)) => {
-                self.put_entry(target, field, value, deadline)?
-            }
-            (Kind::SortedSet, Part::Scored(member, score)) => {
-                self.add_scored(target, member, score)?
-            }
-            _ => false,
-        };
-        if is_new { Ok(()) } else { Err(Error::BadPayload) }
-    }
+/// The oldest version of those that are written which knows a form that is written.
+pub fn rdb_version_of(form: u8) -> u16 {
+    if form == rdb::HASH_WITH_DEADLINES { VERSION_WITH_DEADLINES } else { VERSION }
 }
 
 /// The value in a payload whose frame is sound.
@@ -227,30 +195,6 @@ fn checked_value(payload: &[u8]) -> Result<&[u8]> {
         return Err(Error::BadChecksum);
     }
     Ok(value)
-}
-
-/// CRC-64 as Redis has it (Jones's polynomial, reflected).
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks it")]
-fn checksum(bytes: &[u8]) -> u64 {
-    const POLYNOMIAL: u64 = 0xad93_d235_94c9_35a9_u64.reverse_bits();
-    const TABLE: [u64; 256] = {
-        let mut table = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let (mut sum, mut bit) = (byte as u64, 0);
-            while bit < 8 {
-                sum = sum >> 1 ^ if sum & 1 == 1 { POLYNOMIAL } else { 0 };
-                bit += 1;
-            }
-            table[byte] = sum;
-            byte += 1;
-        }
-        table
-    };
-    bytes.iter().fold(0, |sum: u64, &byte| {
-        let entry = TABLE.get(usize::from(sum as u8 ^ byte)).copied().unwrap_or_default();
-        sum >> 8 ^ entry
-    })
 }
 
 pub(crate) const COMMANDS: &[Spec] = &[

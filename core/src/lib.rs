@@ -53,6 +53,8 @@ mod arena;
 #[cfg(feature = "bitmap")]
 mod bitmap;
 mod bytes;
+#[cfg(feature = "dump")]
+mod checksum;
 mod command;
 mod compress;
 mod deque;
@@ -123,6 +125,8 @@ pub use command::{
     check, docs, execute, find, refuse_unknown,
 };
 pub use deque::Side;
+#[cfg(feature = "dump")]
+pub use dump::rdb_version_of;
 pub use effects::{Cause, Effects};
 pub use error::{Error, Result};
 pub use expire::{ExpireOptions, Ttl};
@@ -134,6 +138,8 @@ pub use hash::field_expiry::FieldOutcome;
 pub use keyspace::{Cx, Keyspace, Millis};
 pub use list::{Positions, ShowElement};
 pub use options::{Options, Policy, parse_memory};
+#[cfg(feature = "dump")]
+pub use rdb::{Input as RdbInput, Loaded, Output as RdbOutput, Reader as RdbReader};
 pub use reply::Reply;
 #[cfg(feature = "zset")]
 pub use sorted_set::{AddOptions, Added};

@@ -8,6 +8,10 @@ pub const KEY_BYTES_MAX: usize = 8_000;
 /// Longest string, in bytes (512 MiB, as in Redis).
 pub const VALUE_BYTES_MAX: usize = 512 << 20;
 
+/// The window through which an RDB file is read, at least. A longer string takes a longer one.
+#[cfg(feature = "dump")]
+pub(crate) const READ_WINDOW_BYTES: usize = 256 << 10;
+
 /// Pages of a large value that are given back in one step when it is deleted.
 pub const REAP_PAGES: usize = 64;
 

@@ -19,7 +19,7 @@ use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::num::parse_integer;
-use crate::rdb::{self, Reader, each_of_listpack};
+use crate::rdb::{self, Put, Reader, each_of_listpack, put_number};
 use crate::table::Target;
 use crate::value::Value;
 
@@ -32,24 +32,6 @@ const ENTRY_ELEMENTS: i64 = 3;
 const FORM_WITH_COUNTS: u8 = 19;
 const FORM_WITH_ACTIVITY: u8 = 21;
 const BAD: Error = Error::BadPayload;
-
-type Put<'f> = &'f mut dyn FnMut(&[u8]);
-
-/// A length, or a number of 64 bits.
-fn put_number(put: Put<'_>, number: u64) {
-    match u32::try_from(number) {
-        Ok(short @ 0..=0x3f) => put(&[short as u8]),
-        Ok(short @ 0x40..=0x3fff) => put(&[0x40 | (short >> 8) as u8, short as u8]),
-        Ok(short) => {
-            put(&[0x80]);
-            put(&short.to_be_bytes());
-        }
-        Err(_) => {
-            put(&[0x81]);
-            put(&number.to_be_bytes());
-        }
-    }
-}
 
 fn put_id(put: Put<'_>, id: Id) {
     put_number(put, id.ms);
@@ -210,41 +192,41 @@ impl Keyspace {
 }
 
 impl Cx<'_> {
-    /// Fills a stream of no key with what a payload has.
+    /// Fills a stream of no key with what a payload of this form has.
     pub(crate) fn read_stream_payload(
         &mut self,
         target: &mut Target<'_>,
-        payload: &[u8],
+        form: u8,
+        reader: &mut Reader<'_>,
     ) -> Result<()> {
         let mut stream = self.make_stream(target)?;
-        let read = self.read_all(&mut stream, payload);
+        let read = self.read_all(&mut stream, form, reader);
         target.found = Some(stream.found);
         read
     }
 
-    fn read_all(&mut self, stream: &mut Stream, payload: &[u8]) -> Result<()> {
-        let (&form, rest) = payload.split_first().ok_or(BAD)?;
-        let mut reader = Reader { rest };
+    fn read_all(&mut self, stream: &mut Stream, form: u8, reader: &mut Reader<'_>) -> Result<()> {
         for _ in 0..reader.count()? {
-            let first = self.payload_text(stream, &mut reader)?;
-            let first: &[u8; ID_BYTES] = first.as_slice().try_into().map_err(|_| BAD)?;
+            reader.mark();
+            let first = self.payload_text(stream, reader)?;
+            let first: &[u8; ID_BYTES] = first.as_slice(reader).try_into().map_err(|_| BAD)?;
             let first = Id::from_bytes(*first);
-            let blob = self.payload_text(stream, &mut reader)?;
+            let blob = self.payload_text(stream, reader)?;
             let mut node = NodeReader::new(first);
-            each_of_listpack(blob.as_slice(), &mut |text| node.take(self, stream, text))?;
+            each_of_listpack(blob.as_slice(reader), &mut |text| node.take(self, stream, text))?;
             node.finish()?;
         }
         let (len, _) = self.keys.stream_len(stream);
         let told = reader.count()?;
-        let last = read_id(&mut reader)?;
+        let last = read_id(reader)?;
         if told != len as u64 || last < stream.meta.last {
             return Err(BAD);
         }
         stream.meta.last = last;
         if form >= FORM_WITH_COUNTS {
             // The first id is known.
-            read_id(&mut reader)?;
-            stream.meta.max_deleted = read_id(&mut reader)?;
+            read_id(reader)?;
+            stream.meta.max_deleted = read_id(reader)?;
             stream.meta.added = reader.count()?;
         }
         if stream.meta.added < told {
@@ -252,17 +234,13 @@ impl Cx<'_> {
         }
         self.keys.save(stream);
         for _ in 0..reader.count()? {
-            self.read_group_payload(stream, &mut reader, form)?;
+            self.read_group_payload(stream, reader, form)?;
         }
-        if reader.rest.is_empty() { Ok(()) } else { Err(BAD) }
+        Ok(())
     }
 
     /// A string of a payload. Unpacking it may take room, and move the record of the stream.
-    fn payload_text<'a>(
-        &mut self,
-        stream: &mut Stream,
-        reader: &mut Reader<'a>,
-    ) -> Result<rdb::Text<'a>> {
+    fn payload_text(&mut self, stream: &mut Stream, reader: &mut Reader<'_>) -> Result<rdb::Text> {
         let found = &mut stream.found;
         reader.text(&mut |bytes| self.pinning(found, |cx| cx.lend_bytes(bytes)))
     }
@@ -273,19 +251,22 @@ impl Cx<'_> {
         reader: &mut Reader<'_>,
         form: u8,
     ) -> Result<()> {
+        reader.mark();
         let name = self.payload_text(stream, reader)?;
-        let name = name.as_slice();
         let last = read_id(reader)?;
         let entries_read = match form {
             FORM_WITH_COUNTS.. => reader.count()? as i64,
             _ => self.keys.entries_up_to(stream, last).unwrap_or(UNKNOWN_READ),
         };
-        if self.keys.group(stream, name).is_some() || entries_read < UNKNOWN_READ {
+        // It is needed longer than the window has it.
+        let name = rdb::copied(name.as_slice(reader))?;
+        if self.keys.group(stream, &name).is_some() || entries_read < UNKNOWN_READ {
             return Err(BAD);
         }
-        let mut named = self.add_group(stream, name, last, entries_read)?;
+        let mut named = self.add_group(stream, &name, last, entries_read)?;
         // Whose an entry is stands behind all of them: until then it is nobody's.
         for _ in 0..reader.count()? {
+            reader.mark();
             let id = Id::from_bytes(reader.array()?);
             let time = Millis::from_le_bytes(reader.array()?);
             let pending = Pending { consumer: 0, time, count: reader.count()? };
@@ -299,17 +280,20 @@ impl Cx<'_> {
         }
         let mut owned = 0;
         for _ in 0..reader.count()? {
+            reader.mark();
             let name = self.payload_text(stream, reader)?;
             let seen = Millis::from_le_bytes(reader.array()?);
             if form >= FORM_WITH_ACTIVITY {
                 reader.array::<8>()?;
             }
-            if self.keys.consumer(stream, &named.group, name.as_slice()).is_some() {
+            let name = name.as_slice(reader);
+            if self.keys.consumer(stream, &named.group, name).is_some() {
                 return Err(BAD);
             }
-            let consumer = self.add_consumer(stream, &mut named, name.as_slice(), seen)?;
+            let consumer = self.add_consumer(stream, &mut named, name, seen)?;
             let mut count = 0;
             for _ in 0..reader.count()? {
+                reader.mark();
                 let id = Id::from_bytes(reader.array()?);
                 let pending = self.keys.pending(stream, &named.group, id);
                 let pending = pending.filter(|pending| pending.consumer == 0).ok_or(BAD)?;
