@@ -14,8 +14,8 @@ pub(crate) struct Free {
 
 #[cfg_attr(not(all(target_arch = "wasm32", feature = "arena")), allow(dead_code))]
 impl Free {
-    /// Takes `size` bytes at a multiple of `align`, a power of two. Their address; `None` if they do
-    /// not fit.
+    /// Takes `size` bytes at a multiple of `align`, a power of two. Their address; `None` if they
+    /// do not fit.
     pub(crate) fn take(&mut self, size: usize, align: usize) -> Option<usize> {
         let start = self.next.checked_next_multiple_of(align)?;
         let next = start.checked_add(size)?;

@@ -55,7 +55,10 @@ pub fn set(key: &(impl AsRef<[u8]> + ?Sized), value: &(impl AsRef<[u8]> + ?Sized
 }
 
 /// [`set`], or the error.
-pub fn try_set(key: &(impl AsRef<[u8]> + ?Sized), value: &(impl AsRef<[u8]> + ?Sized)) -> Result<()> {
+pub fn try_set(
+    key: &(impl AsRef<[u8]> + ?Sized),
+    value: &(impl AsRef<[u8]> + ?Sized),
+) -> Result<()> {
     raw::set(key.as_ref(), value.as_ref()).map(drop).map_err(error)
 }
 
@@ -70,7 +73,11 @@ pub fn set_px(key: &(impl AsRef<[u8]> + ?Sized), value: &(impl AsRef<[u8]> + ?Si
 }
 
 /// [`set_px`], or the error.
-pub fn try_set_px(key: &(impl AsRef<[u8]> + ?Sized), value: &(impl AsRef<[u8]> + ?Sized), ttl_ms: i64) -> Result<()> {
+pub fn try_set_px(
+    key: &(impl AsRef<[u8]> + ?Sized),
+    value: &(impl AsRef<[u8]> + ?Sized),
+    ttl_ms: i64,
+) -> Result<()> {
     raw::set_ttl(key.as_ref(), value.as_ref(), ttl_ms).map(drop).map_err(error)
 }
 
@@ -125,22 +132,35 @@ pub fn incr(key: &(impl AsRef<[u8]> + ?Sized)) -> i64 {
 }
 
 /// The value of a hash's field, which has to be UTF-8; `None` if there is none.
-pub fn hget(key: &(impl AsRef<[u8]> + ?Sized), field: &(impl AsRef<[u8]> + ?Sized)) -> Option<String> {
+pub fn hget(
+    key: &(impl AsRef<[u8]> + ?Sized),
+    field: &(impl AsRef<[u8]> + ?Sized),
+) -> Option<String> {
     text(hget_bytes(key, field)).unwrap_or_else(|error| error.fail())
 }
 
 /// The value of a hash's field, of any bytes; `None` if there is none.
-pub fn hget_bytes(key: &(impl AsRef<[u8]> + ?Sized), field: &(impl AsRef<[u8]> + ?Sized)) -> Option<Vec<u8>> {
+pub fn hget_bytes(
+    key: &(impl AsRef<[u8]> + ?Sized),
+    field: &(impl AsRef<[u8]> + ?Sized),
+) -> Option<Vec<u8>> {
     raw::hget(key.as_ref(), field.as_ref()).unwrap_or_else(fail)
 }
 
 /// [`hget_bytes`], or the error.
-pub fn try_hget_bytes(key: &(impl AsRef<[u8]> + ?Sized), field: &(impl AsRef<[u8]> + ?Sized)) -> Result<Option<Vec<u8>>> {
+pub fn try_hget_bytes(
+    key: &(impl AsRef<[u8]> + ?Sized),
+    field: &(impl AsRef<[u8]> + ?Sized),
+) -> Result<Option<Vec<u8>>> {
     raw::hget(key.as_ref(), field.as_ref()).map_err(error)
 }
 
 /// Sets a hash's field. Whether it is new.
-pub fn hset(key: &(impl AsRef<[u8]> + ?Sized), field: &(impl AsRef<[u8]> + ?Sized), value: &(impl AsRef<[u8]> + ?Sized)) -> bool {
+pub fn hset(
+    key: &(impl AsRef<[u8]> + ?Sized),
+    field: &(impl AsRef<[u8]> + ?Sized),
+    value: &(impl AsRef<[u8]> + ?Sized),
+) -> bool {
     raw::hset(key.as_ref(), field.as_ref(), value.as_ref()).unwrap_or_else(fail) != 0
 }
 

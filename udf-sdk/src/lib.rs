@@ -30,9 +30,9 @@
 //! Build it as a `cdylib` for `wasm32-unknown-unknown` or `wasm32-wasip1`, then
 //! `redis-cli -x FUNCTION LOAD WASM < x.wasm`, and `FCALL rate_limit 1 api:user:42 100 60`.
 //!
-//! What server and module owe each other is in `docs/functions.md` of the repository (ABI 1); how to
-//! keep modules small, in this crate's README. The crate is `no_std` with `alloc`; functions may use
-//! `std` or not.
+//! What server and module owe each other is in `docs/functions.md` of the repository (ABI 1); how
+//! to keep modules small, in this crate's README. The crate is `no_std` with `alloc`; functions may
+//! use `std` or not.
 //!
 //! Not here: anything of the server. Outside of WebAssembly the crate compiles, so that the logic
 //! around the calls can be tested, but a call of the host panics.

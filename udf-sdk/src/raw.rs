@@ -1,7 +1,7 @@
 //! What passes between a module and the server: imports, exports, arguments, memory.
 //!
-//! The only file with `unsafe`. What all of it rests on: a module of ABI 1 has one 32-bit memory and
-//! no threads; the host checks every range that it is given against that memory, writes only to
+//! The only file with `unsafe`. What all of it rests on: a module of ABI 1 has one 32-bit memory
+//! and no threads; the host checks every range that it is given against that memory, writes only to
 //! where it was told, and gives only ranges that `ferrite_alloc` or `ferrite_input` named before.
 //!
 //! Not here: what the functions mean (`ferrite.rs`), and where a block goes (`arena.rs`).

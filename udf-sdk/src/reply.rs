@@ -97,8 +97,8 @@ pub fn finish(reply: impl Into<Reply>) -> i64 {
 
 const END: &[u8] = b"\r\n";
 
-/// A type's letter, a number in digits, the end of a line: written from behind, and without a vector
-/// that could grow, since code that grows one is most of a small module.
+/// A type's letter, a number in digits, the end of a line: written from behind, and without a
+/// vector that could grow, since code that grows one is most of a small module.
 struct Head {
     bytes: [u8; HEAD_BYTES_MAX],
     start: usize,
@@ -138,7 +138,8 @@ impl Head {
     }
 }
 
-/// The parts as one, with room for the end of a line. The standard library's `concat` checks more, and weighs ten times as much.
+/// The parts as one, with room for the end of a line. The standard library's `concat` checks more,
+/// and weighs ten times as much.
 pub(crate) fn joined(parts: &[&[u8]]) -> Vec<u8> {
     let length = parts.iter().map(|part| part.len()).fold(END.len(), usize::wrapping_add);
     let mut whole = Vec::with_capacity(length);

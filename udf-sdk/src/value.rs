@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn every_kind_is_read() {
-        let bytes = b"*8\r\n_\r\n#t\r\n:-3\r\n,2.5\r\n+OK\r\n$2\r\n\r\n\r\n-ERR x y\r\n%1\r\n$1\r\na\r\n~0\r\n";
+        let bytes = b"*8\r\n_\r\n#t\r\n:-3\r\n,2.5\r\n+OK\r\n$2\r\n\r\n\r\n\
+            -ERR x y\r\n%1\r\n$1\r\na\r\n~0\r\n";
         let expected = vec![
             Value::Null,
             Value::Bool(true),

@@ -2,7 +2,8 @@
 //! weight at the first time and the same ever after, and counted.
 //!
 //! The key is a hash: a field for each user, and one for the count of each variant. Who is not yet
-//! in it is placed by a hash of experiment and user, so that even a lost key assigns the same again.
+//! in it is placed by a hash of experiment and user, so that even a lost key assigns the same
+//! again.
 
 use ferrite_udf_sdk::prelude::*;
 

@@ -1,5 +1,5 @@
-//! `FCALL json_sum 2 doc:orders total:orders`: adds up the field `value` of the array `items` in the
-//! JSON document at the first key, and puts the sum at the second.
+//! `FCALL json_sum 2 doc:orders total:orders`: adds up the field `value` of the array `items` in
+//! the JSON document at the first key, and puts the sum at the second.
 
 #![forbid(unsafe_code)]
 

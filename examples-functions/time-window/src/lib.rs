@@ -1,6 +1,6 @@
-//! A sliding window: `FCALL window_add 1 cpu 0.42 60` adds a measurement and forgets those older than
-//! 60 seconds; `FCALL_RO window_stats 1 cpu 60` tells how many there are, their least, mean and
-//! greatest.
+//! A sliding window: `FCALL window_add 1 cpu 0.42 60` adds a measurement and forgets those older
+//! than 60 seconds; `FCALL_RO window_stats 1 cpu 60` tells how many there are, their least, mean
+//! and greatest.
 //!
 //! A measurement is 16 bytes in a string: its time in milliseconds, then its value. They are in
 //! order, so what is too old is always a piece at the front.

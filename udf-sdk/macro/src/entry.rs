@@ -1,5 +1,5 @@
-//! The export beside a function: it takes the arguments as ABI 1 passes them, calls the function, and
-//! returns its reply. What of it is not safe is in `__export!` of ferrite-udf-sdk.
+//! The export beside a function: it takes the arguments as ABI 1 passes them, calls the function,
+//! and returns its reply. What of it is not safe is in `__export!` of ferrite-udf-sdk.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};

@@ -28,10 +28,10 @@ use proc_macro::TokenStream;
 ///
 /// It returns `UdfResult`, anything that a `Reply` can be made from, `Result` of it, or nothing.
 ///
-/// `#[ferrite_udf(...)]` may have, with commas in between: `name = "..."`; `library = "..."`, else that
-/// is the crate's name; `deadline_ms = 50`; `fuel = 1000000`; the flags `no_writes`, `allow_oom`,
-/// `allow_stale`, `no_cluster`, `allow_cross_slot_keys` and `fresh`. The first paragraph of its documentation
-/// becomes its description.
+/// `#[ferrite_udf(...)]` may have, with commas in between: `name = "..."`; `library = "..."`, else
+/// that is the crate's name; `deadline_ms = 50`; `fuel = 1000000`; the flags `no_writes`,
+/// `allow_oom`, `allow_stale`, `no_cluster`, `allow_cross_slot_keys` and `fresh`. The first
+/// paragraph of its documentation becomes its description.
 #[proc_macro_attribute]
 pub fn ferrite_udf(options: TokenStream, item: TokenStream) -> TokenStream {
     expand(options, item)

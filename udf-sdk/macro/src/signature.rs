@@ -1,5 +1,5 @@
-//! What a function takes and returns, read from its signature: names decide what is a key, types how
-//! it is passed. Types are known by how they are written, so an alias is none of them.
+//! What a function takes and returns, read from its signature: names decide what is a key, types
+//! how it is passed. Types are known by how they are written, so an alias is none of them.
 
 use quote::ToTokens;
 use syn::spanned::Spanned;
