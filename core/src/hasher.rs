@@ -19,6 +19,11 @@ impl Hasher {
         Hasher { secret }
     }
 
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn secret(&self) -> [u64; 3] {
+        self.secret
+    }
+
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn hash(&self, bytes: &[u8]) -> u64 {
         let [first, second, third] = self.secret;

@@ -154,6 +154,12 @@ impl History {
         age
     }
 
+    /// Counts a key that an image has, of which nothing was counted yet.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn meet(&mut self, age: u8) {
+        self.count(age, 1);
+    }
+
     /// A key is used: its age from now on.
     pub(crate) fn touch(&mut self, age: u8, clock: u8, len: usize) -> u8 {
         let is_gained = unused_for(age, clock) > self.horizon;

@@ -25,6 +25,8 @@ use crate::object::{ObjectId, Objects};
 use crate::options::{Options, Policy};
 use crate::random::Random;
 use crate::record::{Head, Kind};
+#[cfg(feature = "snapshot")]
+use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 use crate::value::Value;
 
@@ -71,6 +73,8 @@ pub struct Keyspace {
     /// What the command that runs was lent of the budget, for buffers of its own.
     pub(crate) lent_bytes: usize,
     pub(crate) hasher: Hasher,
+    #[cfg(feature = "snapshot")]
+    pub(crate) snapshot: Snapshot,
     max_memory_bytes: usize,
     host_bytes: usize,
 }
@@ -122,6 +126,8 @@ impl Keyspace {
             pins: Vec::new(),
             lent_bytes: 0,
             hasher,
+            #[cfg(feature = "snapshot")]
+            snapshot: Snapshot::new(),
             max_memory_bytes,
             host_bytes,
         })
@@ -172,7 +178,12 @@ impl Keyspace {
     /// Bytes held for everything.
     #[inline]
     pub(crate) fn used_bytes(&self) -> usize {
+        #[cfg(feature = "snapshot")]
+        let frozen_bytes = self.frozen_bytes();
+        #[cfg(not(feature = "snapshot"))]
+        let frozen_bytes = 0;
         size_of::<Keyspace>()
+            + frozen_bytes
             + self.pins.capacity() * size_of::<Addr>()
             + self.host_bytes
             + self.arena.held_bytes()
@@ -200,6 +211,9 @@ impl Keyspace {
 
     /// Whether `segments` would fit the budget if every key were gone.
     pub(crate) fn could_ever_hold(&self, segments: usize) -> bool {
+        #[cfg(feature = "snapshot")]
+        let given_back = self.arena.segment_count() + self.frozen_bytes() / SEGMENT_BYTES;
+        #[cfg(not(feature = "snapshot"))]
         let given_back = self.arena.segment_count();
         segments <= self.segments_left() + given_back
     }
@@ -375,6 +389,8 @@ impl Keyspace {
 
     /// Drops every key.
     pub(crate) fn clear(&mut self) {
+        #[cfg(feature = "snapshot")]
+        self.freeze();
         self.arena = Arena::new(self.max_memory_bytes / SEGMENT_BYTES);
         self.index = Index::new();
         self.objects = Objects::new();

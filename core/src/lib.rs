@@ -40,6 +40,7 @@
 //! | `sort` | yes | the commands SORT and SORT_RO |
 //! | `stream` | yes | streams and their groups of consumers |
 //! | `zset` | yes | sorted sets; `dump` and `sort` need them |
+//! | `snapshot` | yes | a keyspace can be written as it is at one moment, while it is used |
 //! | `simulate` | no | keys can be evicted one by one, to drive the policies by a trace |
 
 #![no_std]
@@ -98,6 +99,7 @@ mod scan;
 mod score;
 #[cfg(feature = "set")]
 mod set;
+mod snapshot;
 #[cfg(feature = "sort")]
 mod sort;
 #[cfg(feature = "zset")]
@@ -141,6 +143,8 @@ pub use options::{Options, Policy, parse_memory};
 #[cfg(feature = "dump")]
 pub use rdb::{Input as RdbInput, Loaded, Output as RdbOutput, Reader as RdbReader};
 pub use reply::Reply;
+#[cfg(feature = "snapshot")]
+pub use snapshot::{Broken, IMAGE_VERSION, Image, Pages};
 #[cfg(feature = "zset")]
 pub use sorted_set::{AddOptions, Added};
 pub use stats::Stats;

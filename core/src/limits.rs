@@ -51,6 +51,10 @@ pub const TABLE_PAGE_BYTES: usize = 200;
 /// Keys that it looks at, at most, when it looks for keys of one kind among others.
 pub const EVICTION_LOOK_KEYS: usize = 96;
 
+/// Pages that one step of a snapshot looks at, most of which may have nothing to be written.
+#[cfg(feature = "snapshot")]
+pub const SNAPSHOT_LOOKS_MAX: usize = 1024;
+
 /// Entries that one node of a stream ever has: what Redis's `stream-node-max-entries` says unless
 /// it is configured.
 #[cfg(feature = "stream")]

@@ -17,6 +17,12 @@ impl Random {
         Random(seed)
     }
 
+    /// What `new` takes to go on as this one does.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn state(&self) -> u64 {
+        self.0
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -61,7 +61,8 @@ impl Kind {
     #[cfg(feature = "stream")]
     const LAST: Kind = Kind::Stream;
 
-    fn of(flags: u8) -> Option<Kind> {
+    /// The type that these bits say.
+    pub(crate) fn of(flags: u8) -> Option<Kind> {
         match flags & KIND_MASK {
             1 => Some(Kind::String),
             2 if cfg!(feature = "hash") => Some(Kind::Hash),

@@ -60,6 +60,10 @@ impl Cx<'_> {
             // back one by one, their holes are filled.
             reaps += 1;
             compressions += 1;
+            #[cfg(feature = "snapshot")]
+            if self.keys.thaw() {
+                continue;
+            }
             let has_progress = reaps <= REAPS_MAX && self.keys.reap()
                 || self.keys.compact()
                 || self.keys.reap()

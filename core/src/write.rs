@@ -389,7 +389,7 @@ impl Keyspace {
         key: &[u8],
         value: &mut dyn Source,
     ) {
-        let cell = self.arena.bytes_from_mut(found.addr);
+        let cell = self.arena.cell_mut(found.addr);
         if head.key_start() != found.head.key_start() {
             head.write_key(cell, key);
         }

@@ -59,6 +59,26 @@ impl Dictionary {
         self.window.capacity() + self.table.capacity() * size_of::<u16>()
     }
 
+    /// The bytes that texts are compressed with.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.window.get(..self.len).unwrap_or_default()
+    }
+
+    /// One of such bytes; `compresses` says whether more is to be compressed with it.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn of_bytes(bytes: &[u8], compresses: bool) -> Option<Dictionary> {
+        let mut dictionary = Dictionary::new().filter(|_| bytes.len() <= DICTIONARY_BYTES)?;
+        bytes::copy(&mut dictionary.window, bytes);
+        dictionary.len = bytes.len();
+        if compresses {
+            lz4::learn(bytes, 0, &mut dictionary.table);
+        } else {
+            dictionary.retire();
+        }
+        Some(dictionary)
+    }
+
     pub(crate) fn is_free(&self) -> bool {
         self.window.is_empty()
     }

@@ -27,6 +27,8 @@ use crate::limits::{
     COMPRESSIONS_PER_STEP, DICTIONARIES_MAX,
 };
 use crate::record::{Head, Kind};
+#[cfg(feature = "snapshot")]
+use crate::snapshot::Broken;
 use crate::validate::Checked;
 use crate::value::Value;
 
@@ -105,6 +107,44 @@ impl Compression {
             rest: Rest::default(),
             class_rests: [Rest::default(); CLASS_COUNT],
         })
+    }
+
+    /// The dictionaries that records name or are compressed with: number, which of both, bytes.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn in_use(&self) -> impl Iterator<Item = (DictionaryId, bool, &[u8])> {
+        let all = (0..).zip(&self.dictionaries);
+        let in_use = all.filter(|&(id, it)| !it.is_free() && self.lesson != Some(id));
+        in_use.map(|(id, dictionary)| (id, self.current == Some(id), dictionary.bytes()))
+    }
+
+    /// Whether there is a dictionary of this number.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn has(&self, id: DictionaryId) -> bool {
+        self.dictionary(id).is_some_and(|dictionary| !dictionary.is_free())
+    }
+
+    /// Takes a dictionary out of an image.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn restore(
+        &mut self,
+        number: u32,
+        is_current: bool,
+        bytes: &[u8],
+    ) -> Result<(), Broken> {
+        const BROKEN: Broken = Broken("a dictionary is none");
+        let id = number as DictionaryId;
+        let place = self.dictionary_mut(id).ok_or(BROKEN)?;
+        *place = Dictionary::of_bytes(bytes, is_current).ok_or(BROKEN)?;
+        if is_current {
+            self.current = Some(id);
+        }
+        Ok(())
+    }
+
+    /// Lets go of what no record of an image names.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn settle_image(&mut self) {
+        (0..DICTIONARIES_MAX as DictionaryId).for_each(|id| self.let_go(id));
     }
 
     /// Bytes held from the allocator.

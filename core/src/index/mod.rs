@@ -15,9 +15,14 @@ use alloc::vec::Vec;
 
 use crate::arena::{Addr, SEGMENT_BYTES};
 use crate::linear::Buckets;
+use crate::snapshot::{BLOCKS_PER_PAGE, Blocks, Door, Mark, blocks};
+
+#[cfg(feature = "snapshot")]
+pub(crate) mod image;
 
 const BUCKET_BYTES: usize = 64;
 const BUCKETS_PER_PAGE: usize = SEGMENT_BYTES / BUCKET_BYTES;
+const BUCKETS_PER_BLOCK: usize = BUCKETS_PER_PAGE / BLOCKS_PER_PAGE;
 const BUCKET_SLOTS: usize = 10;
 /// In an overflow bucket the last address names the bucket its chain starts at.
 const OVERFLOW_SLOTS: usize = BUCKET_SLOTS - 1;
@@ -119,7 +124,10 @@ impl Place {
     }
 }
 
-type Page = Vec<Bucket>;
+struct Page {
+    buckets: Vec<Bucket>,
+    mark: Mark,
+}
 
 pub(crate) struct Index {
     pages: Vec<Page>,
@@ -131,6 +139,10 @@ pub(crate) struct Index {
     entry_count: usize,
     /// An entry that was just asked for; none once one may have left its place, or have moved.
     recent: Option<(u64, Place, Addr)>,
+    door: Door,
+    /// Pages without those for overflow when the last snapshot began.
+    #[cfg(feature = "snapshot")]
+    split_at_begin: usize,
 }
 
 impl Index {
@@ -144,6 +156,9 @@ impl Index {
             buckets: Buckets::new(1),
             entry_count: 0,
             recent: None,
+            door: Door::new(),
+            #[cfg(feature = "snapshot")]
+            split_at_begin: 0,
         }
     }
 
@@ -261,9 +276,11 @@ impl Index {
         }
     }
 
+    /// Gives an entry another age. A read does that: to snapshots it is no change.
     pub(crate) fn set_age(&mut self, place: Place, age: u8) {
         if place.age != age
-            && let Some(bucket) = self.bucket_mut(place.bucket)
+            && let Some(page) = self.page_mut(place.bucket)
+            && let Some(bucket) = page.bucket_mut(place.bucket)
             && let Some(old) = bucket.ages.get_mut(usize::from(place.slot))
         {
             *old = age;
@@ -285,7 +302,7 @@ impl Index {
     /// Adds the pages that `count` insertions may need.
     pub(crate) fn add_pages(&mut self, count: usize) -> Option<()> {
         if self.pages.is_empty() {
-            add_page(&mut self.pages)?;
+            add_page(&mut self.pages, &self.door)?;
         }
         while self.overflow_spare() < count {
             self.add_overflow_page()?;
@@ -317,7 +334,7 @@ impl Index {
         if self.overflow_capacity() + BUCKETS_PER_PAGE > OVERFLOW_BUCKETS_MAX {
             return None;
         }
-        add_page(&mut self.overflow_pages)
+        add_page(&mut self.overflow_pages, &self.door)
     }
 
     /// Whether the table wants one more bucket.
@@ -343,7 +360,7 @@ impl Index {
             self.add_overflow_page()?;
         }
         if self.bucket_count == self.pages.len() * BUCKETS_PER_PAGE {
-            add_page(&mut self.pages)?;
+            add_page(&mut self.pages, &self.door)?;
         }
         self.set_bucket_count(self.bucket_count + 1);
         let mut position = 0;
@@ -380,6 +397,7 @@ impl Index {
         }
         self.set_bucket_count(self.bucket_count - 1);
         if self.bucket_count + BUCKETS_PER_PAGE <= self.pages.len() * BUCKETS_PER_PAGE {
+            self.prepare(self.bucket_count as u32, Blocks::MAX);
             self.pages.pop();
         }
         self.drop_spare_overflow();
@@ -467,10 +485,29 @@ impl Index {
         bucket_in(if number >= OVERFLOW { &self.overflow_pages } else { &self.pages }, number)
     }
 
+    /// A bucket, to be changed.
     fn bucket_mut(&mut self, number: u32) -> Option<&mut Bucket> {
-        let pages = if number >= OVERFLOW { &mut self.overflow_pages } else { &mut self.pages };
-        let number = (number & !OVERFLOW) as usize;
-        pages.get_mut(number / BUCKETS_PER_PAGE)?.get_mut(number % BUCKETS_PER_PAGE)
+        let block = bucket_on_page(number) / BUCKETS_PER_BLOCK;
+        self.prepare(number, blocks(&(block..block + 1)));
+        self.page_mut(number)?.bucket_mut(number)
+    }
+
+    fn page_mut(&mut self, bucket: u32) -> Option<&mut Page> {
+        let pages = if bucket >= OVERFLOW { &mut self.overflow_pages } else { &mut self.pages };
+        pages.get_mut(page_of(bucket))
+    }
+
+    /// Some blocks of the page of a bucket are about to change.
+    #[inline]
+    fn prepare(&mut self, bucket: u32, blocks: Blocks) {
+        let is_overflow = bucket >= OVERFLOW;
+        let Index { pages, overflow_pages, door, .. } = self;
+        let pages = if is_overflow { overflow_pages } else { pages };
+        if let Some(page) = pages.get_mut(page_of(bucket))
+            && !door.is_open(&page.mark, blocks)
+        {
+            page.let_out(door, is_overflow, page_of(bucket), blocks);
+        }
     }
 
     fn used(&self, number: u32) -> usize {
@@ -610,15 +647,33 @@ impl Index {
     /// Gives overflow pages back, but for one to spare, so that the border is no place to thrash.
     pub(crate) fn drop_spare_overflow(&mut self) {
         while self.overflow_count + 2 * BUCKETS_PER_PAGE <= self.overflow_capacity() {
+            self.prepare((self.overflow_capacity() - 1) as u32 | OVERFLOW, Blocks::MAX);
             self.overflow_pages.pop();
         }
     }
 }
 
+impl Page {
+    fn bucket_mut(&mut self, number: u32) -> Option<&mut Bucket> {
+        self.buckets.get_mut(bucket_on_page(number))
+    }
+
+    #[cfg(not(feature = "snapshot"))]
+    fn let_out(&mut self, _: &mut Door, _: bool, _: usize, _: Blocks) {}
+}
+
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn bucket_in(pages: &[Page], number: u32) -> Option<&Bucket> {
-    let number = (number & !OVERFLOW) as usize;
-    pages.get(number / BUCKETS_PER_PAGE)?.get(number % BUCKETS_PER_PAGE)
+    pages.get(page_of(number))?.buckets.get(bucket_on_page(number))
+}
+
+/// The page that a bucket is on, among its kind.
+fn page_of(bucket: u32) -> usize {
+    (bucket & !OVERFLOW) as usize / BUCKETS_PER_PAGE
+}
+
+fn bucket_on_page(bucket: u32) -> usize {
+    bucket as usize % BUCKETS_PER_PAGE
 }
 
 fn slots_of(bucket: u32) -> usize {
@@ -629,11 +684,11 @@ fn tag_of(hash: u64) -> u8 {
     (hash >> 56) as u8
 }
 
-fn add_page(pages: &mut Vec<Page>) -> Option<()> {
+fn add_page(pages: &mut Vec<Page>, door: &Door) -> Option<()> {
     pages.try_reserve(1).ok()?;
-    let mut page = Vec::new();
-    page.try_reserve_exact(BUCKETS_PER_PAGE).ok()?;
-    page.resize(BUCKETS_PER_PAGE, Bucket::EMPTY);
-    pages.push(page);
+    let mut buckets = Vec::new();
+    buckets.try_reserve_exact(BUCKETS_PER_PAGE).ok()?;
+    buckets.resize(BUCKETS_PER_PAGE, Bucket::EMPTY);
+    pages.push(Page { buckets, mark: door.mark() });
     Some(())
 }

@@ -6,6 +6,8 @@
 //! a number, never by a pointer, so that their owner may move them: emptying the emptiest segment
 //! of a class into the holes of its fellows is all the compaction there is.
 //!
+//! Whoever changes a cell passes the door, where a snapshot that runs saves what it still needs.
+//!
 //! Invariants (`validate` checks them): the first byte of a live cell is not zero, that of a hole
 //! is; a segment is in exactly one fullness list of its class if it has room, else in none.
 //!
@@ -13,8 +15,15 @@
 //! the arena grow).
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::bytes;
+#[cfg(not(feature = "snapshot"))]
+use crate::snapshot::Blocks;
+use crate::snapshot::{BLOCKS_PER_PAGE, Door, Mark, blocks};
+
+#[cfg(feature = "snapshot")]
+mod image;
 
 /// Bytes of a segment. An index page has the same size, so either can take the other's place in
 /// the allocator and nothing fragments.
@@ -27,6 +36,7 @@ pub(crate) const PAGE_BYTES: usize = SEGMENT_BYTES / 4;
 /// Addresses count in units of this many bytes.
 const UNIT_BYTES: usize = 4;
 const UNITS_PER_SEGMENT: usize = SEGMENT_BYTES / UNIT_BYTES;
+const BLOCK_BYTES: usize = SEGMENT_BYTES / BLOCKS_PER_PAGE;
 
 /// Segments of a class with room are kept in lists by how full they are: new cells go to the
 /// fullest, so that the emptiest run dry.
@@ -161,6 +171,7 @@ struct Segment {
     hole: u16,
     previous: u32,
     next: u32,
+    mark: Mark,
 }
 
 #[derive(Clone, Copy)]
@@ -186,6 +197,7 @@ pub(crate) struct Arena {
     compactable_classes: usize,
     segment_count: usize,
     live_bytes: usize,
+    door: Door,
 }
 
 impl Arena {
@@ -200,6 +212,7 @@ impl Arena {
             compactable_classes: 0,
             segment_count: 0,
             live_bytes: 0,
+            door: Door::new(),
         }
     }
 
@@ -303,6 +316,8 @@ impl Arena {
             None => self.add_segment(class)?,
         };
         let segment = self.segments.get_mut(number as usize)?;
+        let start = segment.free_unit() * UNIT_BYTES;
+        segment.prepare(&mut self.door, number, start..start + class.bytes());
         let unit = segment.take_cell()?;
         self.live_bytes += class.bytes();
         self.count_free(class, -1);
@@ -315,6 +330,8 @@ impl Arena {
         let number = addr.segment();
         let Some(segment) = self.segments.get_mut(number as usize) else { return };
         let class = segment.class;
+        let start = addr.unit() * UNIT_BYTES;
+        segment.prepare(&mut self.door, number, start..start + class.bytes());
         segment.return_cell(addr.unit());
         self.live_bytes -= class.bytes();
         if segment.live_cells == 0 {
@@ -346,14 +363,9 @@ impl Arena {
     pub(crate) fn cell_mut(&mut self, addr: Addr) -> &mut [u8] {
         let Some(segment) = self.segments.get_mut(addr.segment() as usize) else { return &mut [] };
         let start = addr.unit() * UNIT_BYTES;
-        segment.bytes.get_mut(start..start + segment.class.bytes()).unwrap_or_default()
-    }
-
-    /// The same from its start to the end of its segment.
-    pub(crate) fn bytes_from_mut(&mut self, addr: Addr) -> &mut [u8] {
-        let segment = self.segments.get_mut(addr.segment() as usize);
-        let bytes = segment.and_then(|segment| segment.bytes.get_mut(addr.unit() * UNIT_BYTES..));
-        bytes.unwrap_or_default()
+        let place = start..start + segment.class.bytes();
+        segment.prepare(&mut self.door, addr.segment(), place.clone());
+        segment.bytes.get_mut(place).unwrap_or_default()
     }
 
     /// Copies the start of one cell over the start of another, in another segment: it has another
@@ -362,10 +374,11 @@ impl Arena {
         let pair = [from.segment() as usize, to.segment() as usize];
         if let Ok([source, target]) = self.segments.get_disjoint_mut(pair)
             && let Some(source) = source.bytes.get(from.unit() * UNIT_BYTES..)
-            && let Some(target) = target.bytes.get_mut(to.unit() * UNIT_BYTES..)
             && let Some(source) = source.get(..bytes)
         {
-            bytes::copy(target, source);
+            let start = to.unit() * UNIT_BYTES;
+            target.prepare(&mut self.door, to.segment(), start..start + bytes);
+            bytes::write_at(&mut target.bytes, start, source);
         }
     }
 
@@ -379,13 +392,15 @@ impl Arena {
                 && start + len <= segment.bytes.len()
                 && to_start + len <= segment.bytes.len()
             {
+                segment.prepare(&mut self.door, to.0.segment(), to_start..to_start + len);
                 segment.bytes.copy_within(start..start + len, to_start);
             }
         } else if let Ok([source, target]) = self.segments.get_disjoint_mut([source, target])
             && let Some(source) = source.bytes.get(start..start + len)
-            && let Some(target) = target.bytes.get_mut(to_start..to_start + len)
+            && to_start + len <= target.bytes.len()
         {
-            bytes::copy(target, source);
+            target.prepare(&mut self.door, to.0.segment(), to_start..to_start + len);
+            bytes::write_at(&mut target.bytes, to_start, source);
         }
     }
 
@@ -502,7 +517,7 @@ impl Arena {
         if self.segments.is_empty() {
             let most = if CAN_GROW { FIRST_SEGMENTS_MAX } else { usize::MAX };
             self.segments.try_reserve_exact(self.segments_max.min(most) + 1).ok()?;
-            self.segments.push(Segment::empty());
+            self.segments.push(Segment::empty(self.door.mark()));
         }
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(SEGMENT_BYTES).ok()?;
@@ -518,11 +533,12 @@ impl Arena {
                 self.segments.try_reserve(1).ok()?;
             }
             // One at a time: to write the whole table would take milliseconds.
-            self.segments.push(Segment::empty());
+            self.segments.push(Segment::empty(self.door.mark()));
         }
         let slot = self.segments.get_mut(number as usize)?;
         self.unused_number = slot.next;
-        *slot = Segment { bytes, class, ..Segment::empty() };
+        slot.prepare(&mut self.door, number, 0..SEGMENT_BYTES);
+        *slot = Segment { bytes, class, ..Segment::empty(slot.mark) };
         self.segment_count += 1;
         self.count_free(class, class.cells_per_segment() as i32);
         self.relist(number);
@@ -535,7 +551,8 @@ impl Arena {
         let (class, detached) = (segment.class, segment.list == DETACHED);
         // The last cell was not counted as free yet.
         let counted = class.cells_per_segment() as i32 - 1;
-        *segment = Segment { next: self.unused_number, ..Segment::empty() };
+        segment.prepare(&mut self.door, number, 0..SEGMENT_BYTES);
+        *segment = Segment { next: self.unused_number, ..Segment::empty(segment.mark) };
         self.unused_number = number;
         self.segment_count -= 1;
         if !detached {
@@ -596,7 +613,7 @@ impl Arena {
 }
 
 impl Segment {
-    fn empty() -> Segment {
+    fn empty(mark: Mark) -> Segment {
         Segment {
             bytes: Vec::new(),
             class: Class(0),
@@ -606,8 +623,21 @@ impl Segment {
             hole: NO_HOLE,
             previous: NO_SEGMENT,
             next: NO_SEGMENT,
+            mark,
         }
     }
+
+    /// What is at a place is about to change.
+    #[inline]
+    fn prepare(&mut self, door: &mut Door, number: u32, place: Range<usize>) {
+        let blocks = blocks(&(place.start / BLOCK_BYTES..place.end.div_ceil(BLOCK_BYTES)));
+        if !door.is_open(&self.mark, blocks) {
+            self.let_out(door, number, blocks);
+        }
+    }
+
+    #[cfg(not(feature = "snapshot"))]
+    fn let_out(&mut self, _: &mut Door, _: u32, _: Blocks) {}
 
     fn free_cells(&self) -> usize {
         self.class.cells_per_segment() - usize::from(self.live_cells)
@@ -619,20 +649,25 @@ impl Segment {
         (usize::from(self.live_cells) * FULLNESS_LISTS).checked_div(cells).unwrap_or_default() as u8
     }
 
+    /// The first unit of the cell that is handed out next.
+    fn free_unit(&self) -> usize {
+        match self.hole {
+            NO_HOLE => self.bytes.len() / UNIT_BYTES,
+            hole => hole.into(),
+        }
+    }
+
     fn take_cell(&mut self) -> Option<usize> {
-        let unit = if self.hole == NO_HOLE {
+        let unit = self.free_unit();
+        if self.hole == NO_HOLE {
             // Within the capacity. Memory is touched cell by cell, so that no single one waits for
             // the system to give all of a segment.
-            let start = self.bytes.len();
-            self.bytes.resize(start + self.class.bytes(), 0);
+            self.bytes.resize(self.bytes.len() + self.class.bytes(), 0);
             self.begun_cells += 1;
-            start / UNIT_BYTES
         } else {
-            let unit = usize::from(self.hole);
             let next = self.bytes.get(unit * UNIT_BYTES + 1..unit * UNIT_BYTES + 3)?;
             self.hole = u16::from_le_bytes(next.try_into().ok()?);
-            unit
-        };
+        }
         self.live_cells += 1;
         Some(unit)
     }

@@ -18,6 +18,12 @@ use crate::arena::{Addr, Arena, Class, PAGE_BYTES, SEGMENT_BYTES};
 use crate::bytes;
 use crate::keyspace::Millis;
 use crate::record::{Kind, NEVER, PAGE_HEAD_BYTES, PageHead};
+#[cfg(not(feature = "snapshot"))]
+use crate::snapshot::Blocks;
+use crate::snapshot::{BLOCKS_PER_PAGE, Door, Mark, blocks};
+
+#[cfg(feature = "snapshot")]
+mod image;
 
 /// The number of an object. Zero names none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -306,25 +312,38 @@ fn set_slot(arena: &mut Arena, node: Addr, index: usize, addr: Addr) {
 }
 
 const OBJECTS_PER_PAGE: usize = SEGMENT_BYTES / size_of::<Object>();
+const OBJECTS_PER_BLOCK: usize = OBJECTS_PER_PAGE.div_ceil(BLOCKS_PER_PAGE);
+
+struct Page {
+    objects: Vec<Object>,
+    mark: Mark,
+}
 
 /// All objects, in pages as large as a segment. Numbers that come back are used again first.
 pub(crate) struct Objects {
-    pages: Vec<Vec<Object>>,
+    pages: Vec<Page>,
     /// The first number that is not in use.
     unused: ObjectId,
     used_count: usize,
     /// The first object that is to be taken apart.
     dying: ObjectId,
+    door: Door,
 }
 
 impl Objects {
     pub(crate) fn new() -> Objects {
-        Objects { pages: Vec::new(), unused: ObjectId::NONE, used_count: 0, dying: ObjectId::NONE }
+        Objects {
+            pages: Vec::new(),
+            unused: ObjectId::NONE,
+            used_count: 0,
+            dying: ObjectId::NONE,
+            door: Door::new(),
+        }
     }
 
     /// Bytes held from the allocator.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.pages.len() * SEGMENT_BYTES + self.pages.capacity() * size_of::<Vec<Object>>()
+        self.pages.len() * SEGMENT_BYTES + self.pages.capacity() * size_of::<Page>()
     }
 
     /// Pages to be added before so many objects can be made.
@@ -349,17 +368,17 @@ impl Objects {
 
     fn add_page(&mut self) -> Option<()> {
         self.pages.try_reserve(1).ok()?;
-        let mut page = Vec::new();
+        let mut objects = Vec::new();
         // All of a segment, so that the one can take the other's place in the allocator.
-        page.try_reserve_exact(OBJECTS_PER_PAGE).ok()?;
+        objects.try_reserve_exact(OBJECTS_PER_PAGE).ok()?;
         let first = (self.pages.len() * OBJECTS_PER_PAGE) as u32 + 1;
-        page.extend((first..first + OBJECTS_PER_PAGE as u32).map(|number| {
+        objects.extend((first..first + OBJECTS_PER_PAGE as u32).map(|number| {
             let is_last = number + 1 == first + OBJECTS_PER_PAGE as u32;
             let next = if is_last { self.unused } else { ObjectId(number + 1) };
             Object { next, ..Object::new(None) }
         }));
         self.unused = ObjectId(first);
-        self.pages.push(page);
+        self.pages.push(Page { objects, mark: self.door.mark() });
         Some(())
     }
 
@@ -376,13 +395,19 @@ impl Objects {
     #[inline]
     pub(crate) fn get(&self, id: ObjectId) -> Option<&Object> {
         let index = (id.0 as usize).wrapping_sub(1);
-        self.pages.get(index / OBJECTS_PER_PAGE)?.get(index % OBJECTS_PER_PAGE)
+        self.pages.get(index / OBJECTS_PER_PAGE)?.objects.get(index % OBJECTS_PER_PAGE)
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: ObjectId) -> Option<&mut Object> {
         let index = (id.0 as usize).wrapping_sub(1);
-        self.pages.get_mut(index / OBJECTS_PER_PAGE)?.get_mut(index % OBJECTS_PER_PAGE)
+        let page = self.pages.get_mut(index / OBJECTS_PER_PAGE)?;
+        let block = index % OBJECTS_PER_PAGE / OBJECTS_PER_BLOCK;
+        let blocks = blocks(&(block..block + 1));
+        if !self.door.is_open(&page.mark, blocks) {
+            page.let_out(&mut self.door, index / OBJECTS_PER_PAGE, blocks);
+        }
+        page.objects.get_mut(index % OBJECTS_PER_PAGE)
     }
 
     /// Objects in use.
@@ -424,4 +449,9 @@ impl Objects {
             Some(id)
         })
     }
+}
+
+impl Page {
+    #[cfg(not(feature = "snapshot"))]
+    fn let_out(&mut self, _: &mut Door, _: usize, _: Blocks) {}
 }
