@@ -53,6 +53,11 @@ const HOT_TICKS: u8 = 1;
 const OLD_TICKS: u8 = 52;
 
 impl Keyspace {
+    /// What goes when the memory is used up.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
     /// Evicts by another policy from now on. Where the new one counts by other means than the old
     /// one did, every key starts anew.
     pub fn set_policy(&mut self, policy: Policy) {

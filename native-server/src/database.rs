@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ferrite_engine::{Keyspace, Options, Policy, Stats, limits};
 
+use crate::checkpoint::Chain;
 use crate::news::News;
 use crate::waiting::Waiting;
 use crate::watch::Watched;
@@ -65,6 +66,21 @@ impl Database {
         Stats { used_memory, ..stats }
     }
 
+    /// What its keyspace goes by, without what other databases hold.
+    pub fn options(&self) -> Options {
+        let max_memory_bytes = self.budget.max_bytes;
+        Options { max_memory_bytes, policy: self.keys.policy(), ..Options::default() }
+    }
+
+    /// Puts other keys in the place of those that are there, for which `options` were asked. Who
+    /// watches or waits for a key hears of it.
+    pub fn install(&mut self, keys: Keyspace) {
+        self.keys = keys;
+        self.budget = Budget { others_bytes: 0, ..self.budget };
+        self.watched.touch_where(|_| true);
+        self.waiting.note_all();
+    }
+
     /// Swaps the keys of two databases. Who watches or waits for a key that is there now, or was,
     /// hears of it.
     pub fn swap_keys(&mut self, other: &mut Database, now_ms: i64) {
@@ -78,6 +94,9 @@ impl Database {
         touch(other, self);
         std::mem::swap(&mut self.keys, &mut other.keys);
         std::mem::swap(&mut self.budget, &mut other.budget);
+        // What changed in them cannot follow what a checkpoint has under their numbers.
+        self.keys.forget_base();
+        other.keys.forget_base();
         self.waiting.note_all();
         other.waiting.note_all();
     }
@@ -101,6 +120,7 @@ pub struct Databases {
     slots: Box<[Slot]>,
     /// The budget of all together; 0 for none.
     max_bytes: AtomicU64,
+    chain: Mutex<Chain>,
 }
 
 impl Databases {
@@ -120,7 +140,8 @@ impl Databases {
             Slot { database, used_bytes: AtomicU64::new(0) }
         };
         let slots = (0..count).map(slot).collect();
-        let databases = Databases { slots, max_bytes: AtomicU64::new(max_bytes) };
+        let databases =
+            Databases { slots, max_bytes: AtomicU64::new(max_bytes), chain: Mutex::default() };
         databases.each(|_, _| {});
         databases
     }
@@ -133,6 +154,11 @@ impl Databases {
     /// Gives all together another budget, which each database hears of when it is next locked.
     pub fn set_max_bytes(&self, max_bytes: u64) {
         self.max_bytes.store(max_bytes, Ordering::Relaxed);
+    }
+
+    /// The checkpoints that there are of them, locked against whoever else would write one.
+    pub fn chain(&self) -> MutexGuard<'_, Chain> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A holder of locks that has none yet.

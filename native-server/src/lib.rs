@@ -7,6 +7,7 @@
 //! Not here: a second implementation of anything that the engine does.
 
 pub mod changes;
+pub mod checkpoint;
 pub mod client;
 pub mod clock;
 pub mod commands;

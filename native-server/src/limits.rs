@@ -68,5 +68,29 @@ pub const ROOM_STEPS: usize = 4096;
 /// Steps towards a lowered budget that are taken under one lock.
 pub const SHRINK_STEPS: usize = 64;
 
+/// Bytes of a checkpoint that are written in one go.
+pub const CHECKPOINT_BLOCK_BYTES: usize = 256 * 1024;
+
+/// Blocks of a checkpoint that wait to be written, at most; whoever has another one waits. Of these
+/// the walk through the pages takes only the first few, so that commands need not wait for it.
+pub const CHECKPOINT_BLOCKS_MAX: usize = 128;
+/// See [`CHECKPOINT_BLOCKS_MAX`].
+pub const CHECKPOINT_WALK_BLOCKS_MAX: usize = 8;
+
+/// Bytes of pages that are written under one lock.
+pub const CHECKPOINT_STEP_BYTES: usize = 128 * 1024;
+
+/// Bytes of a checkpoint after which the disk is asked for what it has.
+pub const CHECKPOINT_SYNC_BYTES: usize = 32 * 1024 * 1024;
+
+/// Once what followed a full checkpoint is longer than this part of it, the next is full.
+pub const CHECKPOINT_CHANGES_DIVISOR: u64 = 2;
+
+/// Checkpoints that follow each other; then the next is full.
+pub const CHECKPOINT_CHAIN_MAX: usize = 64;
+
+/// Blocks that are read ahead of what is made of them.
+pub const CHECKPOINT_READ_BLOCKS: usize = 16;
+
 /// Different error codes that are counted apart.
 pub const ERROR_CODES_MAX: usize = 128;

@@ -18,6 +18,8 @@ pub(crate) struct Snapshot {
     is_running: bool,
     /// Whether the last one was completed, and has all that did not change since.
     has_base: bool,
+    /// Whether that cannot be said of the one that runs.
+    has_lost_base: bool,
     /// What a snapshot that runs has still to write, where the keyspace was cleared meanwhile.
     frozen: Option<Box<Frozen>>,
 }
@@ -30,7 +32,7 @@ struct Frozen {
 
 impl Snapshot {
     pub(crate) fn new() -> Snapshot {
-        Snapshot { is_running: false, has_base: false, frozen: None }
+        Snapshot { is_running: false, has_base: false, has_lost_base: false, frozen: None }
     }
 
     /// The keyspace is what an image says.
@@ -50,7 +52,7 @@ impl Keyspace {
         self.arena.begin_snapshot(is_full, pages());
         self.index.begin_snapshot(is_full, pages());
         self.objects.begin_snapshot(is_full, pages());
-        self.snapshot = Snapshot { is_running: true, has_base: false, frozen: None };
+        self.snapshot = Snapshot { is_running: true, ..Snapshot::new() };
         let Some(pages) = self.arena.door().pages() else { return };
         pages.piece(&Piece::whole(Place::Begin, is_full.into()).head(begin.len()), &begin);
         if let Some(compression) = &self.compression {
@@ -61,6 +63,11 @@ impl Keyspace {
     /// Whether the last snapshot was completed, so that the next need not be full.
     pub fn has_base(&self) -> bool {
         self.snapshot.has_base
+    }
+
+    /// The next snapshot is to be a full one.
+    pub fn forget_base(&mut self) {
+        (self.snapshot.has_base, self.snapshot.has_lost_base) = (false, true);
     }
 
     /// Whether a snapshot has still something to write.
@@ -105,14 +112,14 @@ impl Keyspace {
 
     fn finish_snapshot(&mut self) {
         let end = self.end_fields();
-        let has_base = self.snapshot.frozen.is_none();
+        let has_base = !self.snapshot.has_lost_base;
         let Parts { arena, index, objects } = self.parts();
         if let Some(pages) = arena.door().pages() {
             pages.piece(&Piece::whole(Place::End, 0).head(end.len()), &end);
         }
         let sinks = [arena.door().finish(), index.door().finish(), objects.door().finish()];
         drop(sinks);
-        self.snapshot = Snapshot { is_running: false, has_base, frozen: None };
+        self.snapshot = Snapshot { has_base, ..Snapshot::new() };
     }
 
     /// What the snapshot that runs is made of.
@@ -131,7 +138,7 @@ impl Keyspace {
 
     /// The keyspace is about to be cleared: what a snapshot has still to write is set aside.
     pub(crate) fn freeze(&mut self) {
-        self.snapshot.has_base = false;
+        self.forget_base();
         if self.snapshot.is_running && self.snapshot.frozen.is_none() {
             self.snapshot.frozen = Some(Box::new(Frozen {
                 arena: mem::replace(&mut self.arena, Arena::new(0)),
