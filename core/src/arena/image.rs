@@ -121,8 +121,8 @@ impl Arena {
         Ok(())
     }
 
-    /// Finds out anew what there is to know of the segments of an image, of which there are so many.
-    /// How many records are in them.
+    /// Finds out anew what there is to know of the segments of an image, of which there are so
+    /// many. How many records are in them.
     pub(crate) fn settle_image(&mut self, numbers: usize) -> Result<usize, Broken> {
         let mut records = 0;
         self.segments.truncate(numbers);

@@ -112,8 +112,8 @@ impl Image {
         Ok(())
     }
 
-    /// The keyspace of the image, under other options than it may have had; a budget that it exceeds
-    /// does not keep it from being opened ([`Cx::shrink`](crate::Cx::shrink)).
+    /// The keyspace of the image, under other options than it may have had; a budget that it
+    /// exceeds does not keep it from being opened ([`Cx::shrink`](crate::Cx::shrink)).
     ///
     /// # Errors
     /// What is wrong with the image, or with the options.

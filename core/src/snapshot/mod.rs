@@ -11,8 +11,8 @@
 //! change them, and cost nothing more for it. What goes with them (the clock, the policy) is
 //! written last, and what a policy remembers of evicted keys is left out.
 //!
-//! FLUSHDB meanwhile leaves what is still to be written frozen beside the new keyspace; it counts as
-//! used memory, and whoever needs room writes some of it.
+//! FLUSHDB meanwhile leaves what is still to be written frozen beside the new keyspace; it counts
+//! as used memory, and whoever needs room writes some of it.
 //!
 //! Not here: files and their checksums, and who waits for whom: the sink is the host's.
 

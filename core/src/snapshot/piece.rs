@@ -1,7 +1,7 @@
 //! A piece of an image: twelve bytes that say what it is a part of, and the part.
 //!
-//! `place | class | cells (2) | number (4) | start (2) | length (2) | bytes`, all numbers with their
-//! least byte first. Class and cells are those of a segment.
+//! `place | class | cells (2) | number (4) | start (2) | length (2) | bytes`, all numbers with
+//! their least byte first. Class and cells are those of a segment.
 
 use core::fmt;
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{CheckpointError, Result, io_error};
+use crate::checkpoint::{Result, io_error};
 
 const PREFIX: &str = "checkpoint-";
 const WHOLE: &str = "ferrite";
@@ -69,5 +69,5 @@ pub fn list(directory: &Path) -> Result<Vec<File>> {
 /// Why that cannot be done.
 pub fn sync(directory: &Path) -> Result<()> {
     let synced = std::fs::File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(io_error(directory)).map_err(CheckpointError::from)
+    synced.map_err(io_error(directory))
 }

@@ -1,8 +1,8 @@
 //! The file of a checkpoint: a header, blocks, and a last block that says that it is whole.
 //!
-//! `header | block ... | last block`. A block is `kind (2) | database (2) | length (4) | checksum (4)
-//! | bytes`; its checksum (CRC-32C) covers what stands before and behind it. All numbers have their
-//! least byte first, whatever the machine. What the bytes of a keyspace mean is the engine's
+//! `header | block ... | last block`. A block is `kind (2) | database (2) | length (4) | checksum
+//! (4) | bytes`; its checksum (CRC-32C) covers what stands before and behind it. All numbers have
+//! their least byte first, whatever the machine. What the bytes of a keyspace mean is the engine's
 //! affair, and has a version of its own in the header.
 //!
 //! Invariant: a file that was cut off, at whatever byte, is recognised: the last block is missing,

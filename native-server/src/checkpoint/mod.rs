@@ -1,10 +1,10 @@
 //! Checkpoints: all databases as they were at one moment, in a file of Ferrite's own form.
 //!
-//! A checkpoint is written while the server works. All databases are locked for an instant, in which
-//! snapshots of them begin and the position of the log is noted; then one bounded step after the
-//! other writes pages out, and commands that change a page which is not written yet save its old
-//! bytes first. The pieces go through a bounded queue to a thread that writes the file. There is no
-//! copy of the process, and no second copy of the keys.
+//! A checkpoint is written while the server works. All databases are locked for an instant, in
+//! which snapshots of them begin and the position of the log is noted; then one bounded step after
+//! the other writes pages out, and commands that change a page which is not written yet save its
+//! old bytes first. The pieces go through a bounded queue to a thread that writes the file. There
+//! is no copy of the process, and no second copy of the keys.
 //!
 //! Invariant: a checkpoint has its name only once it is whole and on the disk. Older ones are
 //! deleted only then. What changed since the last is a checkpoint of its own that follows it; when
@@ -98,8 +98,8 @@ pub struct Loaded {
 /// The checkpoints that what is in memory goes back to. Who holds the lock of it writes one.
 #[derive(Debug, Default)]
 pub struct Chain {
-    /// The numbers of the full one and of the last, and the checksum of the last. `None` if the next
-    /// has to be a full one.
+    /// The numbers of the full one and of the last, and the checksum of the last. `None` if the
+    /// next has to be a full one.
     last: Option<Link>,
     /// Files that were found damaged, and not used: the next checkpoint puts them aside.
     damaged: Vec<PathBuf>,
