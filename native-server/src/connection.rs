@@ -56,6 +56,8 @@ pub struct Connection {
     sent: usize,
     /// Since when more waits to be sent than the soft limit allows.
     over_since: Option<Instant>,
+    /// Input that may wait to be run (`client-query-buffer-limit`), as of the last look.
+    input_bytes_max: u64,
     /// When a command that waits gives up.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -93,6 +95,7 @@ impl Connection {
             refuse("-ERR max number of clients reached\r\n");
             return None;
         }
+        server.log.verbose(format_args!("client {id} connects from {}", client.address));
         let session = Session::new(client, config.requirepass.is_empty());
         let stream = TcpStream::from_std(stream);
         let Ok(stream) = stream else {
@@ -109,6 +112,7 @@ impl Connection {
             output: Vec::new(),
             sent: 0,
             over_since: None,
+            input_bytes_max: config.client_query_buffer_limit,
             timer: None,
         })
     }
@@ -128,10 +132,16 @@ impl Connection {
             }
             if self.is_overdue() {
                 self.server.stats.clients_dropped.fetch_add(1, Relaxed);
+                self.warn("is dropped: its output is beyond client-output-buffer-limit");
                 return Poll::Ready(Over);
             }
             if self.session.is_closing {
                 return if self.output.is_empty() { Poll::Ready(Over) } else { Poll::Pending };
+            }
+            if self.input.len() as u64 > self.input_bytes_max {
+                self.server.stats.inputs_dropped.fetch_add(1, Relaxed);
+                self.warn("is dropped: its input is beyond client-query-buffer-limit");
+                return Poll::Ready(Over);
             }
             if self.is_full() {
                 return Poll::Pending;
@@ -145,6 +155,12 @@ impl Connection {
         // The others' turn; this one has not slept yet.
         task.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Tells the operator what happens to this client.
+    fn warn(&self, what: &str) {
+        let Client { id, address, .. } = &*self.session.client;
+        self.server.log.warning(format_args!("client {id} ({address}) {what}"));
     }
 
     /// Whether more output waits than the limits of its class allow, or for longer.
@@ -322,6 +338,7 @@ impl Connection {
         }
         self.server.config.refresh(&mut thread.config);
         let config = &*thread.config.config;
+        self.input_bytes_max = config.client_query_buffer_limit;
         let output = if self.output.is_empty() { &mut thread.output } else { &mut self.output };
         thread.meter.start(config.slowlog_slower_than_us, config.latency_monitor_threshold_ms);
         let protocol = self.session.protocol;
@@ -465,7 +482,9 @@ impl Future for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         commands::connection::forget(&self.server, &mut self.session);
-        self.server.clients.leave(self.session.client.id);
+        let (id, address) = (self.session.client.id, &self.session.client.address);
+        self.server.clients.leave(id);
+        self.server.log.verbose(format_args!("client {id} ({address}) has gone"));
     }
 }
 

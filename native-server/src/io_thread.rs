@@ -45,7 +45,7 @@ pub fn runtime() -> io::Result<Runtime> {
 
 /// A thread cannot work: the server ends.
 pub fn give_up(server: &Server, error: &io::Error) {
-    eprintln!("ferrite: a thread cannot work: {error}");
+    server.log.warning(format_args!("a thread cannot work: {error}"));
     server.shut_down();
 }
 

@@ -21,6 +21,7 @@ pub mod glob;
 pub mod io_thread;
 pub mod latency;
 pub mod limits;
+pub mod log;
 pub mod meter;
 pub mod news;
 pub mod number;

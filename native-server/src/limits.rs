@@ -52,6 +52,14 @@ pub const QUEUED_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Longest line of a configuration file.
 pub const CONFIG_LINE_BYTES_MAX: usize = 64 * 1024;
 
+/// Keys that one DEBUG POPULATE makes, and those that it makes under one lock.
+pub const POPULATE_KEYS_MAX: u64 = 1 << 30;
+/// See [`POPULATE_KEYS_MAX`].
+pub const POPULATE_STEPS: u64 = 1024;
+
+/// Longest line of the log, its end not counted (Redis's `LOG_MAX_LEN`).
+pub const LOG_LINE_BYTES_MAX: usize = 1024;
+
 /// Buckets of one database that a step of the active expiry looks at, and such steps in a row.
 pub const EXPIRY_BUCKETS: usize = 64;
 /// See [`EXPIRY_BUCKETS`].

@@ -23,7 +23,7 @@ of CONFIG GET * may be given on the command line, for example:
     -c, --config FILE     the configuration file
     -p, --port PORT       0 for any free port
     -b, --bind ADDRESS    one or several; also --host
-    -l, --loglevel LEVEL  also --log-level; kept for CONFIG GET: nothing is logged yet
+    -l, --loglevel LEVEL  also --log-level: debug, verbose, notice, warning, nothing
     -h, --help            this text
     -v, --version         the version
 
@@ -71,11 +71,13 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let config = configure(arguments)?;
     let running = server::start(config, Clock::System)?;
-    for address in &running.server.addresses {
-        println!("ferrite: ready on {address}");
+    let server = std::sync::Arc::clone(&running.server);
+    for address in &server.addresses {
+        server.log.notice(format_args!("ready on {address}"));
     }
     end_on_signal(&running)?;
     running.wait();
+    server.log.notice("Ferrite ends, bye");
     Ok(())
 }
 

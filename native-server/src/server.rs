@@ -21,6 +21,7 @@ use crate::config::{Config, Current};
 use crate::database::Databases;
 use crate::gate::Gate;
 use crate::latency::Latency;
+use crate::log::{Level, Log};
 use crate::news::News;
 use crate::persist::Persistence;
 use crate::random;
@@ -44,6 +45,14 @@ pub enum StartError {
     /// There is nothing to listen on.
     #[error("no address to listen on: give 'bind' at least one")]
     NoAddress,
+    /// The log cannot be written.
+    #[error("cannot write the log file {file}: {why} (see 'logfile')")]
+    Log {
+        /// Its name.
+        file: String,
+        /// Why it cannot.
+        why: io::Error,
+    },
     /// A thread or its event loop cannot be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -63,6 +72,8 @@ pub struct Server {
     pub clients: Clients,
     /// What is counted.
     pub stats: Stats,
+    /// What the operator is told.
+    pub log: Log,
     /// Commands that were slow.
     pub slow: SlowLog,
     /// When the server started.
@@ -130,6 +141,9 @@ impl Running {
 /// # Errors
 /// Why it cannot.
 pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    let level = Level::named(&config.loglevel);
+    let log = Log::open(level, &config.logfile, clock.clone())
+        .map_err(|why| StartError::Log { file: config.logfile.clone(), why })?;
     let listeners = listen(&config)?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let thread_count = usize::try_from(config.io_threads).unwrap_or(1).max(1);
@@ -148,6 +162,7 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         config: Current::new(config),
         clients: Clients::default(),
         stats,
+        log,
         slow: SlowLog::default(),
         run_id: random::hexadecimal(40),
         addresses,
@@ -215,10 +230,14 @@ async fn accept(
     next: &std::cell::Cell<usize>,
 ) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            server.stats.connections_rejected.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                server.stats.connections_rejected.fetch_add(1, Ordering::Relaxed);
+                server.log.warning(format_args!("cannot accept a connection: {error}"));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
         let Ok(stream) = stream.into_std() else { continue };
         server.stats.connections_received.fetch_add(1, Ordering::Relaxed);

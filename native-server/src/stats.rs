@@ -133,6 +133,8 @@ pub struct Stats {
     pub used_memory_peak: AtomicU64,
     /// Clients dropped for what waited to be sent to them.
     pub clients_dropped: AtomicU64,
+    /// Clients dropped for what they sent and was not run yet.
+    pub inputs_dropped: AtomicU64,
     /// Figures of the keyspaces when CONFIG RESETSTAT was run: hits, misses, expired, evicted.
     pub keyspace_base: [AtomicU64; 4],
 }
@@ -188,9 +190,12 @@ impl Stats {
             tallies.into_iter().for_each(Tally::reset);
             thread.errors_by_code.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
-        for figure in
-            [&self.connections_received, &self.connections_rejected, &self.clients_dropped]
-        {
+        for figure in [
+            &self.connections_received,
+            &self.connections_rejected,
+            &self.clients_dropped,
+            &self.inputs_dropped,
+        ] {
             figure.store(0, Relaxed);
         }
         self.keyspace_base.iter().zip(keyspace).for_each(|(base, now)| base.store(now, Relaxed));

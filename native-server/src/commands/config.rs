@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::config::table::{Changes, SETTINGS, find};
 use crate::context::Context;
 use crate::glob;
+use crate::log::Level;
 
 const CONFIG_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, since: docs("2.0.0"), ..ROW };
 
@@ -112,6 +113,9 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
     if names.contains("tracking-table-max-keys") {
         let keys_max = usize::try_from(config.tracking_table_max_keys).unwrap_or_default();
         cx.server.news.tracking.set_keys_max(keys_max);
+    }
+    if names.contains("loglevel") {
+        cx.server.log.set_level(Level::named(&config.loglevel));
     }
     if names.contains("slowlog-max-len") {
         cx.server.slow.truncate(usize::try_from(config.slowlog_max_len).unwrap_or_default());

@@ -245,6 +245,9 @@ fn stats(figures: &Figures<'_, '_>) -> Lines {
         ("rejected_connections", stats.connections_rejected.load(Relaxed).to_string()),
         ("expired_keys", expired.to_string()),
         ("evicted_keys", evicted.to_string()),
+        ("client_query_buffer_limit_disconnections", {
+            stats.inputs_dropped.load(Relaxed).to_string()
+        }),
         ("client_output_buffer_limit_disconnections", {
             stats.clients_dropped.load(Relaxed).to_string()
         }),

@@ -51,6 +51,7 @@ pub struct Config {
     pub client_query_buffer_limit: u64,
     pub proto_max_bulk_len: u64,
     pub enable_debug_command: String,
+    pub logfile: String,
     pub loglevel: String,
     pub tracking_table_max_keys: i64,
 }
@@ -86,6 +87,7 @@ impl Default for Config {
             client_query_buffer_limit: 1 << 30,
             proto_max_bulk_len: 512 << 20,
             enable_debug_command: "no".into(),
+            logfile: String::new(),
             loglevel: "notice".into(),
             tracking_table_max_keys: 1_000_000,
         }

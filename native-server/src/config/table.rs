@@ -73,6 +73,7 @@ pub const SETTINGS: &[Setting] = &[
         Live,
         Number(|config| &mut config.latency_monitor_threshold_ms, 0, i64::MAX),
     ),
+    row("logfile", AtStart, Text(|config| &mut config.logfile)),
     row(
         "loglevel",
         Live,
