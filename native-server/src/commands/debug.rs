@@ -8,7 +8,7 @@ use std::time::Duration;
 use ferrite_engine::{Args, Arity, Error, FAST, Keys, READ, Reply, docs};
 
 use crate::commands::flags::{ADMIN, NO_MULTI, NO_SCRIPT};
-use crate::commands::{ROW, Result, ServerSpec};
+use crate::commands::{ROW, Result, ServerSpec, debugging};
 use crate::context::Context;
 use crate::number;
 
@@ -172,6 +172,7 @@ fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
             cx.server.expires_actively.store(is_on, Ordering::Relaxed);
             cx.wire.ok();
         }
+        arguments if debugging::run(cx, name, arguments)? => {}
         _ => {
             let name = String::from_utf8_lossy(name);
             return Err(format!("ERR unknown subcommand '{name}'. Try DEBUG HELP.").into());

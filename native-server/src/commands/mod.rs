@@ -13,6 +13,8 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod debugging;
+pub mod digest;
 pub mod gate;
 pub mod info;
 pub mod keyspace;

@@ -116,6 +116,20 @@ impl<'o> Wire<'o> {
         }
     }
 
+    /// An integer of any length: a bulk string in RESP2.
+    pub fn big_number(&mut self, digits: &str) {
+        if self.is_resp3() { self.line(b'(', digits.as_bytes()) } else { self.text(digits) }
+    }
+
+    /// Attributes of the reply that follows: `len` keys, each followed by its value. False, and
+    /// they must not be written, in RESP2, which has none.
+    pub fn attributes(&mut self, len: usize) -> bool {
+        if self.is_resp3() {
+            self.head(b'|', len);
+        }
+        self.is_resp3()
+    }
+
     /// Several bulk strings in an array.
     pub fn texts<T: AsRef<[u8]>>(&mut self, texts: &[T]) {
         self.array(texts.len());

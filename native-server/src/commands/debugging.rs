@@ -1,0 +1,175 @@
+//! What DEBUG shows of keys and of the protocol, and DEBUG POPULATE.
+//!
+//! Not here: what Redis's DEBUG does to data structures that this engine has not (JMAP, LISTPACK,
+//! QUICKLIST-PACKED-THRESHOLD and others): these are unknown subcommands.
+
+use ferrite_engine::{Cx, Error, Reply};
+
+use crate::commands::Result;
+use crate::commands::digest::{Fingerprint, ask};
+use crate::context::Context;
+use crate::limits::{POPULATE_KEYS_MAX, POPULATE_STEPS};
+use crate::news::Origin;
+use crate::number;
+
+/// The lines of DEBUG HELP.
+pub const HELP: &[&str] = &[
+    "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "DIGEST",
+    "    Returns a fingerprint of all keys, the same that Redis computes.",
+    "DIGEST-VALUE <key> [<key> ...]",
+    "    Returns fingerprints of values.",
+    "ERROR <string>",
+    "    Answers with this error.",
+    "LOG <message>",
+    "    Writes a line to the log.",
+    "OBJECT <key>",
+    "    Shows how a value is stored.",
+    "POPULATE <count> [<prefix>] [<size>]",
+    "    Sets keys that are missing among prefix:0 to prefix:count-1.",
+    "PROTOCOL <type>",
+    "    Answers with a reply of this type.",
+    "SET-ACTIVE-EXPIRE <0|1>",
+    "    Whether keys are dropped without being asked for.",
+    "SLEEP <seconds>",
+    "    Serves nobody for so long.",
+    "HELP",
+    "    Prints this help.",
+];
+
+/// Runs a subcommand. False if there is none of this name with so many arguments.
+pub fn run(cx: &mut Context<'_>, name: &[u8], arguments: &[&[u8]]) -> Result<bool> {
+    match (name.to_ascii_lowercase().as_slice(), arguments) {
+        (b"digest", []) => digest(cx),
+        (b"digest-value", keys @ [_, ..]) => {
+            cx.wire.array(keys.len());
+            for key in keys {
+                let mut fingerprint = Fingerprint::default();
+                cx.with(|cx| fingerprint.add_value(cx, key));
+                cx.wire.status(&fingerprint.text());
+            }
+        }
+        (b"error", [text]) => cx.wire.error(&[text]),
+        (b"help", []) => {
+            cx.wire.array(HELP.len());
+            HELP.iter().for_each(|line| cx.wire.status(line));
+        }
+        (b"log", [text]) => {
+            let text = String::from_utf8_lossy(text);
+            cx.server.log.warning(format_args!("DEBUG LOG: {text}"));
+            cx.wire.ok();
+        }
+        (b"object", [key]) => {
+            let shown = cx.with(|cx| describe(cx, key)).ok_or(Error::NoSuchKey)?;
+            cx.wire.status(&shown);
+        }
+        (b"populate", [count, options @ ..]) if options.len() < 3 => populate(cx, count, options)?,
+        (b"protocol", [kind]) => return Ok(show(cx, kind)),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn digest(cx: &mut Context<'_>) {
+    let mut fingerprint = Fingerprint::default();
+    cx.held.take_all();
+    let now_ms = cx.now_ms;
+    for index in 0..cx.server.databases.count() {
+        cx.held.get(index).with(now_ms, |cx| fingerprint.add_database(index, cx));
+    }
+    if !cx.is_in_exec {
+        cx.held.release();
+    }
+    cx.wire.status(&fingerprint.text());
+}
+
+/// How a value is stored, in Redis's words. Nothing here has an address or is shared.
+fn describe(cx: &mut Cx<'_>, key: &[u8]) -> Option<String> {
+    let mut first = |name: &str, arguments: &[&[u8]]| ask(cx, name, arguments).into_iter().next();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let encoding = text(first("OBJECT", &[b"ENCODING", key])?);
+    let idle_s = first("OBJECT", &[b"IDLETIME", key]).map(text).unwrap_or_else(|| "0".into());
+    // Redis counts neither the type in front of the value nor version and checksum behind it.
+    let payload = first("DUMP", &[key])?.len().saturating_sub(1 + 2 + 8);
+    Some(format!(
+        "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{payload} lru:0 \
+         lru_seconds_idle:{idle_s}"
+    ))
+}
+
+/// A reply of a type, for those who write clients: the same that Redis gives.
+fn show(cx: &mut Context<'_>, kind: &[u8]) -> bool {
+    let wire = &mut cx.wire;
+    match kind.to_ascii_lowercase().as_slice() {
+        b"string" => wire.text("Hello World"),
+        b"integer" => wire.integer(12345),
+        b"double" => wire.double("3.141".into()),
+        b"null" => wire.null(),
+        b"array" => {
+            wire.array(3);
+            (0..3).for_each(|number| wire.integer(number));
+        }
+        b"set" => {
+            wire.set(3);
+            (0..3).for_each(|number| wire.integer(number));
+        }
+        b"map" => {
+            wire.map(3);
+            for number in 0..3 {
+                wire.integer(number);
+                wire.boolean(number == 1);
+            }
+        }
+        b"attrib" => {
+            if wire.attributes(1) {
+                wire.text("key-popularity");
+                wire.array(2);
+                wire.text("key:123");
+                wire.integer(90);
+            }
+            wire.text("Some real reply following the attribute");
+        }
+        b"push" => {
+            wire.push(2);
+            wire.text("server-cpu-usage");
+            wire.integer(42);
+        }
+        b"verbatim" => wire.verbatim("This is a verbatim\nstring"),
+        b"true" => wire.boolean(true),
+        b"false" => wire.boolean(false),
+        b"bignum" => wire.big_number("1234567999999999999999999999999999999"),
+        _ => return false,
+    }
+    true
+}
+
+fn populate(cx: &mut Context<'_>, count: &[u8], options: &[&[u8]]) -> Result<()> {
+    let number = |text: &[u8]| number::integer(text).and_then(|number| u64::try_from(number).ok());
+    let range = "ERR value is out of range, must be positive";
+    let count = number(count).filter(|count| *count <= POPULATE_KEYS_MAX).ok_or(range)?;
+    let prefix = options.first().copied().unwrap_or(b"key");
+    let len = options.get(1).map(|size| number(size).ok_or(range)).transpose()?;
+    let len = len.map(|len| usize::try_from(len).unwrap_or(usize::MAX));
+    if len.is_some_and(|len| len > ferrite_engine::limits::VALUE_BYTES_MAX) {
+        return Err(range.into());
+    }
+    let origin = Origin { command: "debug", client: cx.session.client.id };
+    let (index, now_ms) = (cx.session.database, cx.now_ms);
+    for number in 0..count {
+        let key = [prefix, b":", number.to_string().as_bytes()].concat();
+        let mut value = format!("value:{number}").into_bytes();
+        if let Some(len) = len {
+            value.resize(len, 0);
+        }
+        cx.held.get(index).with_origin(origin, now_ms, |cx| match cx.exists(&key) {
+            true => Ok(()),
+            false => cx.set(&key, &value, &Default::default()).map(|_| ()),
+        })?;
+        if number % POPULATE_STEPS == POPULATE_STEPS - 1 && !cx.is_in_exec {
+            // Others get their chance.
+            cx.held.release();
+        }
+    }
+    cx.wire.ok();
+    Ok(())
+}
