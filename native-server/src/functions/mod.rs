@@ -1,0 +1,3 @@
+//! WebAssembly functions.
+
+pub mod reset;
