@@ -121,8 +121,7 @@ fn linker(engine: &Engine) -> Linker<Host> {
         let memory = caller.get_export("memory").and_then(Extern::into_memory);
         let (memory, host) = memory.expect("a memory").data_and_store_mut(&mut caller);
         let range = at as usize..at as usize + length as usize;
-        let place =
-            memory.get_mut(range.clone()).ok_or(Error::msg("an address outside of memory"))?;
+        let place = memory.get_mut(range.clone()).ok_or(Error::msg("outside of memory"))?;
         place.fill(host.secret);
         host.written.push(range);
         Ok(())

@@ -204,7 +204,7 @@ fn the_host_does_not_write_outside_of_memory() {
     let bed = bed();
     for arguments in [[MEMORY_BYTES, 1], [MEMORY_BYTES - 1, 2], [u32::MAX, 1], [u32::MAX, 2]] {
         let outcome = bed.resettable().call("host", &numbers(&arguments));
-        let expected = Outcome::Trapped("an address outside of memory".to_owned());
+        let expected = Outcome::Trapped("outside of memory".to_owned());
         assert_eq!(outcome, expected, "{arguments:?}");
     }
 }
