@@ -7,6 +7,7 @@ pub mod answer;
 pub mod documents;
 pub mod engine;
 pub mod family;
+pub mod functions;
 pub mod model;
 pub mod op;
 pub mod oracle;
