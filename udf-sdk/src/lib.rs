@@ -67,3 +67,8 @@ pub mod __private {
     pub use crate::raw::{bytes, bytes_list, optional_bytes, optional_str, str, str_list};
     pub use crate::reply::finish;
 }
+
+/// What the README shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -33,6 +33,17 @@ fn check_rate_limit(name: &str, module: &[u8]) {
     assert_eq!(host.ask(&["LLEN", "list"]), Answer::Integer(1));
 }
 
+/// What the SDK makes is what the server can set back after a call, in place of a new instance.
+#[test]
+fn modules_of_the_sdk_can_be_set_back() {
+    for name in ["rate_limit", "rate_limit_c", "json_aggregate", "time_window", "ab_assignment"] {
+        let Some(module) = example(name, false) else { continue };
+        if let Err(unfit) = ferrite_server::functions::reset::rewrite(&module) {
+            panic!("{name}: {unfit}");
+        }
+    }
+}
+
 #[test]
 fn a_rate_limit_in_rust() {
     for is_wasi in [false, true] {
