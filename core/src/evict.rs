@@ -328,9 +328,7 @@ impl Cx<'_> {
         let Some(victim) = self.keys.found(place) else { return false };
         let learns = self.keys.policy.learns();
         let hash = if learns { self.keys.hash_of(victim.addr) } else { 0 };
-        if let Some((_, effects)) = self.listener() {
-            effects.cause(Cause::Evicted);
-        }
+        self.tell_cause(Cause::Evicted);
         self.remove(&victim);
         let keys = &mut *self.keys;
         keys.counters.evicted_keys += 1;

@@ -186,9 +186,7 @@ impl Cx<'_> {
     }
 
     pub(crate) fn expire(&mut self, found: &Found) {
-        if let Some((_, effects)) = self.listener() {
-            effects.cause(Cause::Expired);
-        }
+        self.tell_cause(Cause::Expired);
         self.remove(found);
         self.keys.counters.expired_keys += 1;
     }

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use crate::arena::{Addr, Arena, SEGMENT_BYTES};
 use crate::compress::Compression;
-use crate::effects::Effects;
+use crate::effects::{Cause, Effects};
 use crate::error::{Error, Result};
 use crate::hasher::Hasher;
 use crate::history::History;
@@ -75,6 +75,8 @@ pub struct Keyspace {
     pub(crate) hasher: Hasher,
     #[cfg(feature = "snapshot")]
     pub(crate) snapshot: Snapshot,
+    #[cfg(feature = "snapshot")]
+    pub(crate) changes: u64,
     max_memory_bytes: usize,
     host_bytes: usize,
 }
@@ -128,6 +130,8 @@ impl Keyspace {
             hasher,
             #[cfg(feature = "snapshot")]
             snapshot: Snapshot::new(),
+            #[cfg(feature = "snapshot")]
+            changes: 0,
             max_memory_bytes,
             host_bytes,
         })
@@ -442,13 +446,42 @@ impl<'a> Cx<'a> {
         self.keys
     }
 
-    /// Who listens to effects, with the keyspace to read from. Nobody does without the feature
-    /// `effects`, and then none are made.
+    /// Who listens to effects, with the keyspace to read from, for one who has a change to tell.
+    /// Nobody does without the feature `effects`, and then none are made.
     #[inline]
     pub(crate) fn listener(&mut self) -> Option<(&Keyspace, &mut dyn Effects)> {
+        #[cfg(feature = "snapshot")]
+        self.count_change();
         match &mut self.effects {
             Some(effects) if cfg!(feature = "effects") => Some((self.keys, &mut **effects)),
             _ => None,
+        }
+    }
+
+    /// Whether somebody listens to a change that there is to tell.
+    #[inline]
+    pub(crate) fn is_heard(&mut self) -> bool {
+        let is_heard = cfg!(feature = "effects") && self.effects.is_some();
+        #[cfg(feature = "snapshot")]
+        if !is_heard {
+            self.count_change();
+        }
+        is_heard
+    }
+
+    /// A change that is not told is counted all the same.
+    #[cfg(feature = "snapshot")]
+    #[inline]
+    fn count_change(&mut self) {
+        self.keys.changes = self.keys.changes.wrapping_add(1);
+    }
+
+    /// Tells why the key goes that goes next.
+    pub(crate) fn tell_cause(&mut self, cause: Cause) {
+        if cfg!(feature = "effects")
+            && let Some(effects) = &mut self.effects
+        {
+            effects.cause(cause);
         }
     }
 

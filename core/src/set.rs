@@ -167,7 +167,7 @@ impl Cx<'_> {
 
     /// What a stored set is, for whoever listens.
     fn emit_set_members(&mut self, key: &[u8]) {
-        if self.listener().is_none() {
+        if !self.is_heard() {
             return;
         }
         let found = self.keys.locate(key, self.keys.hash(key));

@@ -233,8 +233,15 @@ impl Context<'_> {
         };
         let may_run = self.may_run(command);
         may_run.map_err(|why| (command, why))?;
-        if self.server.gate.is_closed() && self.is_paused(command) {
-            return Ok(None);
+        if self.server.gate.is_closed() {
+            if self.is_paused(command) {
+                return Ok(None);
+            }
+            if (command.has(WRITE) || command.name == "ping")
+                && let Some(line) = self.server.gate.refusal()
+            {
+                return Err((command, line.into()));
+            }
         }
         if self.session.transaction.is_some() && !self.is_in_exec && !is_never_queued(command) {
             self.queue(command, request).map_err(|why| (command, why))?;

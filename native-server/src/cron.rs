@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
+use crate::checkpoint::saver;
 use crate::client::{signal, state};
 use crate::config::Config;
 use crate::limits::{EXPIRY_BUCKETS, EXPIRY_STEPS_MAX, SHRINK_STEPS};
@@ -45,13 +46,14 @@ pub async fn run(server: Arc<Server>) {
     }
 }
 
-fn turn(server: &Server, config: &Config, rates: &mut Rates) {
+fn turn(server: &Arc<Server>, config: &Config, rates: &mut Rates) {
     server.turns.fetch_add(1, Relaxed);
     tend_databases(server);
     drop_idle(server, config);
     stir_slow_readers(server);
     server.slow.truncate(usize::try_from(config.slowlog_max_len).unwrap_or_default());
     take_rates(server, rates);
+    saver::tend(server, config);
 }
 
 fn tend_databases(server: &Server) {

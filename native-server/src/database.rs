@@ -166,6 +166,13 @@ impl Databases {
         Held { databases: self, guards: Guards::None }
     }
 
+    /// How many changes of keys there were since they are in memory.
+    pub fn changes(&self) -> u64 {
+        let mut changes = 0;
+        self.each(|_, database| changes += database.keys.changes());
+        changes
+    }
+
     /// The database that holds most, of all but one.
     pub fn largest_but(&self, index: usize) -> Option<usize> {
         let used = |other: &usize| self.slots[*other].used_bytes.load(Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! What may stand before every command: somebody who watches them all, and a pause.
+//! What may stand before every command: somebody who watches them all, a pause, and a reason to
+//! refuse writes.
 //!
 //! Invariant: while neither is there, one look at one number is all that a command pays for it.
 
@@ -23,6 +24,8 @@ pub struct Pause {
 struct State {
     monitors: BTreeMap<u64, Arc<Client>>,
     pause: Option<Pause>,
+    /// Why writes are refused, by who says so.
+    refusals: BTreeMap<&'static str, &'static str>,
 }
 
 /// See the module.
@@ -42,7 +45,8 @@ impl Gate {
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let outcome = change(&mut state);
-        let reasons = state.monitors.len() + usize::from(state.pause.is_some());
+        let State { monitors, pause, refusals } = &*state;
+        let reasons = monitors.len() + usize::from(pause.is_some()) + refusals.len();
         self.reasons.store(reasons as u32, Ordering::Relaxed);
         outcome
     }
@@ -91,6 +95,19 @@ impl Gate {
         }
         self.resume();
         None
+    }
+
+    /// Somebody wants writes refused, with this line, or no longer.
+    pub fn refuse_writes(&self, who: &'static str, line: Option<&'static str>) {
+        self.change(|state| match line {
+            Some(line) => drop(state.refusals.insert(who, line)),
+            None => drop(state.refusals.remove(who)),
+        });
+    }
+
+    /// Why writes are refused.
+    pub fn refusal(&self) -> Option<&'static str> {
+        self.lock().refusals.values().next().copied()
     }
 
     /// Shows a command to those who watch.

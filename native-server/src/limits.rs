@@ -97,6 +97,10 @@ pub const CHECKPOINT_CHANGES_DIVISOR: u64 = 2;
 /// Checkpoints that follow each other; then the next is full.
 pub const CHECKPOINT_CHAIN_MAX: usize = 64;
 
+/// Milliseconds after a checkpoint that failed in which the rules of `save` do not try again
+/// (Redis's `CONFIG_BGSAVE_RETRY_DELAY`).
+pub const CHECKPOINT_RETRY_MS: i64 = 5_000;
+
 /// Blocks that are read ahead of what is made of them.
 pub const CHECKPOINT_READ_BLOCKS: usize = 16;
 

@@ -5,6 +5,7 @@
 use std::io::Read;
 use std::process::ExitCode;
 
+use ferrite_server::checkpoint::saver;
 use ferrite_server::clock::Clock;
 use ferrite_server::config::Config;
 use ferrite_server::config::file::{self, Fault};
@@ -92,7 +93,10 @@ fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            () = server.ended() => {}
+            () = server.ended() => return Ok(()),
+        }
+        if saver::saves_at_end(&server) && saver::save_at_end(&server).is_err() {
+            eprintln!("ferrite: the server ends without a checkpoint");
         }
         server.shut_down();
         Ok(())

@@ -15,6 +15,8 @@ use std::thread::JoinHandle;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::saver::{self, Saver};
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Current};
@@ -53,6 +55,9 @@ pub enum StartError {
         /// Why it cannot.
         why: io::Error,
     },
+    /// The checkpoint cannot be loaded.
+    #[error("{0}")]
+    Checkpoint(#[from] CheckpointError),
     /// A thread or its event loop cannot be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -90,6 +95,8 @@ pub struct Server {
     pub gate: Gate,
     /// What took long.
     pub latency: Latency,
+    /// When checkpoints are taken.
+    pub saver: Saver,
     /// What is kept on disk.
     pub persistence: Persistence,
     end: watch::Sender<bool>,
@@ -158,6 +165,7 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         started_ms: clock.now_ms(),
         databases: Databases::new(database_count, config.maxmemory, policy, random::number, &news),
         news,
+        saver: Saver::new(clock.now_ms()),
         persistence: Persistence::new(&config),
         config: Current::new(config),
         clients: Clients::default(),
@@ -173,6 +181,7 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         end: watch::Sender::new(false),
         clock,
     });
+    saver::load_at_start(&server)?;
     let (mut running, mut doors) = (Vec::new(), Vec::new());
     for (number, stats) in threads.into_iter().enumerate() {
         let (door, visitors) = mpsc::unbounded_channel();

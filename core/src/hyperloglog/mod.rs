@@ -63,7 +63,7 @@ impl Cx<'_> {
             }
         }
         if is_changed {
-            if self.listener().is_some() {
+            if self.is_heard() {
                 let mut effect: Vec<Value<'_>> = Vec::with_capacity(2 + elements.len());
                 effect.extend([Value::from("PFADD"), key.into()]);
                 effect.extend(elements.iter().map(|element| Value::from(*element)));

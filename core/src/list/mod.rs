@@ -129,7 +129,7 @@ impl Cx<'_> {
         let (place, id) = self.recent_list(key)?;
         let len = self.keys.push_short(id, side, value)?;
         self.keys.note_use(place);
-        if self.listener().is_some() {
+        if self.is_heard() {
             self.emit(&[name.into(), key.into(), (*value).into()]);
         }
         Some(len)
@@ -168,7 +168,7 @@ impl Cx<'_> {
             && self.keys.pop_short(id, side, show).is_some()
         {
             self.keys.note_use(place);
-            if self.listener().is_some() {
+            if self.is_heard() {
                 self.emit(&[pop_name(side).into(), key.into()]);
             }
             return Ok(Some(1));

@@ -65,6 +65,12 @@ impl Keyspace {
         self.snapshot.has_base
     }
 
+    /// How many changes of keys there were since the keyspace is in memory: one for each effect,
+    /// whether somebody listens to them or not.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// The next snapshot is to be a full one.
     pub fn forget_base(&mut self) {
         (self.snapshot.has_base, self.snapshot.has_lost_base) = (false, true);

@@ -127,7 +127,7 @@ impl Cx<'_> {
     }
 
     fn emit_score(&mut self, key: &[u8], member: Value<'_>, score: f64) {
-        if self.listener().is_some() {
+        if self.is_heard() {
             let score = ScoreText::new(score);
             self.emit(&["ZADD".into(), key.into(), score.as_bytes().into(), member]);
         }
@@ -183,7 +183,7 @@ impl Cx<'_> {
         for _ in 0..slice.count {
             self.remove_rank(target, lowest)?;
         }
-        if self.listener().is_some() {
+        if self.is_heard() {
             let first = Digits::of_unsigned(lowest as u64);
             let last = Digits::of_unsigned((lowest + slice.count - 1) as u64);
             let (first, last) = (first.as_bytes().into(), last.as_bytes().into());

@@ -64,7 +64,7 @@ impl Cx<'_> {
             self.keys.settle();
         }
         done?;
-        if self.listener().is_some() {
+        if self.is_heard() {
             let id = id.text();
             let mut effect: Vec<Value<'_>> = Vec::with_capacity(3 + texts.len());
             effect.extend([Value::from("XADD"), key.into(), id.as_bytes().into()]);
@@ -281,7 +281,7 @@ pub(super) fn xsetid(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply
         stream.meta.max_deleted = max_deleted;
     }
     cx.keys.save(&stream);
-    if cx.listener().is_some() {
+    if cx.is_heard() {
         let (last, deleted) = (last.text(), stream.meta.max_deleted.text());
         let added = Digits::of_unsigned(stream.meta.added);
         let mut effect = [

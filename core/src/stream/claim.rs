@@ -35,7 +35,7 @@ pub(super) struct Told<'a> {
 impl Cx<'_> {
     /// Tells that entries are a consumer's now.
     pub(super) fn tell_claims(&mut self, told: &Told<'_>, ids: &[Id], pending: &Pending) {
-        if self.listener().is_none() {
+        if !self.is_heard() {
             return;
         }
         let (time, count) = (Digits::new(pending.time), Digits::of_unsigned(pending.count));
@@ -55,7 +55,7 @@ impl Cx<'_> {
     }
 
     fn tell_acknowledged(&mut self, key: &[u8], group: &[u8], id: Id) {
-        if self.listener().is_some() {
+        if self.is_heard() {
             self.emit(&["XACK".into(), key.into(), group.into(), id.text().as_bytes().into()]);
         }
     }
@@ -63,7 +63,7 @@ impl Cx<'_> {
 
 /// Tells how far a group is.
 pub(super) fn tell_group(cx: &mut Cx<'_>, told: &Told<'_>, group: &Group) {
-    if cx.listener().is_some() {
+    if cx.is_heard() {
         let (last, read) = (group.last.text(), Digits::new(group.entries_read));
         cx.emit(&[
             "XGROUP".into(),

@@ -176,7 +176,7 @@ fn create(
         cx.keys.settle();
     }
     added?;
-    if cx.listener().is_some() {
+    if cx.is_heard() {
         let (last, read) = (last.text(), Digits::new(options.entries_read));
         cx.emit(&[
             "XGROUP".into(),

@@ -183,7 +183,7 @@ impl Cx<'_> {
             let draft = Draft::new(key, hash, value.len(), NEVER, found)?;
             self.keys.put(&draft, &mut value)?;
         }
-        if self.listener().is_some() {
+        if self.is_heard() {
             let mut effect: Vec<Value<'_>> = Vec::with_capacity(1 + 2 * count);
             effect.push("MSET".into());
             effect.extend(pairs.flat_map(|(key, value)| [Value::from(key), value.into()]));

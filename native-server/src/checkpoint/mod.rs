@@ -10,12 +10,13 @@
 //! deleted only then. What changed since the last is a checkpoint of its own that follows it; when
 //! such ones have grown to half of the full one they go with, the next is full again.
 //!
-//! Not here: the log (persist/), Redis's files, and when checkpoints are taken.
+//! Not here: the log (persist/), Redis's files, and when checkpoints are taken (saver.rs).
 
 pub mod files;
 pub mod format;
 mod queue;
 mod read;
+pub mod saver;
 mod write;
 
 use std::io;
@@ -73,6 +74,8 @@ pub struct Saved {
     pub bytes: u64,
     /// What `at` said while all databases were locked.
     pub log_position: u64,
+    /// How many changes of keys there had been then ([`Databases::changes`]).
+    pub changes: u64,
     /// For how long they were.
     pub locked: std::time::Duration,
     /// Times that somebody had to wait for the disk because the queue was full.
@@ -128,8 +131,8 @@ impl Chain {
 }
 
 /// Writes a checkpoint of all databases into a directory, and then deletes those that it makes
-/// needless. `at` is called while all databases are locked, so nothing changes meanwhile; `extra` is
-/// kept beside the keys.
+/// needless. `at` is called while all databases are locked, so nothing changes meanwhile; `extra`
+/// is kept beside the keys.
 ///
 /// # Errors
 /// Why there is none. The one before it stays.

@@ -56,9 +56,9 @@ fn write_file(
         previous: follows.map_or((0, 0), |link| (link.sequence, link.checksum)),
         begun_ms: now_ms(),
     };
-    let (log_position, locked, last) = thread::scope(|scope| {
+    let (moment, last) = thread::scope(|scope| {
         let writer = scope.spawn(|| write_blocks(&mut file, &header, &queue));
-        let (log_position, locked) = begin(databases, &queue, header.is_full(), at);
+        let moment = begin(databases, &queue, header.is_full(), at);
         let is_whole = walk(databases, &queue);
         put_extra(&queue, extra);
         queue.complete();
@@ -67,9 +67,9 @@ fn write_file(
         if !is_whole {
             return Err(CheckpointError::GivenUp);
         }
-        Ok((log_position, locked, last))
+        Ok((moment, last))
     })?;
-    let last = Last { log_position, ended_ms: now_ms(), ..last };
+    let last = Last { log_position: moment.log_position, ended_ms: now_ms(), ..last };
     let bytes = last.to_bytes();
     let head = BlockHead::of(Kind::Last, 0, &bytes).to_bytes();
     let written = file.write_all(&[&head[..], &bytes].concat()).and_then(|()| file.sync_all());
@@ -95,25 +95,34 @@ fn write_file(
         sequence,
         is_full: header.is_full(),
         bytes: file_bytes,
-        log_position,
-        locked,
+        log_position: moment.log_position,
+        changes: moment.changes,
+        locked: moment.locked,
         waits: queue.waits(),
     };
     Ok((saved, link))
 }
 
-/// The moment that the checkpoint is of: nothing changes while all databases are locked.
+/// The moment that a checkpoint is of.
+struct Moment {
+    log_position: u64,
+    changes: u64,
+    locked: Duration,
+}
+
+/// Begins snapshots of all databases at one moment: nothing changes while all databases are locked.
 fn begin(
     databases: &Databases,
     queue: &Arc<Queue>,
     is_full: bool,
     at: impl FnOnce() -> u64,
-) -> (u64, Duration) {
+) -> Moment {
     let mut held = databases.hold();
     held.take_all();
-    let begun = Instant::now();
+    let (begun, mut changes) = (Instant::now(), 0);
     for index in 0..databases.count() {
         let keys = &mut held.get(index).keys;
+        changes += keys.changes();
         let number = index as u16;
         if !is_full && !keys.has_base() {
             let block = Block { kind: Kind::Anew, database: number, bytes: Vec::new() };
@@ -121,7 +130,7 @@ fn begin(
         }
         keys.begin_snapshot(is_full, &mut || Box::new(Sink::new(queue, number)));
     }
-    (at(), begun.elapsed())
+    Moment { log_position: at(), changes, locked: begun.elapsed() }
 }
 
 /// Walks through the pages of all databases, in steps between which others have their turn. Whether

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use ferrite_engine::{Args, Arity, Reply, docs};
 
+use crate::checkpoint::saver;
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, info};
 use crate::config::Config;
@@ -106,6 +107,9 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
     if names.contains("maxmemory") {
         databases.set_max_bytes(config.maxmemory);
         cx.held.refresh();
+    }
+    if names.contains("save") || names.contains("stop-writes-on-bgsave-error") {
+        saver::refuse_writes(cx.server, config);
     }
     if names.contains("notify-keyspace-events") {
         cx.server.news.set_classes(&config.notify_keyspace_events);

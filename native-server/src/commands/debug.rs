@@ -1,4 +1,4 @@
-//! DEBUG, for tests; and SLOWLOG, TIME, SHUTDOWN, MEMORY: what operators look at and do.
+//! DEBUG, for tests; and SLOWLOG, TIME, MEMORY: what operators look at and do.
 //!
 //! Invariant: DEBUG answers nobody unless `enable-debug-command` says so.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ferrite_engine::{Args, Arity, Error, FAST, Keys, READ, Reply, docs};
 
-use crate::commands::flags::{ADMIN, NO_MULTI, NO_SCRIPT};
+use crate::commands::flags::{ADMIN, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, debugging};
 use crate::context::Context;
 use crate::number;
@@ -77,15 +77,6 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
             cx.wire.array(0);
             Ok(())
         },
-        ..ADMIN_ROW
-    },
-    ServerSpec {
-        name: "shutdown",
-        arity: Arity::AtLeast(1),
-        flags: ADMIN | NO_SCRIPT | NO_MULTI,
-        syntax: docs("[NOSAVE] [NOW] [FORCE]"),
-        summary: docs("Ends the server."),
-        run: shutdown,
         ..ADMIN_ROW
     },
     ServerSpec {
@@ -199,21 +190,6 @@ fn memory_usage(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         Some(bytes) => cx.wire.integer(i64::try_from(bytes).unwrap_or(i64::MAX)),
         None => cx.wire.null(),
     }
-    Ok(())
-}
-
-fn shutdown(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
-    for option in args {
-        let is = |word: &[u8]| option.eq_ignore_ascii_case(word);
-        if is(b"save") {
-            return Err("ERR this server writes no snapshots: SHUTDOWN SAVE cannot be done".into());
-        }
-        if !is(b"nosave") && !is(b"now") && !is(b"force") {
-            return Err(Error::Syntax.into());
-        }
-    }
-    cx.session.is_closing = true;
-    cx.server.shut_down();
     Ok(())
 }
 

@@ -30,6 +30,7 @@ struct Figures<'c, 'b> {
     databases: Vec<Stats>,
     keyspace: [u64; 4],
     used_memory: u64,
+    changes: u64,
 }
 
 /// Figures, each with its name, in the order in which they are shown.
@@ -54,6 +55,7 @@ const SECTIONS: &[Section] = &[
     section("Server", true, server),
     section("Clients", true, clients),
     section("Memory", true, memory),
+    section("Persistence", true, persistence),
     section("Stats", true, stats),
     section("Replication", true, replication),
     section("CPU", true, cpu),
@@ -78,16 +80,18 @@ fn info(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
             }),
         }
     };
-    let mut databases = Vec::new();
+    let (mut databases, mut changes) = (Vec::new(), 0);
     for index in 0..cx.server.databases.count() {
-        databases.push(cx.held.get(index).stats());
+        let database = cx.held.get(index);
+        databases.push(database.stats());
+        changes += database.keys.changes();
     }
     if !cx.is_in_exec {
         cx.held.release();
     }
     let keyspace = counted(cx, &databases);
     let used_memory = used(&databases);
-    let figures = Figures { cx, databases, keyspace, used_memory };
+    let figures = Figures { cx, databases, keyspace, used_memory, changes };
     let mut text = String::new();
     for section in SECTIONS.iter().filter(|section| is_asked(section)) {
         if !text.is_empty() {
@@ -225,6 +229,25 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
         ("mem_fragmentation_ratio", format!("{:.2}", rss as f64 / used.max(1) as f64)),
         ("mem_fragmentation_bytes", (rss as i64 - used as i64).to_string()),
         ("mem_allocator", "libc".into()),
+    ])
+}
+
+fn persistence(figures: &Figures<'_, '_>) -> Lines {
+    let cx = figures.cx;
+    let saver = cx.server.saver.figures(cx.now_ms, figures.changes);
+    let seconds = |seconds: Option<i64>| seconds.unwrap_or(-1).to_string();
+    lines([
+        ("loading", "0".into()),
+        ("async_loading", "0".into()),
+        ("rdb_changes_since_last_save", saver.changes.to_string()),
+        ("rdb_bgsave_in_progress", u8::from(saver.running_seconds.is_some()).to_string()),
+        ("rdb_last_save_time", saver.saved_s.to_string()),
+        ("rdb_last_bgsave_status", if saver.is_well { "ok" } else { "err" }.into()),
+        ("rdb_last_bgsave_time_sec", seconds(saver.last_seconds)),
+        ("rdb_current_bgsave_time_sec", seconds(saver.running_seconds)),
+        ("rdb_saves", saver.saves.to_string()),
+        ("rdb_last_cow_size", "0".into()),
+        ("rdb_last_load_keys_loaded", saver.keys_loaded.to_string()),
     ])
 }
 

@@ -8,6 +8,7 @@
 //! reads these rows.
 
 pub mod blocking;
+pub mod checkpoint;
 pub mod client;
 pub mod command;
 pub mod config;
@@ -166,6 +167,7 @@ impl Command {
 /// The server's rows.
 const FAMILIES: &[&[ServerSpec]] = &[
     blocking::COMMANDS,
+    checkpoint::COMMANDS,
     client::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,

@@ -48,12 +48,13 @@ pub enum Fault {
 /// # Errors
 /// The first line that is wrong.
 pub fn read(config: &mut Config, file: &str, text: &str) -> Result<(), Fault> {
+    let mut has_rules = false;
     for (line, content) in (1..).zip(text.lines()) {
         let content = content.trim();
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
-        read_line(config, content).map_err(|why| {
+        read_line(config, content, &mut has_rules).map_err(|why| {
             let text = content.chars().take(100).collect();
             Fault::Line { file: file.into(), line, text, why }
         })?;
@@ -61,7 +62,7 @@ pub fn read(config: &mut Config, file: &str, text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn read_line(config: &mut Config, line: &str) -> Result<(), Refusal> {
+fn read_line(config: &mut Config, line: &str, has_rules: &mut bool) -> Result<(), Refusal> {
     if line.len() > CONFIG_LINE_BYTES_MAX {
         return Err("the line is too long".into());
     }
@@ -69,6 +70,15 @@ fn read_line(config: &mut Config, line: &str) -> Result<(), Refusal> {
     let words = words.into_iter().map(|range| text.get(range).unwrap_or_default());
     let words: Vec<String> = words.map(|word| String::from_utf8_lossy(word).into()).collect();
     match words.split_first() {
+        // As in Redis each line has one rule more; the first takes the place of the default ones.
+        Some((name, values @ [value, ..])) if name.eq_ignore_ascii_case("save") && !value.is_empty() => {
+            let before = std::mem::take(&mut config.save);
+            set(config, name, values)?;
+            if std::mem::replace(has_rules, true) {
+                config.save.splice(..0, before);
+            }
+            Ok(())
+        }
         Some((name, values)) => set(config, name, values),
         None => Ok(()),
     }
@@ -97,6 +107,11 @@ mod tests {
         read(&mut config, "x.conf", text).expect("a good file");
         assert_eq!((config.port, config.requirepass.as_str()), (7000, "a b"));
         assert_eq!(config.bind, "127.0.0.1 ::1");
+        let mut config = Config::default();
+        read(&mut config, "x.conf", "save 900 1\nsave 300 10 60 5\n").expect("rules");
+        assert_eq!(find("save").expect("a row").show(&config), "900 1 300 10 60 5");
+        read(&mut config, "x.conf", "save \"\"\n").expect("no rules");
+        assert!(config.save.is_empty());
         let refused = |text: &str| {
             let mut config = Config::default();
             read(&mut config, "x.conf", text).expect_err("a bad file").to_string()

@@ -11,6 +11,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ferrite_engine::Policy;
 
+use crate::checkpoint::saver::Rule;
+
 /// What may be held for one client that does not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutputLimit {
@@ -38,6 +40,8 @@ pub struct Config {
     pub tcp_keepalive_s: i64,
     pub databases: i64,
     pub dir: String,
+    pub save: Vec<Rule>,
+    pub stop_writes_on_bgsave_error: bool,
     pub io_threads: i64,
     pub maxclients: i64,
     pub maxmemory: u64,
@@ -74,6 +78,10 @@ impl Default for Config {
             tcp_keepalive_s: 300,
             databases: 16,
             dir: ".".into(),
+            save: [(3600, 1), (300, 100), (60, 10_000)]
+                .map(|(seconds, changes)| Rule { seconds, changes })
+                .into(),
+            stop_writes_on_bgsave_error: true,
             io_threads: 1,
             maxclients: 10_000,
             maxmemory: 0,

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use ferrite_engine::{Policy, limits, parse_memory};
 
+use crate::checkpoint::saver::{parse_rules, show_rules};
 use crate::config::{Config, OUTPUT_CLASSES, OutputLimit};
 use crate::limits::{DATABASES_MAX, IO_THREADS_MAX};
 
@@ -91,13 +92,18 @@ pub const SETTINGS: &[Setting] = &[
         Memory(|config| &mut config.proto_max_bulk_len, 1 << 20, limits::VALUE_BYTES_MAX as u64),
     ),
     row("requirepass", Live, Text(|config| &mut config.requirepass)),
-    row("save", Live, Other(|_| String::new(), save)),
+    row("save", Live, Other(|config| show_rules(&config.save), save)),
     row(
         "slowlog-log-slower-than",
         Live,
         Number(|config| &mut config.slowlog_slower_than_us, -1, i64::MAX),
     ),
     row("slowlog-max-len", Live, Number(|config| &mut config.slowlog_max_len, 0, 1 << 20)),
+    row(
+        "stop-writes-on-bgsave-error",
+        Live,
+        YesNo(|config| &mut config.stop_writes_on_bgsave_error),
+    ),
     row("tcp-backlog", AtStart, Number(|config| &mut config.tcp_backlog, 0, i32::MAX as i64)),
     row("tcp-keepalive", Live, Number(|config| &mut config.tcp_keepalive_s, 0, i32::MAX as i64)),
     row("timeout", Live, Number(|config| &mut config.timeout_s, 0, i32::MAX as i64)),
@@ -182,11 +188,9 @@ fn appendonly(_: &mut Config, text: &str) -> Result<(), Refusal> {
     }
 }
 
-fn save(_: &mut Config, text: &str) -> Result<(), Refusal> {
-    match text.trim().is_empty() {
-        true => Ok(()),
-        false => Err("this server writes no snapshots: only \"\" is accepted".into()),
-    }
+fn save(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    config.save = parse_rules(text)?;
+    Ok(())
 }
 
 fn read_maxmemory(config: &mut Config, text: &str) -> Result<(), Refusal> {
@@ -305,9 +309,11 @@ mod tests {
         check("notify-keyspace-events", "KEA", Ok("AKE"));
         check("notify-keyspace-events", "Elg", Ok("glE"));
         check("save", "", Ok(""));
+        check("save", "900 1  300 10", Ok("900 1 300 10"));
+        check("save", "900", Err("Invalid save parameters"));
         check("appendonly", "no", Ok("no"));
         let mut config = Config::default();
-        for (name, value) in [("save", "900 1"), ("appendonly", "yes")] {
+        for (name, value) in [("appendonly", "yes")] {
             assert!(find(name).expect(name).read(&mut config, value).is_err(), "{name}");
         }
     }

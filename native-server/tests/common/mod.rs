@@ -67,6 +67,7 @@ impl TestServer {
             port: 0,
             bind: "127.0.0.1".into(),
             enable_debug_command: "yes".into(),
+            save: Vec::new(),
             ..Config::default()
         };
         configure(&mut config);

@@ -1,0 +1,92 @@
+//! SAVE, BGSAVE, LASTSAVE and SHUTDOWN: checkpoints by command.
+
+use ferrite_engine::{Args, Arity, Error, FAST, Reply, docs};
+
+use crate::checkpoint::saver;
+use crate::commands::flags::{ADMIN, NO_MULTI, NO_SCRIPT};
+use crate::commands::{ROW, Result, ServerSpec};
+use crate::context::Context;
+
+const ADMIN_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, ..ROW };
+
+pub(crate) const COMMANDS: &[ServerSpec] = &[
+    ServerSpec {
+        name: "bgsave",
+        arity: Arity::AtLeast(1),
+        syntax: docs("[SCHEDULE]"),
+        summary: docs("Begins a checkpoint of all databases, which is written meanwhile."),
+        run: bgsave,
+        ..ADMIN_ROW
+    },
+    ServerSpec {
+        name: "lastsave",
+        arity: Arity::Exactly(1),
+        flags: ADMIN | FAST,
+        summary: docs("Returns when the last checkpoint was taken, in seconds."),
+        run: |cx, _| {
+            cx.wire.integer(cx.server.saver.saved_s());
+            Ok(())
+        },
+        ..ROW
+    },
+    ServerSpec {
+        name: "save",
+        arity: Arity::Exactly(1),
+        flags: ADMIN | NO_SCRIPT | NO_MULTI,
+        summary: docs("Takes a checkpoint of all databases, and answers when it is on the disk."),
+        run: save,
+        ..ROW
+    },
+    ServerSpec {
+        name: "shutdown",
+        arity: Arity::AtLeast(1),
+        flags: ADMIN | NO_SCRIPT | NO_MULTI,
+        syntax: docs("[NOSAVE | SAVE] [NOW] [FORCE]"),
+        summary: docs("Ends the server, after a checkpoint if there are rules for them."),
+        run: shutdown,
+        ..ROW
+    },
+];
+
+fn save(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
+    cx.held.release();
+    saver::save_now(cx.server)?;
+    cx.wire.ok();
+    Ok(())
+}
+
+fn bgsave(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let schedules = match args.next() {
+        None => false,
+        Some(option) if option.eq_ignore_ascii_case(b"schedule") && args.len() == 0 => true,
+        Some(_) => return Err(Error::Syntax.into()),
+    };
+    cx.wire.simple(saver::save_in_background(cx.server, schedules)?);
+    Ok(())
+}
+
+fn shutdown(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let (mut saves, mut is_forced) = (None, false);
+    for option in args {
+        let is = |word: &[u8]| option.eq_ignore_ascii_case(word);
+        if is(b"save") && saves != Some(false) {
+            saves = Some(true);
+        } else if is(b"nosave") && saves != Some(true) {
+            saves = Some(false);
+        } else if is(b"force") {
+            is_forced = true;
+        } else if !is(b"now") {
+            return Err(Error::Syntax.into());
+        }
+    }
+    cx.held.release();
+    if saves.unwrap_or_else(|| saver::saves_at_end(cx.server))
+        && saver::save_at_end(cx.server).is_err()
+        && !is_forced
+    {
+        return Err("ERR Errors trying to SHUTDOWN. Check logs.".into());
+    }
+    cx.session.is_closing = true;
+    cx.server.shut_down();
+    Ok(())
+}
