@@ -82,7 +82,8 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A signal that asks the process to end ends the server.
+/// A signal that asks the process to end ends the server, as SHUTDOWN does: where a checkpoint was
+/// to be taken and cannot, it goes on.
 fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -90,16 +91,18 @@ fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
     runtime.block_on(async move {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = server.ended() => return Ok(()),
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = server.ended() => return Ok(()),
+            }
+            if !saver::saves_at_end(&server) || saver::save_at_end(&server).is_ok() {
+                server.shut_down();
+                return Ok(());
+            }
+            server.log.warning("asked to end, but there is no checkpoint: the server goes on");
         }
-        if saver::saves_at_end(&server) && saver::save_at_end(&server).is_err() {
-            eprintln!("ferrite: the server ends without a checkpoint");
-        }
-        server.shut_down();
-        Ok(())
     })
 }
 

@@ -206,7 +206,7 @@ impl Server {
         let port = port.expect("a free port").port();
         let process = Command::new("taskset")
             .args(["--cpu-list", if threads == 1 { "0" } else { "0,1" }, program])
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""])
             .args(["--io-threads", &threads.to_string()])
             .args(options)
             .stdout(Stdio::null())

@@ -16,6 +16,7 @@ pub mod files;
 pub mod format;
 mod queue;
 mod read;
+mod reload;
 pub mod saver;
 mod write;
 
@@ -23,6 +24,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+pub use reload::reload;
 
 use crate::checkpoint::files::{File, list};
 use crate::checkpoint::format::Fault;

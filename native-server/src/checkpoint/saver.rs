@@ -1,7 +1,7 @@
 //! When checkpoints are taken: by command, by the rules of `save`, at the end.
 //!
-//! Invariant: one is taken at a time. What INFO says of them, and whether writes are refused because
-//! the last one failed, follows from the outcomes that are noted here.
+//! Invariant: one is taken at a time. What INFO says of them, and whether writes are refused
+//! because the last one failed, follows from the outcomes that are noted here.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -11,11 +11,11 @@ use crate::limits::CHECKPOINT_RETRY_MS;
 use crate::server::Server;
 
 /// What refuses writes while checkpoints fail; Redis's line.
-const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable \
-                       to persist to disk. Commands that may modify the data set are disabled, \
-                       because this instance is configured to report errors during writes if RDB \
-                       snapshotting fails (stop-writes-on-bgsave-error option). Please check the \
-                       Redis logs for details about the RDB error.";
+const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently \
+                       unable to persist to disk. Commands that may modify the data set are \
+                       disabled, because this instance is configured to report errors during \
+                       writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). \
+                       Please check the Redis logs for details about the RDB error.";
 
 /// Why a checkpoint is not begun.
 pub const IN_PROGRESS: &str = "ERR Background save already in progress";
@@ -218,8 +218,13 @@ fn run(server: &Server) -> Result<Saved, CheckpointError> {
     let persistence = &server.persistence;
     let position = || persistence.position();
     let outcome = save(&server.databases, persistence.directory(), position, Vec::new());
-    if let Err(error) = &outcome {
-        eprintln!("ferrite: no checkpoint was written: {error}");
+    match &outcome {
+        Ok(saved) => {
+            let Saved { path, bytes, .. } = saved;
+            let path = path.display();
+            server.log.notice(format_args!("checkpoint saved: {bytes} bytes in {path}"));
+        }
+        Err(error) => server.log.warning(format_args!("no checkpoint was saved: {error}")),
     }
     settle(server, &outcome);
     outcome
@@ -248,15 +253,15 @@ pub fn load_at_start(server: &Server) -> Result<(), CheckpointError> {
     let Some(loaded) = load(server.persistence.directory(), databases)? else { return Ok(()) };
     let Loaded { path, damaged, .. } = loaded;
     for (path, fault) in damaged {
-        eprintln!(
-            "ferrite: {}: {fault}. What it had and no older checkpoint has is lost",
+        server.log.warning(format_args!(
+            "{}: {fault}. What it had and the checkpoint before it has not is lost",
             path.display()
-        );
+        ));
     }
     let mut keys = 0;
     databases.each(|_, database| keys += database.keys.len() as u64);
     server.saver.note_loaded(keys, databases.changes());
-    println!("ferrite: {keys} keys loaded from {}", path.display());
+    server.log.notice(format_args!("{keys} keys loaded from {}", path.display()));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ferrite_engine::{Args, Arity, Error, FAST, Keys, READ, Reply, docs};
 
+use crate::checkpoint;
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, debugging};
 use crate::context::Context;
@@ -156,6 +157,11 @@ fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
             // As in Redis nobody is served meanwhile.
             cx.held.take_all();
             std::thread::sleep(Duration::from_secs_f64(seconds));
+            cx.wire.ok();
+        }
+        [] if is(b"reload") => {
+            cx.held.release();
+            checkpoint::reload(&cx.server.databases).map_err(|why| format!("ERR {why}"))?;
             cx.wire.ok();
         }
         [flag] if is(b"set-active-expire") => {

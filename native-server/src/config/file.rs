@@ -71,7 +71,9 @@ fn read_line(config: &mut Config, line: &str, has_rules: &mut bool) -> Result<()
     let words: Vec<String> = words.map(|word| String::from_utf8_lossy(word).into()).collect();
     match words.split_first() {
         // As in Redis each line has one rule more; the first takes the place of the default ones.
-        Some((name, values @ [value, ..])) if name.eq_ignore_ascii_case("save") && !value.is_empty() => {
+        Some((name, values @ [value, ..]))
+            if name.eq_ignore_ascii_case("save") && !value.is_empty() =>
+        {
             let before = std::mem::take(&mut config.save);
             set(config, name, values)?;
             if std::mem::replace(has_rules, true) {
