@@ -3,13 +3,14 @@
 mod common;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use common::{Connection, Raw, TestServer};
 use ferrite_server::checkpoint::saver::Rule;
 use tempfile::TempDir;
 
-/// How often a test looks whether something has happened.
-const LOOKS_MAX: usize = 20_000;
+/// For how long a test looks whether something has happened.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn server(directory: &Path, rules: &[Rule]) -> TestServer {
     TestServer::start(|config| {
@@ -34,8 +35,10 @@ fn figure(connection: &mut Connection, name: &str) -> String {
 
 /// Asks until a figure is what it is to be.
 fn wait_for(connection: &mut Connection, name: &str, wanted: &str) {
-    let is_there = (0..LOOKS_MAX).any(|_| figure(connection, name) == wanted);
-    assert!(is_there, "{name} never became {wanted}");
+    let end = Instant::now() + PATIENCE;
+    while figure(connection, name) != wanted {
+        assert!(Instant::now() < end, "{name} never became {wanted}");
+    }
 }
 
 #[test]
