@@ -65,7 +65,7 @@ impl Checksum {
 }
 
 /// The sum of some bytes.
-pub(crate) fn checksum(bytes: &[u8]) -> u64 {
+pub fn checksum(bytes: &[u8]) -> u64 {
     let mut sum = Checksum::default();
     sum.add(bytes);
     sum.sum()

@@ -135,6 +135,8 @@ pub enum Group {
     List,
     /// Messages.
     PubSub,
+    /// Code that runs on the server.
+    Scripting,
     /// The keyspace as a whole.
     Server,
     /// Sets.
@@ -162,6 +164,7 @@ impl Group {
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
             Group::PubSub => "pubsub",
+            Group::Scripting => "scripting",
             Group::Server => "server",
             Group::Set => "set",
             Group::SortedSet => "sorted-set",

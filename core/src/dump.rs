@@ -42,13 +42,8 @@ impl Cx<'_> {
     /// [`Error::OutOfMemory`] if there is no room for it beside what is stored.
     pub fn dump(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let Some(mut found) = self.lookup(key, self.keys.hash(key)) else { return Ok(None) };
-        let mut bytes = VERSION_BYTES + CHECKSUM_BYTES + ELEMENT_BYTES;
         self.keys.expand(&found);
-        match found.head.kind() {
-            #[cfg(feature = "stream")]
-            Kind::Stream => self.write_stream(&found, &mut |part| bytes += part.len()),
-            _ => self.each_part(&found, &mut |part| bytes += ELEMENT_BYTES + part.len()),
-        }
+        let bytes = self.payload_bytes(&found);
         self.pinning(&mut found, |cx| cx.lend_bytes(bytes))?;
         let mut out = Vec::new();
         out.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory)?;
@@ -61,6 +56,26 @@ impl Cx<'_> {
         let checksum = checksum(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         Ok(Some(out))
+    }
+
+    /// How many bytes the payload of a value takes at most.
+    pub(crate) fn payload_bytes(&self, found: &Found) -> usize {
+        let mut bytes = VERSION_BYTES + CHECKSUM_BYTES + ELEMENT_BYTES;
+        match found.head.kind() {
+            #[cfg(feature = "stream")]
+            Kind::Stream => self.write_stream(found, &mut |part| bytes += part.len()),
+            _ => self.each_part(found, &mut |part| bytes += ELEMENT_BYTES + part.len()),
+        }
+        bytes
+    }
+
+    /// Writes a payload that tells no checksum, for one who keeps it where nothing gets lost.
+    pub(crate) fn write_payload(&self, found: &Found, out: &mut Vec<u8>) {
+        let form = self.form(found);
+        out.push(form);
+        self.write_body(found, form, &mut |part| out.extend_from_slice(part));
+        out.extend_from_slice(&rdb_version_of(form).to_le_bytes());
+        out.extend_from_slice(&[0; CHECKSUM_BYTES]);
     }
 
     /// Shows every string of a value.

@@ -78,6 +78,8 @@ mod history;
 #[cfg(feature = "hyperloglog")]
 mod hyperloglog;
 mod index;
+#[cfg(feature = "dump")]
+mod keep;
 mod keys;
 mod keyspace;
 pub mod limits;
@@ -122,6 +124,8 @@ pub mod fuzzing;
 pub use bitmap::field::{Field, Overflow};
 #[cfg(feature = "bitmap")]
 pub use bitmap::{BitRange, BitUnit};
+#[cfg(feature = "dump")]
+pub use checksum::checksum as crc64;
 pub use command::{
     Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Run, STORES, Spec, WRITE, all,
     check, docs, execute, find, refuse_unknown,
@@ -137,6 +141,8 @@ pub use float::FloatText;
 pub use geo::Position;
 #[cfg(feature = "hash")]
 pub use hash::field_expiry::FieldOutcome;
+#[cfg(feature = "dump")]
+pub use keep::Kept;
 pub use keyspace::{Cx, Keyspace, Millis};
 pub use list::{Positions, ShowElement};
 pub use options::{Options, Policy, parse_memory};

@@ -8,6 +8,7 @@ use ferrite_engine::{Cause, Cx, Effects, Keys, Millis, Value, find};
 
 use crate::commands::keys_of;
 use crate::database::Database;
+use crate::functions::effects::HeldEffects;
 use crate::news::{self, Event, News, Origin};
 use crate::waiting::Waiting;
 use crate::watch::Watched;
@@ -57,7 +58,25 @@ impl Effects for Changes<'_> {
     }
 }
 
-impl Changes<'_> {
+/// Events, and the keys of collections that something was taken from.
+type Told = (Vec<(Event, Box<[u8]>)>, Vec<Box<[u8]>>);
+
+impl<'d> Changes<'d> {
+    fn new(
+        watched: &'d Watched,
+        waiting: &'d mut Waiting,
+        news: &'d News,
+        origin: Origin,
+    ) -> Changes<'d> {
+        let (events, shrunk) = (Vec::new(), Vec::new());
+        Changes { watched, waiting, news, origin, cause: None, events, shrunk }
+    }
+
+    /// What is to be told once the command is over.
+    fn told(self) -> Told {
+        (self.events, self.shrunk)
+    }
+
     /// Notes what is to be told of an effect.
     fn note<'v>(
         &mut self,
@@ -127,17 +146,31 @@ impl Database {
         if !self.has_listeners() {
             return act(&mut self.keys.at(now_ms));
         }
-        let mut changes = Changes {
-            watched: &self.watched,
-            waiting: &mut self.waiting,
-            news: &self.news,
-            origin,
-            cause: None,
-            events: Vec::new(),
-            shrunk: Vec::new(),
-        };
+        let mut changes = Changes::new(&self.watched, &mut self.waiting, &self.news, origin);
         let outcome = act(&mut self.keys.at(now_ms).with_effects(&mut changes));
-        let Changes { mut events, shrunk, .. } = changes;
+        let told = changes.told();
+        self.tell(told, now_ms);
+        outcome
+    }
+
+    /// Tells of changes that were held back, all of one client.
+    pub fn release(&mut self, held: &HeldEffects, client: u64, now_ms: Millis) {
+        if held.is_empty() {
+            return;
+        }
+        let origin = Origin { command: "", client };
+        let mut changes = Changes::new(&self.watched, &mut self.waiting, &self.news, origin);
+        held.each(|command, cause, arguments| {
+            changes.origin.command = command;
+            changes.cause = cause;
+            changes.effect(arguments);
+        });
+        let told = changes.told();
+        self.tell(told, now_ms);
+    }
+
+    /// Sends the events of changes that have been made.
+    fn tell(&mut self, (mut events, shrunk): Told, now_ms: Millis) {
         for key in shrunk {
             if !self.keys.at(now_ms).is_there(&key) {
                 let del = (('g', "del"), key);
@@ -149,6 +182,5 @@ impl Database {
         for ((letter, name), key) in events {
             self.news.notify(self.number, letter, name, &key);
         }
-        outcome
     }
 }

@@ -238,7 +238,7 @@ impl Connection {
         {
             let mut held = self.server.databases.hold();
             let database = held.get(blocked.ticket.database);
-            if blocked.ticket.is_done() {
+            if blocked.ticket.is_done() || blocked.ticket.is_patient() {
                 return;
             }
             database.waiting.remove(&blocked.ticket);
@@ -353,6 +353,7 @@ impl Connection {
             config,
             stats: &thread.stats,
             meter: &mut thread.meter,
+            functions: &mut thread.functions,
             is_in_exec: false,
         };
         let consumed = run_requests(&mut context, &mut self.parser, input, &mut thread.arguments);

@@ -20,6 +20,7 @@ use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
 use crate::commands::{Action, Command, Refusal, keys_of, table};
 use crate::config::Config;
 use crate::database::Held;
+use crate::functions;
 use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, ROOM_BYTES, ROOM_STEPS, ROOM_TRIES};
 use crate::meter::Meter;
 use crate::news::Origin;
@@ -47,6 +48,8 @@ pub struct Context<'b> {
     pub stats: &'b ThreadStats,
     /// How long it takes.
     pub meter: &'b mut Meter,
+    /// What its thread needs for functions.
+    pub functions: &'b mut functions::Thread,
     /// Whether EXEC runs it.
     pub is_in_exec: bool,
 }
@@ -158,6 +161,7 @@ impl Context<'_> {
     fn count(&mut self, command: &Command, is_measured: bool, arguments: &[&[u8]]) {
         if is_measured {
             let elapsed = self.meter.end(command.id, self.stats);
+            self.functions.note_elapsed(elapsed);
             if elapsed.as_nanos() >= self.meter.slow_ns.min(self.meter.late_ns) {
                 self.note_slow(command, elapsed, arguments);
             }
@@ -172,7 +176,13 @@ impl Context<'_> {
     #[cold]
     fn note_slow(&mut self, command: &Command, elapsed: std::time::Duration, arguments: &[&[u8]]) {
         if elapsed.as_nanos() >= self.meter.slow_ns {
-            self.server.slow.note(self.session, command.name, arguments, self.now_ms, elapsed);
+            self.server.slow.note(
+                &self.session.client,
+                command.name,
+                arguments,
+                self.now_ms,
+                elapsed,
+            );
         }
         if elapsed.as_nanos() >= self.meter.late_ns {
             let event = if command.has(FAST) { "fast-command" } else { "command" };
@@ -259,7 +269,7 @@ impl Context<'_> {
         let Some(pause) = self.server.gate.current_pause() else { return false };
         let queue = self.session.transaction.as_ref().map_or(&[][..], |multi| &multi.queue);
         let changes = |command: &Command| {
-            command.has(WRITE) || matches!(command.name, "publish" | "spublish")
+            command.has(WRITE) || matches!(command.name, "publish" | "spublish" | "fcall")
         };
         let is_write = changes(command)
             || command.name == "exec" && queue.iter().any(|queued| changes(queued.command));
@@ -320,7 +330,7 @@ impl Context<'_> {
             Action::Server(run) => run,
             Action::Subcommand => return self.help(command),
         };
-        if !self.is_in_exec {
+        if !self.is_in_exec && !command.keeps_lock {
             self.held.release();
         }
         let skipped = usize::from(command.name.contains('|'));

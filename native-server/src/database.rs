@@ -19,8 +19,8 @@ use crate::watch::Watched;
 
 /// One database: its keys, and who waits for a change of them.
 pub struct Database {
-    /// The keys.
-    pub keys: Keyspace,
+    /// The keys. In a box, so that they can be lent to a function that runs.
+    pub keys: Box<Keyspace>,
     /// Who wants to know whether a key has changed.
     pub watched: Watched,
     /// Who is blocked until a key has something to give.
@@ -44,7 +44,7 @@ impl Database {
         #[allow(clippy::expect_used, reason = "the configuration's range is the engine's")]
         let keys = keys.expect("a budget the engine can work in");
         Database {
-            keys,
+            keys: Box::new(keys),
             watched: Watched::default(),
             waiting: Waiting::default(),
             news: Arc::clone(news),
@@ -75,7 +75,7 @@ impl Database {
     /// Puts other keys in the place of those that are there, for which `options` were asked. Who
     /// watches or waits for a key hears of it.
     pub fn install(&mut self, keys: Keyspace) {
-        self.keys = keys;
+        *self.keys = keys;
         self.budget = Budget { others_bytes: 0, ..self.budget };
         self.watched.touch_where(|_| true);
         self.waiting.note_all();
@@ -99,6 +99,12 @@ impl Database {
         other.keys.forget_base();
         self.waiting.note_all();
         other.waiting.note_all();
+    }
+
+    /// Gives the keys their budget again, after it was lifted for a moment.
+    pub fn restore_budget(&mut self) {
+        // It is the budget that they had.
+        let _ = self.keys.set_max_memory(self.budget.max_bytes, self.budget.others_bytes);
     }
 
     fn set_budget(&mut self, budget: Budget) {

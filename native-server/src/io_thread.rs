@@ -14,6 +14,7 @@ use tokio::task::LocalSet;
 
 use crate::config::Snapshot;
 use crate::connection::Connection;
+use crate::functions;
 use crate::limits::READ_BYTES;
 use crate::meter::Meter;
 use crate::server::{Server, Visitor};
@@ -31,6 +32,8 @@ pub struct IoThread {
     pub config: Snapshot,
     /// Measures commands.
     pub meter: Meter,
+    /// What it needs for functions.
+    pub functions: functions::Thread,
     /// What the thread counts.
     pub stats: Arc<ThreadStats>,
 }
@@ -65,6 +68,7 @@ pub fn run(
         output: Vec::new(),
         config: server.config.snapshot(),
         meter: Meter::new(),
+        functions: functions::Thread::default(),
         stats: Arc::clone(stats),
     }));
     let local = LocalSet::new();

@@ -106,3 +106,83 @@ pub const CHECKPOINT_READ_BLOCKS: usize = 16;
 
 /// Different error codes that are counted apart.
 pub const ERROR_CODES_MAX: usize = 128;
+
+/// What functions may take. The contract (docs/functions.md) names these.
+pub mod functions {
+    /// A module, in bytes.
+    pub const MODULE_BYTES_MAX: usize = 8 << 20;
+    /// How long its compilation may take, and how many compile at a time.
+    pub const COMPILE_MS_MAX: u64 = 10_000;
+    /// See [`COMPILE_MS_MAX`].
+    pub const COMPILATIONS_MAX: usize = 2;
+    /// Functions that a module defines for itself, and all of its local variables in one of them.
+    pub const DEFINED_MAX: usize = 50_000;
+    /// Branches of one function times its local variables, by which the time that its compilation
+    /// takes grows, and their sum over all functions. It compiles 4 million in a second or two.
+    pub const COMPLEXITY_MAX: u64 = 8_000_000;
+    /// See [`COMPLEXITY_MAX`].
+    pub const COMPLEXITY_SUM_MAX: u64 = 64_000_000;
+    /// Functions that can be called, in one library.
+    pub const FUNCTIONS_MAX: usize = 256;
+    /// Bytes of a library's metadata.
+    pub const METADATA_BYTES_MAX: usize = 128 << 10;
+    /// Parameters of a function.
+    pub const PARAMETERS_MAX: usize = 32;
+    /// Letters of a name.
+    pub const NAME_BYTES_MAX: usize = 64;
+    /// Letters of a description.
+    pub const DESCRIPTION_BYTES_MAX: usize = 512;
+    /// Values that a library is loaded with, and the bytes of one.
+    pub const CONFIG_VALUES_MAX: usize = 32;
+    /// See [`CONFIG_VALUES_MAX`].
+    pub const CONFIG_VALUE_BYTES_MAX: usize = 256;
+    /// Libraries.
+    pub const LIBRARIES_MAX: usize = 1024;
+
+    /// Memory of an instance, in bytes.
+    pub const MEMORY_BYTES_MAX: usize = 16 << 20;
+    /// Memory that stays with an unused instance, and is cleared instead of given back.
+    pub const RESIDENT_BYTES: usize = 256 << 10;
+    /// Elements of a table.
+    pub const TABLE_ELEMENTS_MAX: usize = 10_000;
+    /// Instances of all libraries together.
+    pub const INSTANCES_MAX: u32 = 256;
+    /// Unused instances that a thread keeps of one library.
+    pub const IDLE_INSTANCES_MAX: usize = 4;
+    /// The stack of a call.
+    pub const STACK_BYTES_MAX: usize = 512 << 10;
+    /// How long a function may run while its database is locked, in ticks of a millisecond. One
+    /// that takes longer starts again on a copy of its keys.
+    pub const LOCKED_TICKS: u64 = 2;
+    /// The same in a transaction, where the lock must stay.
+    pub const TRANSACTION_TICKS: u64 = 100;
+    /// Times that a function on a copy starts again, since its keys have changed meanwhile.
+    pub const TRIES_MAX: usize = 16;
+    /// Calls that wait for a thread of the slow functions.
+    pub const SLOW_CALLS_MAX: usize = 1024;
+    /// Threads for slow functions.
+    pub const SLOW_THREADS: usize = 2;
+
+    /// Commands that one call may write by, and their bytes.
+    pub const WRITES_MAX: usize = 65_536;
+    /// See [`WRITES_MAX`].
+    pub const WRITTEN_BYTES_MAX: usize = 64 << 20;
+    /// Bytes of all values that are kept while a call changes them.
+    pub const JOURNAL_BYTES_MAX: usize = 64 << 20;
+    /// Levels of a reply that a function gives, and its values.
+    pub const REPLY_DEPTH_MAX: usize = 16;
+    /// See [`REPLY_DEPTH_MAX`].
+    pub const REPLY_VALUES_MAX: usize = 1 << 20;
+    /// What a command answers to a function.
+    pub const CALL_REPLY_BYTES_MAX: usize = 16 << 20;
+    /// Arguments of a command that a function calls.
+    pub const CALL_ARGUMENTS_MAX: usize = 1 << 20;
+    /// An error line.
+    pub const ERROR_BYTES_MAX: usize = 512;
+    /// A line of the log, and lines of one call.
+    pub const LOG_LINE_BYTES_MAX: usize = 4096;
+    /// See [`LOG_LINE_BYTES_MAX`].
+    pub const LOG_LINES_MAX: usize = 128;
+    /// Metrics of a library.
+    pub const METRICS_MAX: usize = 64;
+}

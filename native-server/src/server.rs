@@ -21,6 +21,7 @@ use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Current};
 use crate::database::Databases;
+use crate::functions::Functions;
 use crate::gate::Gate;
 use crate::latency::Latency;
 use crate::log::{Level, Log};
@@ -78,7 +79,7 @@ pub struct Server {
     /// What is counted.
     pub stats: Stats,
     /// What the operator is told.
-    pub log: Log,
+    pub log: Arc<Log>,
     /// Commands that were slow.
     pub slow: SlowLog,
     /// When the server started.
@@ -97,6 +98,8 @@ pub struct Server {
     pub latency: Latency,
     /// When checkpoints are taken.
     pub saver: Saver,
+    /// Functions in WebAssembly.
+    pub functions: Functions,
     /// What is kept on disk.
     pub persistence: Persistence,
     end: watch::Sender<bool>,
@@ -150,6 +153,7 @@ impl Running {
 pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let level = Level::named(&config.loglevel);
     let log = Log::open(level, &config.logfile, clock.clone())
+        .map(Arc::new)
         .map_err(|why| StartError::Log { file: config.logfile.clone(), why })?;
     let listeners = listen(&config)?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -170,6 +174,7 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         config: Current::new(config),
         clients: Clients::default(),
         stats,
+        functions: Functions::new(&log),
         log,
         slow: SlowLog::default(),
         run_id: random::hexadecimal(40),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ferrite_engine::Millis;
 
-use crate::session::Session;
+use crate::client::Client;
 
 /// Arguments that are kept, and bytes of each (Redis's figures).
 const ARGUMENTS_MAX: usize = 32;
@@ -41,7 +41,7 @@ impl SlowLog {
     /// Notes a command.
     pub fn note(
         &self,
-        session: &Session,
+        client: &Client,
         name: &str,
         arguments: &[&[u8]],
         now_ms: Millis,
@@ -62,8 +62,8 @@ impl SlowLog {
             at_s: now_ms / 1000,
             duration_us: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
             request,
-            client: session.client.address.clone(),
-            client_name: session.client.names().name.clone(),
+            client: client.address.clone(),
+            client_name: client.names().name.clone(),
         });
         *id += 1;
     }

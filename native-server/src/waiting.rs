@@ -40,6 +40,8 @@ pub struct Ticket {
     /// What its reply is written in.
     pub protocol: Protocol,
     is_done: AtomicBool,
+    /// Whether it waits for a thread, not for keys: then nothing but that thread ends its waiting.
+    is_patient: bool,
 }
 
 impl Ticket {
@@ -54,8 +56,48 @@ impl Ticket {
         attempt: Attempt,
         protocol: Protocol,
     ) -> Arc<Ticket> {
-        let is_done = AtomicBool::new(false);
-        Arc::new(Ticket { client, database, keys, arguments, command, attempt, protocol, is_done })
+        Arc::new(Ticket {
+            client,
+            database,
+            keys,
+            arguments,
+            command,
+            attempt,
+            protocol,
+            is_done: AtomicBool::new(false),
+            is_patient: false,
+        })
+    }
+
+    /// A command that a thread of its own works on, which is going to answer it.
+    pub fn patient(
+        client: Arc<Client>,
+        database: usize,
+        command: &'static str,
+        protocol: Protocol,
+    ) -> Arc<Ticket> {
+        Arc::new(Ticket {
+            client,
+            database,
+            keys: Vec::new(),
+            arguments: Vec::new(),
+            command,
+            attempt: |_, _, _| Ok(false),
+            protocol,
+            is_done: AtomicBool::new(false),
+            is_patient: true,
+        })
+    }
+
+    /// Whether it waits until it is answered, whatever happens.
+    pub fn is_patient(&self) -> bool {
+        self.is_patient
+    }
+
+    /// Answers it.
+    pub fn answer(&self, reply: &[u8]) {
+        self.is_done.store(true, Ordering::Release);
+        self.client.send(reply);
     }
 
     /// Whether it was answered.
@@ -146,8 +188,7 @@ pub fn serve(database: &mut Database, now_ms: Millis) {
                 }
             }
             database.waiting.remove(&ticket);
-            ticket.is_done.store(true, Ordering::Release);
-            ticket.client.send(&reply);
+            ticket.answer(&reply);
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod connection;
 pub mod debug;
 pub mod debugging;
 pub mod digest;
+pub mod functions;
 pub mod gate;
 pub mod info;
 pub mod keyspace;
@@ -126,6 +127,8 @@ pub struct Command {
     pub subcommands: Vec<Command>,
     /// Whether it is over so soon that measuring it would cost more than it does.
     pub is_brief: bool,
+    /// Whether it goes on under the lock of the commands before it.
+    pub keeps_lock: bool,
 }
 
 impl Command {
@@ -144,6 +147,7 @@ impl Command {
             is_brief: row.flags & FAST != 0 && matches!(action, Action::Engine(_))
                 || is_of_one_string,
             action,
+            keeps_lock: row.group == Group::Scripting && row.keys != Keys::NONE,
             subcommands: Vec::new(),
         }
     }
@@ -173,6 +177,7 @@ const FAMILIES: &[&[ServerSpec]] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    functions::COMMANDS,
     gate::COMMANDS,
     info::COMMANDS,
     keyspace::COMMANDS,

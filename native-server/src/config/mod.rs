@@ -58,6 +58,8 @@ pub struct Config {
     pub logfile: String,
     pub loglevel: String,
     pub tracking_table_max_keys: i64,
+    pub function_deadline_ms: i64,
+    pub function_module_dir: String,
 }
 
 impl Default for Config {
@@ -98,6 +100,8 @@ impl Default for Config {
             logfile: String::new(),
             loglevel: "notice".into(),
             tracking_table_max_keys: 1_000_000,
+            function_deadline_ms: 5000,
+            function_module_dir: String::new(),
         }
     }
 }

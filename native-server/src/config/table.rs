@@ -67,6 +67,12 @@ pub const SETTINGS: &[Setting] = &[
         AtStart,
         OneOf(|config| &mut config.enable_debug_command, &["no", "yes", "local"]),
     ),
+    row(
+        "function-deadline-ms",
+        Live,
+        Number(|config| &mut config.function_deadline_ms, 1, 3_600_000),
+    ),
+    row("function-module-dir", AtStart, Text(|config| &mut config.function_module_dir)),
     row("hz", Live, Number(|config| &mut config.hz, 1, 500)),
     row("io-threads", AtStart, Number(|config| &mut config.io_threads, 1, IO_THREADS_MAX as i64)),
     row(

@@ -1,3 +1,161 @@
-//! WebAssembly functions.
+//! Functions in WebAssembly: libraries that are loaded, and calls of their functions.
+//!
+//! A call runs on the thread that serves its client, under the lock of the database, on the
+//! keyspace itself; what it changes is journalled and its effects are held back until it returns
+//! (fcall.rs). One that does not return within a short quantum is undone, and runs again on a
+//! thread for slow functions, on a copy of its keys (slow.rs). So nobody waits for a slow function
+//! but who called it.
+//!
+//! Invariant: a call is all or nothing, whatever ends it; nothing of a call is seen by another.
+//!
+//! The contract with modules is docs/functions.md. `source.rs` reads what FUNCTION LOAD is given,
+//! `metadata.rs` and `check.rs` look at the module, `load.rs` makes a [`Library`] of it.
 
+pub mod abi;
+pub mod bind;
+pub mod call;
+pub mod check;
+pub mod command;
+pub mod dump;
+pub mod effects;
+pub mod failure;
+pub mod fcall;
+pub mod host;
+pub mod instance;
+pub mod library;
+pub mod load;
+pub mod machine;
+pub mod metadata;
+pub mod registry;
+pub mod reply;
 pub mod reset;
+pub mod run;
+pub mod slow;
+pub mod source;
+pub mod wasi;
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::functions::bind::Binding;
+use crate::functions::call::Call;
+use crate::functions::host::Running;
+use crate::functions::instance::Instances;
+use crate::functions::library::Library;
+use crate::functions::load::Loader;
+use crate::functions::registry::{Loaded, Registry, Seen};
+use crate::functions::slow::SlowCalls;
+use crate::log::Log;
+
+/// What all threads share of functions.
+pub struct Functions {
+    /// The libraries.
+    pub loaded: Loaded,
+    /// What makes them.
+    pub loader: Loader,
+    /// Calls for the threads of slow functions.
+    pub slow: SlowCalls,
+    running: Mutex<Vec<Arc<Running>>>,
+}
+
+impl Functions {
+    /// None yet. What they say goes to this log.
+    pub fn new(log: &Arc<Log>) -> Functions {
+        Functions {
+            loaded: Loaded::default(),
+            loader: Loader::new(log),
+            slow: SlowCalls::default(),
+            running: Mutex::default(),
+        }
+    }
+
+    /// The functions that run for longer than a moment, those first that began first.
+    pub fn running(&self) -> Vec<Arc<Running>> {
+        self.lock_running().clone()
+    }
+
+    /// Ends all functions that run for longer than a moment. How many there were.
+    pub fn kill(&self) -> usize {
+        let running = self.lock_running();
+        running.iter().for_each(|running| running.is_killed.store(true, Relaxed));
+        running.len()
+    }
+
+    /// Lets others see that a function runs, until the guard is dropped.
+    pub fn show(&self, running: Arc<Running>) -> Shown<'_> {
+        self.lock_running().push(Arc::clone(&running));
+        Shown { functions: self, running }
+    }
+
+    fn lock_running(&self) -> MutexGuard<'_, Vec<Arc<Running>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Functions::show`].
+pub struct Shown<'f> {
+    functions: &'f Functions,
+    /// What is shown.
+    pub running: Arc<Running>,
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.functions.lock_running().retain(|other| !Arc::ptr_eq(other, &self.running));
+    }
+}
+
+/// What one thread keeps for its calls.
+#[derive(Default)]
+pub struct Thread {
+    seen: Seen,
+    /// Instances that are not in use.
+    pub instances: Instances,
+    /// Memory for parameters.
+    pub binding: Binding,
+    call: Option<Box<Call>>,
+    /// The function whose call is being measured.
+    measured: Option<(Arc<Library>, usize)>,
+}
+
+impl Thread {
+    /// The libraries that are loaded now.
+    #[inline]
+    pub fn registry(&mut self, loaded: &Loaded) -> &Registry {
+        if loaded.refresh(&mut self.seen) {
+            let registry = Arc::clone(&self.seen.registry);
+            let libraries = &registry.libraries;
+            self.instances.retain(|id| libraries.values().any(|library| library.id == id));
+        }
+        &self.seen.registry
+    }
+
+    /// Memory for a call.
+    #[inline]
+    pub fn take_call(&mut self) -> Box<Call> {
+        self.call.take().unwrap_or_else(Call::new)
+    }
+
+    /// Keeps a call's memory for the next.
+    #[inline]
+    pub fn keep_call(&mut self, call: Box<Call>) {
+        self.call = Some(call);
+    }
+
+    /// Has the command that runs counted as a call of this function.
+    #[inline]
+    pub fn measure(&mut self, library: Arc<Library>, index: usize) {
+        self.measured = Some((library, index));
+    }
+
+    /// A command took so long: if it called a function, so did that.
+    #[inline]
+    pub fn note_elapsed(&mut self, elapsed: Duration) {
+        if let Some((library, index)) = self.measured.take()
+            && let Some(function) = library.functions.get(index)
+        {
+            function.tally.note(elapsed);
+        }
+    }
+}

@@ -79,6 +79,11 @@ impl<'o> Wire<'o> {
         self.line(b'+', text.as_bytes());
     }
 
+    /// A simple string of bytes that hold no control character.
+    pub fn simple_bytes(&mut self, text: &[u8]) {
+        self.line(b'+', text);
+    }
+
     /// A bulk string.
     pub fn text(&mut self, text: impl AsRef<[u8]>) {
         self.bulk(text.as_ref().into());

@@ -1,0 +1,313 @@
+//! Instances of a library, and how a thread comes by one for a call.
+//!
+//! Invariant: no state of a call is seen by another: an instance is used again only after it was
+//! set back to its initial image, and never after a trap or an error of the host's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Func, PoolConcurrencyLimitError, Store, StoreLimitsBuilder, Val, WasmParams};
+
+use crate::functions::bind::{Binding, Flat};
+use crate::functions::failure::{Failure, Halt};
+use crate::functions::host::{Host, Pace, Timed, allocate, note_written};
+use crate::functions::library::{Function, Isolation, Library};
+use crate::limits::functions::{
+    IDLE_INSTANCES_MAX, LOCKED_TICKS, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX,
+};
+
+/// What an export returned.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Returned {
+    /// 64 bits.
+    I64(i64),
+    /// A number with decimals.
+    F64(f64),
+    /// Nothing.
+    Nothing,
+}
+
+type Entry = Box<dyn Fn(&mut Store<Host>, &[Flat]) -> wasmtime::Result<Returned>>;
+
+/// An instance of a library.
+pub struct Instance {
+    /// Its state.
+    pub store: Store<Host>,
+    instance: wasmtime::Instance,
+    /// The buffer that the guest offers for arguments: its address and its size.
+    input: Option<(usize, usize)>,
+    /// How each function is called, once it was.
+    entries: Vec<Option<Entry>>,
+    library: u64,
+}
+
+impl Instance {
+    /// A new instance of a library.
+    ///
+    /// # Errors
+    /// A trap while it starts, or that there are too many.
+    pub fn new(library: &Library, pace: Pace) -> Result<Instance, Failure> {
+        let machine = &library.machine;
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(MEMORY_BYTES_MAX)
+            .table_elements(TABLE_ELEMENTS_MAX)
+            .build();
+        let mut store = Store::new(&machine.engine, Host::new(&library.about, limits, pace));
+        store.limiter(|host| &mut host.limits);
+        store.epoch_deadline_callback(|mut store| store.data_mut().tick());
+        set_deadline(&mut store);
+        machine.ticker.want();
+        let failure = |error: wasmtime::Error| match error.is::<PoolConcurrencyLimitError>() {
+            true => Failure::Line("ERR too many functions run at the same time".into()),
+            false => Failure::of(&error),
+        };
+        if machine.is_metered {
+            store.set_fuel(START_FUEL).map_err(failure)?;
+        }
+        let instance = library.linked.instantiate(&mut store).map_err(failure)?;
+        let memory = instance.get_memory(&mut store, "memory");
+        store.data_mut().memory = memory;
+        if let Ok(start) = instance.get_typed_func::<(), ()>(&mut store, "_initialize") {
+            start.call(&mut store, ()).map_err(failure)?;
+        }
+        let alloc = instance.get_typed_func(&mut store, "ferrite_alloc").ok();
+        store.data_mut().alloc = alloc;
+        let input = input_of(&instance, &mut store);
+        store.data_mut().written.clear();
+        let entries = library.functions.iter().map(|_| None).collect();
+        Ok(Instance { store, instance, input, entries, library: library.id })
+    }
+
+    /// Whether it can serve another call, as its next one is paced.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.store.data_mut().pace = pace;
+        set_deadline(&mut self.store);
+    }
+
+    /// Puts arguments in their place and calls a function.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub fn call(
+        &mut self,
+        index: usize,
+        function: &Function,
+        binding: &mut Binding,
+    ) -> Result<Returned, Failure> {
+        self.place(binding).map_err(|error| Failure::of(&error))?;
+        let store = &mut self.store;
+        let Some(slot) = self.entries.get_mut(index) else {
+            return Err(Failure::Line("ERR Function not found".into()));
+        };
+        let entry = match slot {
+            Some(entry) => entry,
+            None => {
+                let export = self.instance.get_func(&mut *store, &function.export);
+                let missing = || Failure::Trap(format!("export '{}' is missing", function.export));
+                slot.insert(entry(export.ok_or_else(missing)?, store, &binding.flat))
+            }
+        };
+        entry(store, &binding.flat).map_err(|error| Failure::of(&error))
+    }
+
+    fn place(&mut self, binding: &mut Binding) -> wasmtime::Result<()> {
+        if !binding.needs_place() {
+            return Ok(());
+        }
+        let len = binding.block.len();
+        let address = match self.input {
+            Some((address, size)) if len <= size => address,
+            _ => allocate(&mut self.store, len)?.ok_or(Halt::GuestMemory)?,
+        };
+        binding.place(address);
+        let Some(memory) = self.store.data().memory else { return Ok(()) };
+        let (bytes, host) = memory.data_and_store_mut(&mut self.store);
+        let place = bytes.get_mut(address..address + len).ok_or(Halt::GuestMemory)?;
+        place.copy_from_slice(&binding.block);
+        note_written(&mut host.written, address..address + len);
+        Ok(())
+    }
+
+    /// Bytes of its memory.
+    pub fn memory(&self) -> &[u8] {
+        self.store.data().memory.map_or(&[], |memory| memory.data(&self.store))
+    }
+}
+
+/// Fuel for `start` and `_initialize`.
+const START_FUEL: u64 = 100_000_000;
+
+fn set_deadline(store: &mut Store<Host>) {
+    let ticks = match store.data().pace {
+        Pace::Locked => LOCKED_TICKS,
+        Pace::Timed(_) => 1,
+    };
+    store.set_epoch_deadline(ticks);
+}
+
+/// The buffer for arguments: its first four bytes are its size, what fits behind the first eight
+/// may be put there.
+fn input_of(instance: &wasmtime::Instance, store: &mut Store<Host>) -> Option<(usize, usize)> {
+    let global = instance.get_global(&mut *store, "ferrite_input")?;
+    let address = global.get(&mut *store).i32()?.cast_unsigned() as usize;
+    let memory = store.data().memory?.data(&*store);
+    let size = u32::from_le_bytes(*memory.get(address..)?.first_chunk()?) as usize;
+    let is_sound = address != 0
+        && address.is_multiple_of(8)
+        && size >= 8
+        && address.checked_add(size).is_some_and(|end| end <= memory.len());
+    is_sound.then(|| (address + 8, size - 8))
+}
+
+trait FromFlat {
+    fn from_flat(flat: Option<&Flat>) -> Self;
+}
+
+impl FromFlat for u32 {
+    fn from_flat(flat: Option<&Flat>) -> u32 {
+        match flat {
+            Some(Flat::I32(number) | Flat::Address(number)) => *number,
+            _ => 0,
+        }
+    }
+}
+
+impl FromFlat for i64 {
+    fn from_flat(flat: Option<&Flat>) -> i64 {
+        if let Some(Flat::I64(number)) = flat { *number } else { 0 }
+    }
+}
+
+fn typed<P: WasmParams + 'static>(
+    export: &Func,
+    store: &Store<Host>,
+    of: impl Fn(&[Flat]) -> P + 'static,
+) -> Option<Entry> {
+    let export = export.typed::<P, i64>(store).ok()?;
+    Some(Box::new(move |store, flat| export.call(store, of(flat)).map(Returned::I64)))
+}
+
+/// Tries an export with parameters of these types, without a look at each value at every call.
+macro_rules! try_shape {
+    ($export:expr, $store:expr, $letters:expr, $($shape:literal: ($($of:ty),*);)*) => {
+        match $letters {
+            $($shape => typed::<($($of,)*)>($export, $store, |flat| {
+                let mut flat = flat.iter();
+                ($(<$of>::from_flat(flat.next()),)*)
+            }),)*
+            _ => None,
+        }
+    };
+}
+
+/// How an export is called. Common types have an entry of their own; any other is called by values.
+fn entry(export: Func, store: &Store<Host>, flat: &[Flat]) -> Entry {
+    let letter = |flat: &Flat| match flat {
+        Flat::I32(_) | Flat::Address(_) => 'i',
+        Flat::I64(_) => 'l',
+        Flat::F64(_) => 'd',
+    };
+    let letters: String = flat.iter().map(letter).collect();
+    let fast = try_shape!(&export, store, letters.as_str(),
+        "l": (i64);
+        "ll": (i64, i64);
+        "ii": (u32, u32);
+        "iil": (u32, u32, i64);
+        "iill": (u32, u32, i64, i64);
+        "iilll": (u32, u32, i64, i64, i64);
+        "iiii": (u32, u32, u32, u32);
+        "iiiil": (u32, u32, u32, u32, i64);
+        "iiiill": (u32, u32, u32, u32, i64, i64);
+        "iiiiii": (u32, u32, u32, u32, u32, u32);
+        "iiiiiil": (u32, u32, u32, u32, u32, u32, i64);
+        "iiiiiiii": (u32, u32, u32, u32, u32, u32, u32, u32);
+    );
+    fast.unwrap_or_else(|| Box::new(move |store, flat| call_by_values(&export, store, flat)))
+}
+
+fn call_by_values(
+    export: &Func,
+    store: &mut Store<Host>,
+    flat: &[Flat],
+) -> wasmtime::Result<Returned> {
+    let value = |flat: &Flat| match *flat {
+        Flat::I32(number) | Flat::Address(number) => Val::I32(number.cast_signed()),
+        Flat::I64(number) => Val::I64(number),
+        Flat::F64(number) => Val::F64(number.to_bits()),
+    };
+    let values: Vec<Val> = flat.iter().map(value).collect();
+    let mut result = [Val::I64(0)];
+    let count = export.ty(&*store).results().len();
+    let results = result.get_mut(..count).unwrap_or_default();
+    export.call(store, &values, results)?;
+    Ok(match (results.len(), &result) {
+        (0, _) => Returned::Nothing,
+        (_, [Val::F64(bits)]) => Returned::F64(f64::from_bits(*bits)),
+        (_, [value]) => Returned::I64(value.i64().unwrap_or_default()),
+    })
+}
+
+/// How a call that holds no lock is paced.
+pub fn timed(limit_ms: u64) -> Pace {
+    let limit = Duration::from_millis(limit_ms);
+    Pace::Timed(Timed { started: Instant::now(), limit, running: None })
+}
+
+/// Where a thread gets instances from, and gives them back.
+#[derive(Default)]
+pub struct Instances {
+    /// Unused instances of each library, those of the last one first.
+    idle: Vec<(u64, Vec<Instance>)>,
+}
+
+impl Instances {
+    /// An instance for one call.
+    ///
+    /// # Errors
+    /// Why there is none.
+    #[inline]
+    pub fn acquire(
+        &mut self,
+        library: &Arc<Library>,
+        is_fresh: bool,
+        pace: Pace,
+    ) -> Result<Instance, Failure> {
+        if library.isolation == Isolation::Reset
+            && !is_fresh
+            && let Some(mut instance) = self.take_idle(library.id)
+        {
+            library.machine.ticker.want();
+            instance.set_pace(pace);
+            return Ok(instance);
+        }
+        Instance::new(library, pace)
+    }
+
+    fn take_idle(&mut self, library: u64) -> Option<Instance> {
+        let at = self.idle.iter().position(|(id, _)| *id == library)?;
+        if at > 0 {
+            self.idle.swap(0, at);
+        }
+        self.idle.first_mut()?.1.pop()
+    }
+
+    /// Gives an instance back after a call; `is_sound` says that it returned normally.
+    #[inline]
+    pub fn release(&mut self, library: &Library, instance: Instance, is_sound: bool) {
+        // A fresh instance ends with its call, and so does one that trapped.
+        if library.isolation == Isolation::Fresh || !is_sound {
+            return;
+        }
+        let at = self.idle.iter().position(|(id, _)| *id == instance.library);
+        match at.and_then(|at| self.idle.get_mut(at)) {
+            Some((_, idle)) if idle.len() < IDLE_INSTANCES_MAX => idle.push(instance),
+            Some(_) => {}
+            None => self.idle.insert(0, (instance.library, vec![instance])),
+        }
+    }
+
+    /// Drops the instances of libraries that are not there any more.
+    pub fn retain(&mut self, is_there: impl Fn(u64) -> bool) {
+        self.idle.retain(|(id, _)| is_there(*id));
+    }
+}

@@ -1,0 +1,178 @@
+//! What runs WebAssembly: an engine with its pool of instances, the linker, and the clock that
+//! interrupts what runs for too long.
+//!
+//! Invariant: every store of an engine has a deadline in ticks, and while any call runs the ticker
+//! ticks. When nothing has run for a while it stops, so that a quiet server sleeps.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig,
+};
+
+use crate::functions::host::Host;
+use crate::functions::{abi, wasi};
+use crate::limits::functions::{
+    INSTANCES_MAX, MEMORY_BYTES_MAX, RESIDENT_BYTES, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX,
+};
+use crate::log::Log;
+
+/// An engine, ready to link modules.
+pub struct Machine {
+    /// The engine.
+    pub engine: Engine,
+    /// What modules may import.
+    pub linker: Linker<Host>,
+    /// Whether fuel is counted.
+    pub is_metered: bool,
+    /// Ticks while its code runs.
+    pub ticker: Ticker,
+}
+
+impl Machine {
+    /// A machine that counts fuel, or not.
+    ///
+    /// # Errors
+    /// Wasmtime's, if the system does not let it work.
+    pub fn new(is_metered: bool, log: &Log) -> wasmtime::Result<Machine> {
+        let pooled = Engine::new(&config(is_metered, true));
+        let engine = match pooled {
+            Ok(engine) => engine,
+            Err(why) => {
+                log.warning(format_args!(
+                    "functions run without a pool of instances, more slowly: {why}"
+                ));
+                Engine::new(&config(is_metered, false))?
+            }
+        };
+        let mut linker = Linker::new(&engine);
+        abi::link(&mut linker)?;
+        wasi::link(&mut linker)?;
+        let ticker = Ticker::new(engine.clone())?;
+        Ok(Machine { engine, linker, is_metered, ticker })
+    }
+}
+
+fn config(is_metered: bool, is_pooled: bool) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .consume_fuel(is_metered)
+        .max_wasm_stack(STACK_BYTES_MAX)
+        .cranelift_opt_level(OptLevel::Speed)
+        .wasm_backtrace_max_frames(None)
+        // What clears a used instance keeps its notes in a second memory; what is loaded has one.
+        .wasm_multi_memory(true);
+    if is_pooled {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_core_instances(INSTANCES_MAX)
+            .total_memories(INSTANCES_MAX * 2)
+            .total_tables(INSTANCES_MAX)
+            .max_memories_per_module(2)
+            .max_tables_per_module(1)
+            .max_memory_size(MEMORY_BYTES_MAX)
+            .table_elements(TABLE_ELEMENTS_MAX)
+            .linear_memory_keep_resident(RESIDENT_BYTES)
+            .table_keep_resident(RESIDENT_BYTES)
+            .pagemap_scan(Enabled::Auto)
+            .max_unused_warm_slots(INSTANCES_MAX);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+/// How long a tick is.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Ticks after which the ticker looks whether anything still runs.
+const TICKS_AWAKE: u32 = 256;
+
+/// Moves an engine's epoch on while something runs.
+pub struct Ticker {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Somebody has begun a call since this was last looked at.
+    is_wanted: AtomicBool,
+    /// Calls that run for so long that they wait for ticks.
+    long_calls: AtomicU64,
+    is_over: AtomicBool,
+}
+
+impl Ticker {
+    fn new(engine: Engine) -> wasmtime::Result<Ticker> {
+        let shared = Arc::new(Shared::default());
+        let seen = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("ferrite-ticker".into())
+            .spawn(move || tick(&engine, &seen))?;
+        Ok(Ticker { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// A call begins.
+    #[inline]
+    pub fn want(&self) {
+        if !self.shared.is_wanted.load(Relaxed) {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        self.shared.is_wanted.store(true, Relaxed);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.iter().for_each(|thread| thread.thread().unpark());
+    }
+
+    /// A call that may run for many ticks begins; it is over when the guard is dropped.
+    pub fn hold(&self) -> Hold<'_> {
+        self.shared.long_calls.fetch_add(1, Relaxed);
+        self.wake();
+        Hold { shared: &self.shared }
+    }
+}
+
+/// See [`Ticker::hold`].
+pub struct Hold<'t> {
+    shared: &'t Shared,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.shared.long_calls.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Relaxed);
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            thread.thread().unpark();
+            // It has nothing left to do, and cannot panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn tick(engine: &Engine, shared: &Shared) {
+    while !shared.is_over.load(Relaxed) {
+        if !shared.is_wanted.swap(false, Relaxed) && shared.long_calls.load(Relaxed) == 0 {
+            std::thread::park();
+            continue;
+        }
+        for _ in 0..TICKS_AWAKE {
+            std::thread::sleep(TICK);
+            engine.increment_epoch();
+            if shared.is_over.load(Relaxed) {
+                return;
+            }
+        }
+    }
+}
