@@ -111,7 +111,7 @@ fn call_locked(
         cx.serve_waiting(index);
     }
     let is_sound = ended.outcome.is_ok() && !is_fresh;
-    cx.functions.instances.release(library, instance, is_sound);
+    cx.functions.instances.release(instance, is_sound);
     if !matches!(ended.outcome, Err(Failure::Overrun)) {
         write_lines(library, function, &ended.call);
     }

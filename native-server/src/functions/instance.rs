@@ -11,7 +11,8 @@ use wasmtime::{Func, PoolConcurrencyLimitError, Store, StoreLimitsBuilder, Val, 
 use crate::functions::bind::{Binding, Flat};
 use crate::functions::failure::{Failure, Halt};
 use crate::functions::host::{Host, Pace, Timed, allocate, note_written};
-use crate::functions::library::{Function, Isolation, Library};
+use crate::functions::library::{Function, Library};
+use crate::functions::reset::{Image, Reset};
 use crate::limits::functions::{
     IDLE_INSTANCES_MAX, LOCKED_TICKS, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX,
 };
@@ -38,6 +39,8 @@ pub struct Instance {
     input: Option<(usize, usize)>,
     /// How each function is called, once it was.
     entries: Vec<Option<Entry>>,
+    /// What sets it back after a call, if that can be done.
+    reset: Option<Reset>,
     library: u64,
 }
 
@@ -73,12 +76,31 @@ impl Instance {
         let alloc = instance.get_typed_func(&mut store, "ferrite_alloc").ok();
         store.data_mut().alloc = alloc;
         let input = input_of(&instance, &mut store);
+        // Where the image cannot be brought to an instance, the instance serves one call.
+        let image = library.image.get();
+        let reset =
+            image.and_then(|image| Reset::new(&mut store, &instance, Arc::clone(image)).ok());
         store.data_mut().written.clear();
         let entries = library.functions.iter().map(|_| None).collect();
-        Ok(Instance { store, instance, input, entries, library: library.id })
+        Ok(Instance { store, instance, input, entries, reset, library: library.id })
     }
 
-    /// Whether it can serve another call, as its next one is paced.
+    /// What it holds now, if others can be set back to that.
+    pub fn image(&mut self) -> Option<Image> {
+        Image::take(&mut self.store, &self.instance).ok()
+    }
+
+    /// Sets it back to how it was before its call. False if it cannot serve another.
+    fn set_back(&mut self) -> bool {
+        let Some(reset) = &mut self.reset else { return false };
+        let mut written = std::mem::take(&mut self.store.data_mut().written);
+        let is_as_new = reset.reset(&mut self.store, &written);
+        written.clear();
+        self.store.data_mut().written = written;
+        is_as_new
+    }
+
+    /// Paces its next call.
     pub fn set_pace(&mut self, pace: Pace) {
         self.store.data_mut().pace = pace;
         set_deadline(&mut self.store);
@@ -272,10 +294,7 @@ impl Instances {
         is_fresh: bool,
         pace: Pace,
     ) -> Result<Instance, Failure> {
-        if library.isolation == Isolation::Reset
-            && !is_fresh
-            && let Some(mut instance) = self.take_idle(library.id)
-        {
+        if !is_fresh && let Some(mut instance) = self.take_idle(library.id) {
             library.machine.ticker.want();
             instance.set_pace(pace);
             return Ok(instance);
@@ -293,9 +312,9 @@ impl Instances {
 
     /// Gives an instance back after a call; `is_sound` says that it returned normally.
     #[inline]
-    pub fn release(&mut self, library: &Library, instance: Instance, is_sound: bool) {
-        // A fresh instance ends with its call, and so does one that trapped.
-        if library.isolation == Isolation::Fresh || !is_sound {
+    pub fn release(&mut self, mut instance: Instance, is_sound: bool) {
+        // One that trapped is not used again, nor one that cannot be set back.
+        if !is_sound || !instance.set_back() {
             return;
         }
         let at = self.idle.iter().position(|(id, _)| *id == instance.library);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use wasmtime::InstancePre;
@@ -14,6 +14,7 @@ use wasmtime::InstancePre;
 use crate::functions::host::Host;
 use crate::functions::machine::Machine;
 use crate::functions::metadata::{Declaration, Flag};
+use crate::functions::reset::Image;
 use crate::limits::functions::METRICS_MAX;
 use crate::log::{Level, Log};
 
@@ -181,8 +182,8 @@ pub struct Library {
     pub text: Arc<[u8]>,
     /// Its functions.
     pub functions: Vec<Function>,
-    /// How calls are kept apart.
-    pub isolation: Isolation,
+    /// What its instances are set back to after a call; empty if each call has one of its own.
+    pub image: OnceLock<Arc<Image>>,
     /// What runs it.
     pub machine: Arc<Machine>,
     /// The compiled module, linked.
@@ -193,5 +194,10 @@ impl Library {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.about.name
+    }
+
+    /// How calls are kept apart.
+    pub fn isolation(&self) -> Isolation {
+        if self.image.get().is_some() { Isolation::Reset } else { Isolation::Fresh }
     }
 }

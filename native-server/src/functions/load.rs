@@ -17,8 +17,9 @@ use crate::commands::Refusal;
 use crate::functions::check::{Import, Shape};
 use crate::functions::host::Host;
 use crate::functions::instance::{Instance, timed};
-use crate::functions::library::{About, Function, Isolation, Library};
+use crate::functions::library::{About, Function, Library};
 use crate::functions::machine::Machine;
+use crate::functions::reset;
 use crate::functions::source::{Source, check_library_name};
 use crate::limits::functions::{COMPILATIONS_MAX, COMPILE_MS_MAX};
 use crate::log::Log;
@@ -71,7 +72,8 @@ impl Loader {
         let machine = self.machine(is_metered)?;
         let about = About::new(&name, &source.config, &self.log);
         check_imports(&machine, &about, &shape.imports)?;
-        let module = self.compile(&machine, &source.module)?;
+        let rewritten = reset::rewrite(&source.module);
+        let module = self.compile(&machine, rewritten.as_deref().unwrap_or(&source.module))?;
         let linked = machine.linker.instantiate_pre(&module);
         let linked = linked.map_err(|error| invalid(&error))?;
         let library = Arc::new(Library {
@@ -80,20 +82,27 @@ impl Loader {
             version: shape.metadata.version,
             text: source.text(&name).into(),
             functions: shape.metadata.functions.into_iter().map(Function::new).collect(),
-            isolation: Isolation::Fresh,
+            image: OnceLock::new(),
             machine,
             linked,
         });
         let _hold = library.machine.ticker.hold();
-        match Instance::new(&library, timed(START_MS_MAX)) {
-            Ok(_) => Ok(Arc::clone(&library)),
-            Err(failure) => {
-                let line = failure.line("start", START_MS_MAX, 0);
-                let what = line.strip_prefix("ERR function 'start' ").unwrap_or(&line);
-                let what = what.strip_prefix("trapped: ").unwrap_or(what);
-                Err(format!("ERR Module failed to start: {what}").into())
+        let started = Instance::new(&library, timed(START_MS_MAX));
+        let mut instance = started.map_err(|failure| {
+            let line = failure.line("start", START_MS_MAX, 0);
+            let what = line.strip_prefix("ERR function 'start' ").unwrap_or(&line);
+            let what = what.strip_prefix("trapped: ").unwrap_or(what);
+            Refusal::from(format!("ERR Module failed to start: {what}"))
+        })?;
+        match rewritten {
+            // An instance without an image is one of its own for each call, which is right as well.
+            Ok(_) => drop(instance.image().map(|image| library.image.set(Arc::new(image)))),
+            Err(unfit) => {
+                let why = format!("each call of {name} gets a new instance: {unfit}");
+                self.log.notice(why);
             }
         }
+        Ok(Arc::clone(&library))
     }
 
     fn machine(&self, is_metered: bool) -> Result<Arc<Machine>, Refusal> {

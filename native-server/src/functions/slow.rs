@@ -305,7 +305,7 @@ impl Attempt<'_> {
         let binding = &mut thread.binding;
         let ended = run(&mut instance, (library, self.call.index), call, keys, binding, &mut wire);
         let is_sound = ended.outcome.is_ok() && !is_fresh;
-        thread.instances.release(library, instance, is_sound);
+        thread.instances.release(instance, is_sound);
         match ended.outcome {
             Ok(()) => Ok(ended.call),
             Err(failure) => {

@@ -207,7 +207,7 @@ fn libraries_are_listed() {
         "key key str",
         "arg n i64",
         "optional arg m f64",
-        "fresh",
+        "reset",
         "1.2",
         "Integer(50)",
         "library_code",
