@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use ferrite_engine::{Keyspace, Options, Policy, Reply, Value, execute};
+use ferrite_engine::{Keyspace, Options, Pages, Policy, Reply, Value, execute};
 use ferrite_tests::op::{Op, Shape};
 use ferrite_tests::random::Random;
 use ferrite_tests::subject::START_MS;
@@ -61,6 +61,10 @@ impl Reply for Nowhere {
     fn null(&mut self) {}
     fn array(&mut self, _: usize) {}
     fn error(&mut self, _: &[&[u8]]) {}
+}
+
+impl Pages for Nowhere {
+    fn piece(&mut self, _: &[u8], _: &[u8]) {}
 }
 
 const PHASES: &[&[usize]] =
@@ -125,8 +129,19 @@ fn collections_keep_the_budget_as_well() {
         for (max_memory_bytes, compression) in [(1 << 20, false), (6 << 20, true)] {
             let base = Options { policy, seed, ..Options::default() };
             let options = Options { max_memory_bytes, compression, ..base };
-            Collections::new(&options, name).run();
+            Collections::new(&options, name, false).run();
         }
+    }
+}
+
+/// What a snapshot has still to write is no second copy: it is let out before it changes, and what
+/// FLUSHDB sets aside counts.
+#[test]
+fn snapshots_keep_the_budget_as_well() {
+    for (seed, (name, policy)) in (0..).zip(Policy::ALL) {
+        let base = Options { policy, seed, ..Options::default() };
+        let options = Options { max_memory_bytes: 4 << 20, ..base };
+        Collections::new(&options, name, true).run();
     }
 }
 
@@ -194,10 +209,11 @@ struct Collections {
     now_ms: i64,
     bound: i64,
     name: String,
+    takes_snapshots: bool,
 }
 
 impl Collections {
-    fn new(options: &Options, name: &str) -> Collections {
+    fn new(options: &Options, name: &str, takes_snapshots: bool) -> Collections {
         LIVE_BYTES.set(0);
         PEAK_BYTES.set(0);
         let budget = options.max_memory_bytes as i64;
@@ -207,10 +223,28 @@ impl Collections {
             now_ms: START_MS,
             bound: budget + (budget / 50).max(512 << 10),
             name: format!("{name}, {budget} bytes"),
+            takes_snapshots,
+        }
+    }
+
+    /// Snapshots follow one upon the other; now and then there is a FLUSHDB in the middle of one.
+    fn snapshot(&mut self) {
+        let (keys, now_ms) = (&mut self.keys, self.now_ms);
+        if keys.is_snapshot_running() {
+            counted(|| keys.write_snapshot(20_000));
+            if self.random.one_in(2_000) {
+                counted(|| keys.at(now_ms).flush());
+            }
+        } else {
+            let is_full = self.random.one_in(2);
+            counted(|| keys.begin_snapshot(is_full, &mut || Box::new(Nowhere)));
         }
     }
 
     fn ask(&mut self, arguments: &[&[u8]], reply: &mut dyn Reply) {
+        if self.takes_snapshots {
+            self.snapshot();
+        }
         let (keys, now_ms) = (&mut self.keys, self.now_ms);
         counted(|| execute(&mut keys.at(now_ms), arguments, reply));
         let text = String::from_utf8_lossy(arguments[0]);
@@ -234,6 +268,7 @@ impl Collections {
             self.keys.validate().expect("a sound keyspace");
         }
         let Collections { mut keys, now_ms, name, .. } = self;
+        while counted(|| keys.write_snapshot(1 << 20)) {}
         give_back(&mut keys, now_ms + 10_000_000, &name);
         counted(|| drop(keys));
         assert_eq!(LIVE_BYTES.get(), 0, "{name}: a dropped keyspace leaves nothing behind");

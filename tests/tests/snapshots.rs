@@ -127,6 +127,37 @@ impl Moment {
     }
 }
 
+/// Without checksums to tell, some damage is not seen, but none is anybody's end.
+#[test]
+fn damaged_images_are_refused_or_harmless() {
+    let options = Options { max_memory_bytes: 8 << 20, ..Options::default() };
+    let mut run = Run::new(&options);
+    (0..STEPS).for_each(|_| run.step());
+    let recorder = Recorder::begin(&mut run.engine.keys, true);
+    while run.engine.keys.write_snapshot(1 << 20) {}
+    let whole = recorder.pieces();
+    let mut random = Random::new(1);
+    let mut refused = 0;
+    for _ in 0..3_000 {
+        let mut pieces = whole.clone();
+        match random.below(3) {
+            0 => pieces.truncate(random.below(pieces.len())),
+            1 => drop(pieces.drain(..random.below(2_000))),
+            _ => {}
+        }
+        for _ in 0..1 + random.below(4) {
+            if !pieces.is_empty() {
+                // Heads of pieces and of cells are what most depends on.
+                let near = random.pick(&[64, 20_000, whole.len()]).min(pieces.len());
+                let at = random.below(near);
+                pieces[at] ^= 1 << random.below(8);
+            }
+        }
+        refused += usize::from(open(&[pieces], &options).is_err());
+    }
+    assert!(refused > 1_000, "{refused} refused");
+}
+
 fn open(images: &[Vec<u8>], options: &Options) -> Result<Keyspace, ferrite_engine::Broken> {
     let mut image = Image::new();
     for pieces in images {

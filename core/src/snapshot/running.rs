@@ -166,7 +166,8 @@ impl Keyspace {
     /// Bytes held for what was set aside.
     pub(crate) fn frozen_bytes(&self) -> usize {
         self.snapshot.frozen.as_ref().map_or(0, |frozen| {
-            frozen.arena.held_bytes() + frozen.index.held_bytes() + frozen.objects.held_bytes()
+            let Frozen { arena, index, objects } = &**frozen;
+            size_of::<Frozen>() + arena.held_bytes() + index.held_bytes() + objects.held_bytes()
         })
     }
 
