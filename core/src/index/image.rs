@@ -1,13 +1,14 @@
 //! Pages of the index in a snapshot: out, and in again.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::arena::Addr;
 use crate::bytes;
 use crate::index::{
     BUCKET_BYTES, BUCKET_SLOTS, BUCKETS_PER_BLOCK, BUCKETS_PER_PAGE, Bucket, Index,
-    OVERFLOW_BUCKETS_MAX, Page, add_page,
+    OVERFLOW_BUCKETS_MAX, Page,
 };
 use crate::snapshot::{Blocks, Broken, Door, Pages, Piece, Place};
 
@@ -138,11 +139,17 @@ impl Index {
         }
         let Index { pages, overflow_pages, door, .. } = self;
         let pages = if is_overflow { overflow_pages } else { pages };
+        // Those before it get their buckets when they come: a number may be wrong.
         while pages.len() <= number {
-            add_page(pages, door).ok_or(Broken::NO_MEMORY)?;
+            pages.try_reserve(1).map_err(|_| Broken::NO_MEMORY)?;
+            pages.push(Page { buckets: Vec::new(), mark: door.unchanged_mark() });
         }
         let Some(page) = pages.get_mut(number) else { return Ok(()) };
-        page.mark = door.unchanged_mark();
+        if page.buckets.is_empty() {
+            let reserved = page.buckets.try_reserve_exact(BUCKETS_PER_PAGE);
+            reserved.map_err(|_| Broken::NO_MEMORY)?;
+            page.buckets.resize(BUCKETS_PER_PAGE, Bucket::EMPTY);
+        }
         let places = page.buckets.iter_mut().skip(first).zip(buckets);
         places.for_each(|(place, bytes)| *place = Bucket::of_bytes(bytes));
         Ok(())
@@ -158,7 +165,9 @@ impl Index {
         const BROKEN: Broken = Broken("the index is not one");
         self.pages.truncate(counts.pages);
         self.overflow_pages.truncate(counts.overflow_pages);
-        if self.pages.len() != counts.pages
+        let mut pages = self.pages.iter().chain(&self.overflow_pages);
+        if pages.any(|page| page.buckets.is_empty())
+            || self.pages.len() != counts.pages
             || self.overflow_pages.len() != counts.overflow_pages
             || counts.buckets == 0
             || counts.buckets > (counts.pages * BUCKETS_PER_PAGE).max(1)

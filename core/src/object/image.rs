@@ -3,10 +3,12 @@
 //! Invariant: which numbers are free is found out anew when an image comes in.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::arena::Addr;
+use crate::arena::{Addr, SEGMENT_BYTES};
 use crate::bytes;
+use crate::limits::MEMORY_BYTES_MAX;
 use crate::object::{OBJECTS_PER_BLOCK, OBJECTS_PER_PAGE, Object, ObjectId, Objects, Page};
 use crate::record::Kind;
 use crate::snapshot::{Blocks, Broken, Door, Fields, Pages, Piece, Place};
@@ -14,8 +16,8 @@ use crate::snapshot::{Blocks, Broken, Door, Fields, Pages, Piece, Place};
 /// Bytes of an object in an image.
 const OBJECT_BYTES: usize = 52;
 const BLOCK_BYTES: usize = OBJECTS_PER_BLOCK * OBJECT_BYTES;
-/// Objects that numbers tell apart, in pages.
-const PAGES_MAX: usize = (1 << 32) / OBJECTS_PER_PAGE;
+/// Pages of objects that fit the largest budget.
+const PAGES_MAX: usize = (MEMORY_BYTES_MAX / SEGMENT_BYTES as u64) as usize;
 
 impl Page {
     /// Lets some blocks out, as far as they are still to be written.
@@ -124,11 +126,17 @@ impl Objects {
         if !is_aligned || first + objects.len() > OBJECTS_PER_PAGE || number >= PAGES_MAX {
             return Err(Broken("a part of the objects is none"));
         }
+        // Those before it get their objects when they come: a number may be wrong.
         while self.pages.len() <= number {
-            self.add_page().ok_or(Broken::NO_MEMORY)?;
+            self.pages.try_reserve(1).map_err(|_| Broken::NO_MEMORY)?;
+            self.pages.push(Page { objects: Vec::new(), mark: self.door.unchanged_mark() });
         }
         let Some(page) = self.pages.get_mut(number) else { return Ok(()) };
-        page.mark = self.door.unchanged_mark();
+        if page.objects.is_empty() {
+            let reserved = page.objects.try_reserve_exact(OBJECTS_PER_PAGE);
+            reserved.map_err(|_| Broken::NO_MEMORY)?;
+            page.objects.resize(OBJECTS_PER_PAGE, Object::new(None));
+        }
         for (place, bytes) in page.objects.iter_mut().skip(first).zip(objects) {
             *place = Object::of_bytes(bytes)?;
         }
@@ -138,7 +146,7 @@ impl Objects {
     /// Completes the objects of an image: so many pages, and the first object to be taken apart.
     pub(crate) fn settle_image(&mut self, pages: usize, dying: ObjectId) -> Result<(), Broken> {
         self.pages.truncate(pages);
-        if self.pages.len() != pages {
+        if self.pages.len() != pages || self.pages.iter().any(|page| page.objects.is_empty()) {
             return Err(Broken("a page of objects is missing"));
         }
         (self.unused, self.used_count) = (ObjectId::NONE, 0);
