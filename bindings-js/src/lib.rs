@@ -55,12 +55,14 @@ fn trap() -> ! {
 const MEMORY_OUT_OF_RANGE: &str = "ERR argument must be between 1048576 and 2147483648";
 
 /// What the package must know of these functions has this number: another one, another package.
-const FACE: u32 = 0x4652_0002;
+const FACE: u32 = 0x4652_0003;
 
 /// There is no such key.
 const MISSING: i32 = -1;
 /// An error: it stands behind the header, as a reply.
 const FAILED: i32 = -2;
+/// What `get` answers to who does not know the time, once there are keys that expire.
+const UNTIMED: i32 = -3;
 
 /// Flags of what `get` found: the value is ASCII; the value is several runs of bytes.
 const ASCII: u32 = 1;
@@ -153,10 +155,11 @@ pub fn open(seed_low: u32, seed_high: u32) -> i32 {
 
 /// GET: the length of the value, whose place the header tells; or `MISSING`. With the flag
 /// `RUNS` the header tells how many runs the value has, and behind it stand their places and
-/// lengths. All of it holds until the next call.
+/// lengths. All of it holds until the next call. The time may be left out: where keys expire, the
+/// answer is `UNTIMED` then.
 #[wasm_bindgen]
-pub fn get(now: f64, key_len: usize) -> i32 {
-    cache().get(now, key_len)
+pub fn get(now: f64, is_timed: bool, key_len: usize) -> i32 {
+    cache().get(now, is_timed, key_len)
 }
 
 /// SET: key and value stand behind the header, unless the mode says that the value comes
@@ -200,11 +203,14 @@ impl Cache {
         self.options.validate()
     }
 
-    fn get(&mut self, now: f64, key_len: usize) -> i32 {
+    fn get(&mut self, now: f64, is_timed: bool, key_len: usize) -> i32 {
         let (header, rest) = self.scratch.0.split_at_mut(HEADER_BYTES);
         let Some(keys) = &mut self.keys else {
             return self.fail_closed();
         };
+        if !is_timed && keys.may_expire() {
+            return UNTIMED;
+        }
         let mut cx = keys.at(now as Millis);
         let value = match cx.get(rest.get(..key_len).unwrap_or_default()) {
             Ok(Some(value)) => value,

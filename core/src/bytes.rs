@@ -32,7 +32,7 @@ pub(crate) fn write_at(target: &mut [u8], start: usize, source: &[u8]) {
 
 /// Whether two strings are the same. Short ones, which most are, are compared in place by their
 /// first and last words, without a call.
-#[cfg_attr(not(target_arch = "wasm32"), inline)]
+#[inline]
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -47,6 +47,7 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
 
 /// Whether two strings have the same whole words. The library compares faster still, but not in
 /// wasm, where it is built to be small: byte by byte.
+#[inline]
 fn same_words(a: &[u8], b: &[u8]) -> bool {
     let words =
         |bytes| <[u8]>::as_chunks::<8>(bytes).0.iter().map(|word| u64::from_le_bytes(*word));

@@ -181,6 +181,7 @@ impl Cx<'_> {
         dropped
     }
 
+    #[inline]
     pub(crate) fn is_past(&self, deadline: Millis) -> bool {
         deadline != NEVER && self.now > deadline
     }

@@ -24,7 +24,7 @@ impl Hasher {
         self.secret
     }
 
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub(crate) fn hash(&self, bytes: &[u8]) -> u64 {
         let [first, second, third] = self.secret;
         let mut state = first;
@@ -43,7 +43,7 @@ impl Hasher {
 
 /// The last bytes, sixteen at most, as two words. Which bytes stand where is told by the length
 /// alone, which is hashed as well; last, so that no bytes can stand in for it.
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[inline(always)]
 fn last_words(rest: &[u8]) -> (u64, u64) {
     if let (Some(low), Some(high)) = (rest.first_chunk(), rest.last_chunk()) {
         return (u64::from_le_bytes(*low), u64::from_le_bytes(*high));
@@ -54,13 +54,14 @@ fn last_words(rest: &[u8]) -> (u64, u64) {
     (rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0)
 }
 
+#[inline]
 fn halves(block: &[u8; 16]) -> (u64, u64) {
     let both = u128::from_le_bytes(*block);
     (both as u64, (both >> 64) as u64)
 }
 
 /// The two halves of a product, one upon the other.
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[inline(always)]
 fn fold(a: u64, b: u64) -> u64 {
     if cfg!(target_arch = "wasm32") {
         return fold_in_words(a, b);
@@ -71,6 +72,7 @@ fn fold(a: u64, b: u64) -> u64 {
 
 /// The same where no instruction gives more than 64 bits of a product, and the compiler's own
 /// function for it multiplies all of both operands' 128 bits.
+#[inline]
 fn fold_in_words(a: u64, b: u64) -> u64 {
     let low = |word: u64| word & u64::from(u32::MAX);
     let first = low(a) * low(b);

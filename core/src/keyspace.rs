@@ -166,6 +166,13 @@ impl Keyspace {
         self.len() == 0
     }
 
+    /// Whether there are keys, or fields of hashes, that expire. If not, reads do not depend on the
+    /// time.
+    #[inline]
+    pub fn may_expire(&self) -> bool {
+        self.counters.expires > 0 || self.expiring_hashes > 0
+    }
+
     /// Figures of this moment.
     pub fn stats(&self) -> Stats {
         Stats {
@@ -222,7 +229,7 @@ impl Keyspace {
         segments <= self.segments_left() + given_back
     }
 
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash(key)
     }
@@ -237,8 +244,14 @@ impl Keyspace {
 
     /// Where the index has a key, expired or not.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-    #[cfg_attr(target_arch = "wasm32", inline)]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub(crate) fn locate(&self, key: &[u8], hash: u64) -> Option<Found> {
+        self.locate_at_once(key, hash)
+    }
+
+    /// The same without a call, for the ways that most operations take.
+    #[inline(always)]
+    fn locate_at_once(&self, key: &[u8], hash: u64) -> Option<Found> {
         let (place, (addr, head)) = self.index.find(hash, |addr| {
             let cell = self.arena.bytes_from(addr);
             let head = Head::read(cell)?;
@@ -521,7 +534,7 @@ impl<'a> Cx<'a> {
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn lookup(&mut self, key: &[u8], hash: u64) -> Option<Found> {
-        let found = self.keys.locate(key, hash)?;
+        let found = self.keys.locate_at_once(key, hash)?;
         if self.is_past(found.head.deadline) {
             self.drop_expired(found.place);
             return None;

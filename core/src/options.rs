@@ -119,16 +119,19 @@ impl Policy {
     }
 
     /// Whether it remembers what was evicted, to learn from what comes back.
+    #[inline]
     pub(crate) fn learns(self) -> bool {
         cfg!(feature = "learn") && matches!(self, Policy::AllKeysS3Fifo | Policy::AllKeysGdsf)
     }
 
     /// Whether it goes by the last use of a key, or by nothing.
+    #[inline]
     pub(crate) fn dates_uses(self) -> bool {
         !self.is_lfu() && !self.learns()
     }
 
     /// Whether it counts uses instead of dating them.
+    #[inline]
     pub(crate) fn is_lfu(self) -> bool {
         matches!(self, Policy::AllKeysLfu | Policy::VolatileLfu)
     }

@@ -62,6 +62,7 @@ impl Kind {
     const LAST: Kind = Kind::Stream;
 
     /// The type that these bits say.
+    #[inline]
     pub(crate) fn of(flags: u8) -> Option<Kind> {
         match flags & KIND_MASK {
             1 => Some(Kind::String),
@@ -106,6 +107,7 @@ pub(crate) struct Head {
 
 impl Head {
     /// The head of a record with so many bytes after its key; both lengths are within the limits.
+    #[inline]
     pub(crate) fn new(kind: Kind, key_len: usize, stored_len: usize, deadline: Millis) -> Head {
         let flags = NonZeroU8::MIN.saturating_add(kind as u8 - 1);
         Head { deadline, key_len: 0, stored_len: 0, key_start: 0, dictionary: 0, flags }
@@ -116,12 +118,14 @@ impl Head {
     /// Whether a string of this length stands in pages: in the record it would not leave four of
     /// them to a segment. That depends on the lengths alone (a deadline always counts), so that a
     /// new deadline never moves the value.
+    #[inline]
     pub(crate) fn is_large_string(key_len: usize, value_len: usize) -> bool {
         let record = 1 + 4 + DEADLINE_BYTES + key_len + value_len;
         record > PAGE_BYTES && value_len > PAGE_VALUE_BYTES / 4
     }
 
     /// The same record with another key and another value.
+    #[inline]
     pub(crate) fn resized(self, key_len: usize, stored_len: usize) -> Head {
         let is_wide = key_len > u8::MAX.into() || stored_len > u8::MAX.into();
         let head = Head { key_len: key_len as u16, stored_len: stored_len as u16, ..self };
@@ -129,11 +133,13 @@ impl Head {
     }
 
     /// The same record with another deadline, or `NEVER`.
+    #[inline]
     pub(crate) fn with_deadline(self, deadline: Millis) -> Head {
         Head { deadline, ..self }.flagged(VOLATILE, deadline != NEVER)
     }
 
     /// The same record whose value is ASCII, or not known to be.
+    #[inline]
     pub(crate) fn with_ascii(self, is_ascii: bool) -> Head {
         self.flagged(ASCII, is_ascii)
     }
@@ -154,6 +160,7 @@ impl Head {
             .flagged(COMPRESSED, dictionary.is_some())
     }
 
+    #[inline]
     fn flagged(self, flag: u8, is_set: bool) -> Head {
         let flags = self.flags.get() & !flag | if is_set { flag } else { 0 };
         let length_bytes = if flags & WIDE == 0 { 2 } else { 4 };
@@ -165,60 +172,72 @@ impl Head {
     }
 
     /// The type of the value.
+    #[inline]
     pub(crate) fn kind(&self) -> Kind {
         Kind::of(self.flags.get()).unwrap_or(Kind::String)
     }
 
     /// Whether the key expires.
+    #[inline]
     pub(crate) fn is_volatile(&self) -> bool {
         self.deadline != NEVER
     }
 
     /// Whether no byte of a string is known to be above 127.
+    #[inline]
     pub(crate) fn is_ascii(&self) -> bool {
         self.flags.get() & ASCII != 0
     }
 
     /// Whether the value is too long to stand in the record.
+    #[inline]
     pub(crate) fn is_large(&self) -> bool {
         self.flags.get() & LARGE != 0
     }
 
     /// Whether it is a hash whose fields may expire.
+    #[inline]
     pub(crate) fn has_expiring_fields(&self) -> bool {
         self.flags.get() & (EXPIRING_FIELDS | KIND_MASK) == EXPIRING_FIELDS | Kind::Hash as u8
     }
 
     /// Whether it is a string that is compressed: what stands after the key is a block.
+    #[inline]
     pub(crate) fn is_compressed(&self) -> bool {
         cfg!(feature = "compression")
             && self.flags.get() & (COMPRESSED | KIND_MASK) == COMPRESSED | Kind::String as u8
     }
 
     /// The dictionary of a compressed string.
+    #[inline]
     pub(crate) fn dictionary(&self) -> Option<DictionaryId> {
         if self.is_compressed() { Some(self.dictionary) } else { None }
     }
 
     /// Bytes of what stands after the key.
+    #[inline]
     pub(crate) fn stored_len(&self) -> usize {
         self.stored_len.into()
     }
 
     /// Bytes of the record.
+    #[inline]
     pub(crate) fn record_bytes(&self) -> usize {
         self.stored_start() + self.stored_len()
     }
 
+    #[inline]
     pub(crate) fn key_len(&self) -> usize {
         self.key_len.into()
     }
 
+    #[inline]
     pub(crate) fn key_start(&self) -> usize {
         self.key_start.into()
     }
 
     /// Where what stands after the key begins.
+    #[inline]
     pub(crate) fn stored_start(&self) -> usize {
         self.key_start() + usize::from(self.key_len)
     }
@@ -267,6 +286,7 @@ impl Head {
     }
 
     /// Writes the head of a record, up to its key.
+    #[inline]
     pub(crate) fn write(&self, cell: &mut [u8]) {
         let flags = self.flags.get();
         let [a, b] = self.key_len.to_le_bytes();
@@ -300,6 +320,7 @@ impl Head {
     }
 
     /// The key of a record with this head.
+    #[inline]
     pub(crate) fn key<'a>(&self, cell: &'a [u8]) -> &'a [u8] {
         cell.get(self.key_start()..self.stored_start()).unwrap_or_default()
     }
@@ -314,17 +335,20 @@ impl Head {
     }
 
     /// The same, to be written.
+    #[inline]
     pub(crate) fn stored_mut<'a>(&self, cell: &'a mut [u8]) -> &'a mut [u8] {
         cell.get_mut(self.stored_start()..self.record_bytes()).unwrap_or_default()
     }
 
     /// The object of a large value.
+    #[inline]
     pub(crate) fn object(&self, cell: &[u8]) -> Option<ObjectId> {
         let number = self.stored(cell).first_chunk().filter(|_| self.is_large())?;
         Some(ObjectId(u32::from_le_bytes(*number)))
     }
 
     /// Writes the key of a record with this head.
+    #[inline]
     pub(crate) fn write_key(&self, cell: &mut [u8], key: &[u8]) {
         bytes::write_at(cell, self.key_start(), key);
     }
@@ -369,6 +393,7 @@ impl PageHead {
         Some(PageHead { object, level: flags >> LEVEL_SHIFT, position })
     }
 
+    #[inline]
     pub(crate) fn write(self, cell: &mut [u8]) {
         let [a, b, c, _] = self.position.to_le_bytes();
         bytes::write_at(cell, 0, &[PAGE | self.level << LEVEL_SHIFT, a, b, c]);

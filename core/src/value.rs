@@ -149,10 +149,12 @@ pub trait Source {
 }
 
 impl Source for &[u8] {
+    #[inline]
     fn len(&self) -> usize {
         (**self).len()
     }
 
+    #[inline]
     fn fill(&mut self, target: &mut [u8]) {
         if let Some((next, rest)) = self.split_at_checked(target.len()) {
             bytes::copy(target, next);
@@ -160,6 +162,7 @@ impl Source for &[u8] {
         }
     }
 
+    #[inline]
     fn fill_scanned(&mut self, target: &mut [u8]) -> bool {
         let source = *self;
         self.fill(target);

@@ -361,6 +361,7 @@ impl Keyspace {
 
     /// The head of a string that can be written over the string that is there: both stand in the
     /// record, and the cell is neither too small nor much too large.
+    #[inline]
     pub(crate) fn head_in_place(
         &self,
         found: &Found,
@@ -382,6 +383,7 @@ impl Keyspace {
     }
 
     /// Writes a string over the one that was found, for which it has the head.
+    #[inline]
     pub(crate) fn put_over(
         &mut self,
         found: &Found,

@@ -8,7 +8,7 @@ import { syntaxError } from "./commands/commands.js";
 import { SetCommands } from "./commands/sets.js";
 import { FerriteError } from "./error.js";
 import {
-  asCopy, asText, checkKey, failed, Instance, missing, mode, type Decode, type Decoded,
+  asCopy, asText, checkKey, failed, Instance, missing, mode, untimed, type Decode, type Decoded,
 } from "./instance.js";
 import { checkedCommands, inNumbers, type Command, type Replies } from "./multi.js";
 import {
@@ -48,6 +48,8 @@ export class FerriteCache extends SetCommands {
   private instance: Instance;
   private readonly clock: { now(): number };
   private state: number = states.closed;
+  /** Whether reads have to know the time: from the first of them that meets a key that expires. */
+  private isTimed = false;
   private writes = 0;
   private resets = 0;
   private readonly responses = new Responses();
@@ -75,7 +77,7 @@ export class FerriteCache extends SetCommands {
    * Shows the value of a key to a function, and returns what that returns; null if there is no such
    * key. The bytes share their buffer with others, so they must not be written, and are meant to be
    * read until the function returns: it must not be async, nor return them, and cannot use the
-   * cache. What is kept all the same stays what it was.
+   * cache. What is kept all the same stays what it was, or has no bytes later.
    */
   withBytes<Result>(
     key: MaybeKey, read: ((bytes: Uint8Array<ArrayBuffer>) => Result) & NotAsync<Result>,
@@ -85,11 +87,13 @@ export class FerriteCache extends SetCommands {
     if (length < 0) return null;
     const view = this.instance.shown(length);
     this.state = states.reading;
-    let result: Result;
+    let result: Result | undefined;
     try {
       result = read(view);
     } finally {
       this.state = states.ready;
+      // Who returns a number or a text has read. Else somebody may still do so, a stream perhaps.
+      if (typeof result !== "number" && typeof result !== "string") this.instance.leave();
     }
     if (typeof result === "object" && result !== null) this.refuseToLend(result, view);
     return result;
@@ -243,24 +247,28 @@ export class FerriteCache extends SetCommands {
   /** Looks a string up: its length, and the instance knows where it stands. */
   private find(key: MaybeKey): number {
     if (key === null || key === undefined) return missing;
-    const now = this.clock.now();
+    // Where no key expires the time does not matter, and to ask for it takes as long as to read.
+    const { isTimed } = this;
+    const now = isTimed ? this.clock.now() : 0;
     if (this.state !== states.ready) this.prepare();
     const { instance } = this;
     const keyLength = instance.putKey(key);
     let length: number;
     try {
-      length = instance.exports.get(now, keyLength);
+      length = instance.exports.get(now, isTimed, keyLength);
     } catch (error) {
       throw this.lost(error);
     }
     instance.refresh();
-    if (length < 0) this.notFound(length);
-    return length;
+    return length < 0 ? this.notFound(length, key) : length;
   }
 
-  /** A read that found nothing, or was refused. */
-  private notFound(length: number): void {
+  /** A read that found nothing, or was refused, or has to know the time. */
+  private notFound(length: number, key: MaybeKey): number {
     if (length === failed) throw new FerriteError(this.instance.complaint());
+    if (length !== untimed) return length;
+    this.isTimed = true;
+    return this.find(key);
   }
 
   /** @internal */

@@ -4,7 +4,8 @@
 // Not here: what a command means (cache.ts), and what happens when an instance is lost.
 
 import { FerriteError } from "./error.js";
-import { encodeText, readAscii, readText, writeText, type Bytes } from "./text.js";
+import { Pool } from "./pool.js";
+import { encodeText, readAscii, readText, writeKey, writeText, type Bytes } from "./text.js";
 import type { FerriteModule, Key, Value } from "./types.js";
 
 /** The functions of bindings-js. */
@@ -15,7 +16,7 @@ interface Exports {
   /** Only the build for `@ferrite/edge/compressed` has it. */
   enable_compression?(): void;
   open(seedLow: number, seedHigh: number): number;
-  get(now: number, keyLength: number): number;
+  get(now: number, isTimed: boolean, keyLength: number): number;
   set(now: number, keyLength: number, valueLength: number, mode: number,
     expiry: number): number;
   call(now: number, commands: number, count: number, length: number): number;
@@ -28,18 +29,16 @@ const exported = [
 ] as const satisfies (keyof Exports)[];
 
 /** The face of the wasm that this package knows: bindings-js has the same number. */
-const face = 0x4652_0002;
+const face = 0x4652_0003;
 
 /** What `get` and `set` return instead of a length. */
 export const missing = -1;
 export const failed = -2;
+export const untimed = -3;
 
 /** Flags of what `get` found. */
 const isAscii = 1;
 const isRuns = 2;
-
-/** Bytes of a buffer that copies share; what stands in one piece is much shorter. */
-const poolBytes = 64 << 10;
 
 /** The largest value that is put together in memory that stays. */
 const roomBytesMax = 1 << 20;
@@ -64,6 +63,10 @@ export class Instance {
   readonly exports: Exports;
   /** All of its memory. */
   bytes!: Bytes;
+  /** What stands behind that: to ask a view for its buffer is a call. */
+  private buffer!: ArrayBuffer;
+  /** The part of the scratch area that what is passed in may take. */
+  private passed!: Bytes;
   /** Where what is passed in starts, and where it must end. */
   start = 0;
   private end = 0;
@@ -76,9 +79,8 @@ export class Instance {
   /** Which of its parts is next, and from where on. */
   private part = 0;
   private partAt = 0;
-  /** Where values that are shown are copied to, and how far it is used. */
-  private pool: Bytes = new Uint8Array(0);
-  private poolAt = 0;
+  /** Where values that are shown are copied to. */
+  private readonly pool = new Pool();
   /** Where a large value is put together to be read at once. */
   private reused: Bytes = new Uint8Array(0);
   /** Parts of a reply that did not fit. */
@@ -137,31 +139,35 @@ export class Instance {
     if (this.start % 4 !== 0 || this.start > this.exports.memory.buffer.byteLength) {
       throw notThisBuild();
     }
+    this.end = this.start;
     this.look();
     // The words say so only until the next call.
     if (this.words[2] !== face) throw notThisBuild();
     this.end = this.start + this.words[0]!;
     this.argumentsMax = this.words[1]!;
+    this.look();
   }
 
   private look(): void {
-    this.bytes = new Uint8Array(this.exports.memory.buffer);
+    this.buffer = this.exports.memory.buffer;
+    this.bytes = new Uint8Array(this.buffer);
+    this.passed = this.bytes.subarray(this.start, this.end);
     // This throws where the area does not stand on a word. Behind the header there may be a list,
     // which ends by itself.
-    this.words = new Uint32Array(this.bytes.buffer, this.start - headerBytes);
+    this.words = new Uint32Array(this.buffer, this.start - headerBytes);
   }
 
   /** Writes a key behind the header. Its length. */
   putKey(key: Key): number {
-    const { bytes, start, end } = this;
+    const { passed } = this;
     if (typeof key === "string") {
-      const length = writeText(bytes, key, start, end);
+      const length = writeKey(passed, key);
       if (length < 0) this.refuseLength();
       return length;
     }
     checkKey(key);
-    if (key.byteLength > end - start) this.refuseLength();
-    bytes.set(asBytes(key), start);
+    if (key.byteLength > passed.length) this.refuseLength();
+    passed.set(asBytes(key));
     return key.byteLength;
   }
 
@@ -277,7 +283,7 @@ export class Instance {
     const flags = words[1]!;
     if (flags === isAscii) return readAscii(bytes, first, first + length);
     if (!(flags & isRuns)) return readText(bytes, first, first + length);
-    const all = this.gather(length, first);
+    const all = this.gather(length, first, this.room(length));
     return flags & isAscii ? readAscii(all, 0, length) : readText(all, 0, length);
   }
 
@@ -291,27 +297,28 @@ export class Instance {
   }
 
   /**
-   * The value that `get` found, as a copy that is never written again: a few bytes of a buffer
-   * that many share. To show the memory itself, and to take it back, costs milliseconds where it is
-   * large: the collector counts all of it anew each time.
+   * The value that `get` found, as a copy in memory that others share. To show linear memory
+   * itself, and to take it back, costs milliseconds where it is large: the collector counts all of
+   * it anew.
    */
   shown(length: number): Bytes {
     const first = this.words[0]!;
-    if (this.words[1]! & isRuns) return this.gather(length, first);
-    if (this.poolAt + length > this.pool.length) {
-      this.pool = new Uint8Array(poolBytes);
-      this.poolAt = 0;
-    }
-    const copy = this.pool.subarray(this.poolAt, this.poolAt += length);
-    copy.set(new Uint8Array(this.bytes.buffer, first, length));
+    const copy = this.pool.take(length);
+    if (this.words[1]! & isRuns) return this.gather(length, first, copy);
+    copy.set(new Uint8Array(this.buffer, first, length));
     return copy;
+  }
+
+  /** Says that the runtime itself may still read what was shown last. */
+  leave(): void {
+    this.pool.leave();
   }
 
   /** The same for a reader that is done with it before the next operation. */
   glance(length: number): Bytes {
     const first = this.words[0]!;
     if (this.words[1]! & isRuns) return this.gather(length, first, this.room(length));
-    return new Uint8Array(this.bytes.buffer, first, length);
+    return new Uint8Array(this.buffer, first, length);
   }
 
   /** Bytes that are used again: a new array for each large response is half of what it costs. */

@@ -24,8 +24,10 @@ const isWorkerd = navigator?.userAgent === "Cloudflare-Workers";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+const isNode = hasWrite && !isWorkerd;
+
 /** Up to this many characters a loop is faster than a call. (In Node a call always is as fast.) */
-const loopCharactersMax = hasWrite && !isWorkerd ? 0 : 40;
+const loopCharactersMax = isNode ? 0 : 40;
 /** From this many bytes on a call is faster than concatenation. */
 const sliceBytesMin = 12;
 
@@ -55,6 +57,16 @@ export function writeText(bytes: Bytes, text: string, start: number, end: number
   }
   if (written !== length) refuseIllFormed(text);
   return written;
+}
+
+/** Writes a key to the start of `bytes`, and returns its length; -1 if it does not fit. */
+export function writeKey(bytes: Bytes, key: string): number {
+  const length = key.length;
+  // Keys are mostly made where they are used, by concatenation; Buffer is slow with such.
+  if (!isNode) return writeText(bytes, key, 0, bytes.length);
+  const { read, written } = encoder.encodeInto(key, bytes);
+  if (written !== length) refuseIllFormed(key);
+  return read === length ? written : -1;
 }
 
 /** The bytes of text that is too long to be written in place. */

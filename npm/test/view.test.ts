@@ -1,4 +1,5 @@
-// withBytes: bytes to look at, which stay what they were for whoever keeps them nevertheless.
+// withBytes: bytes to look at, which for whoever keeps them nevertheless stay what they were, or
+// are gone: never those of another value.
 
 import { initFerrite, type FerriteCache } from "@ferrite/edge";
 import { describe, expect, it } from "vitest";
@@ -66,6 +67,85 @@ describe("withBytes", () => {
     expect([text(view), text(part), words.getUint8(0)]).toEqual(["abcdef", "bc", 97]);
     cache.set("k", "again");
     expect(cache.get("k")).toBe("again");
+  });
+
+  /** More than the memory that is shared, in values of a length that does not divide it. */
+  const showMany = (cache: FerriteCache, read: (bytes: Uint8Array) => unknown) => {
+    cache.set("other", "z".repeat(1000));
+    for (let shown = 0; shown < 70; shown++) cache.withBytes("other", read);
+  };
+
+  it("never shows another value in a kept view, however many are shown after it", async () => {
+    const cache = await initFerrite();
+    cache.set("k", "abcdef");
+    const lastBytes: number[] = [];
+    for (let round = 0; round < 200; round++) {
+      let view: Uint8Array;
+      cache.withBytes("k", (bytes) => (view = bytes).length);
+      for (let shown = 0; shown < 70; shown++) {
+        cache.set("other", "z".repeat(997 + shown));
+        cache.withBytes("other", (bytes) => bytes.length);
+        if (view!.length > 0) expect(text(view!)).toBe("abcdef");
+      }
+      lastBytes.push(view!.length);
+    }
+    // Where memory can be taken from its views they are empty by now, else untouched.
+    expect(new Set(lastBytes)).toEqual(new Set(["transfer" in ArrayBuffer.prototype ? 0 : 6]));
+  });
+
+  const unfinished: [string, (bytes: Uint8Array) => unknown][] = [
+    ["an object", (bytes) => ({ bytes })], ["true", () => true], ["nothing", () => undefined],
+    ["a function", () => () => 1],
+  ];
+  it.each(unfinished)("leaves memory to what may read it: who returns %s", async (_, read) => {
+    const cache = await initFerrite();
+    cache.set("k", "abcdef");
+    let view: Uint8Array | undefined;
+    cache.withBytes("k", (bytes) => {
+      view = bytes;
+      return read(bytes);
+    });
+    showMany(cache, (bytes) => bytes.length);
+    showMany(cache, (bytes) => bytes.length);
+    expect(text(view!)).toBe("abcdef");
+  });
+
+  it("leaves memory to what may read it: who throws", async () => {
+    const cache = await initFerrite();
+    cache.set("k", "abcdef");
+    let view: Uint8Array | undefined;
+    const read = (bytes: Uint8Array) => {
+      view = bytes;
+      throw new Error("mine");
+    };
+    expect(() => cache.withBytes("k", read)).toThrow("mine");
+    showMany(cache, (bytes) => bytes.length);
+    expect(text(view!)).toBe("abcdef");
+  });
+
+  it("goes on when somebody takes the memory away", async () => {
+    const cache = await initFerrite();
+    cache.set("k", "abcdef");
+    cache.set("empty", "");
+    for (let round = 0; round < 3; round++) {
+      const taken = cache.withBytes("k", (bytes) => (
+        structuredClone(bytes.length, { transfer: [bytes.buffer] })));
+      expect(taken).toBe(6);
+      expect(cache.withBytes("empty", (bytes) => bytes.length)).toBe(0);
+      expect(cache.withBytes("k", text)).toBe("abcdef");
+    }
+  });
+
+  it("shows bytes that can be read as words", async () => {
+    const cache = await initFerrite();
+    cache.set("k", new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]));
+    cache.set("odd", "v");
+    for (let shown = 0; shown < 3; shown++) {
+      cache.withBytes("odd", (bytes) => bytes.length);
+      const word = cache.withBytes("k", (bytes) => (
+        String(new BigUint64Array(bytes.buffer, bytes.byteOffset, 1)[0])));
+      expect(word).toBe("1");
+    }
   });
 
   it("leaves a kept view of a value that expired", async () => {

@@ -49,7 +49,7 @@ struct Bucket {
 const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
 
 /// Which of eight bytes are equal to one, as a bit each; one above a true one may be wrong.
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[inline(always)]
 fn equal_bytes(bytes: [u8; 8], byte: u8) -> u32 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
@@ -69,7 +69,7 @@ impl Bucket {
 
     /// The slots that may have this tag, as a bit each. Eight tags are compared at once; a bit
     /// above a true one may be wrong, which costs a look at the record.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    #[inline]
     fn slots_tagged(&self, tag: u8) -> u32 {
         let (Some(first), Some(last)) = (self.tags.first_chunk(), self.tags.last_chunk()) else {
             return 0;
@@ -277,6 +277,7 @@ impl Index {
     }
 
     /// Gives an entry another age. A read does that: to snapshots it is no change.
+    #[inline]
     pub(crate) fn set_age(&mut self, place: Place, age: u8) {
         if place.age != age
             && let Some(page) = self.page_mut(place.bucket)
@@ -486,12 +487,14 @@ impl Index {
     }
 
     /// A bucket, to be changed.
+    #[inline]
     fn bucket_mut(&mut self, number: u32) -> Option<&mut Bucket> {
         let block = bucket_on_page(number) / BUCKETS_PER_BLOCK;
         self.prepare(number, blocks(&(block..block + 1)));
         self.page_mut(number)?.bucket_mut(number)
     }
 
+    #[inline]
     fn page_mut(&mut self, bucket: u32) -> Option<&mut Page> {
         let pages = if bucket >= OVERFLOW { &mut self.overflow_pages } else { &mut self.pages };
         pages.get_mut(page_of(bucket))
@@ -654,6 +657,7 @@ impl Index {
 }
 
 impl Page {
+    #[inline]
     fn bucket_mut(&mut self, number: u32) -> Option<&mut Bucket> {
         self.buckets.get_mut(bucket_on_page(number))
     }
@@ -662,16 +666,18 @@ impl Page {
     fn let_out(&mut self, _: &mut Door, _: bool, _: usize, _: Blocks) {}
 }
 
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[inline(always)]
 fn bucket_in(pages: &[Page], number: u32) -> Option<&Bucket> {
     pages.get(page_of(number))?.buckets.get(bucket_on_page(number))
 }
 
 /// The page that a bucket is on, among its kind.
+#[inline]
 fn page_of(bucket: u32) -> usize {
     (bucket & !OVERFLOW) as usize / BUCKETS_PER_PAGE
 }
 
+#[inline]
 fn bucket_on_page(bucket: u32) -> usize {
     bucket as usize % BUCKETS_PER_PAGE
 }

@@ -22,6 +22,7 @@ pub(crate) mod set;
 pub type ShowOld<'f> = &'f mut dyn FnMut(Option<Value<'_>>);
 
 /// What was found, if it is a string or nothing.
+#[inline]
 fn a_string(found: Option<Found>) -> Result<Option<Found>> {
     match found {
         Some(found) if found.head.kind() != Kind::String => Err(Error::WrongType),

@@ -75,6 +75,7 @@ impl Cx<'_> {
     /// SET with a value that comes in pieces, and with GET: `old` is shown what was there, or
     /// nothing, whatever the condition says, once nothing can fail any more. It must be a string
     /// then; else the new value may take the place of any type.
+    #[inline]
     pub fn set_from(
         &mut self,
         key: &[u8],
@@ -116,7 +117,7 @@ impl Cx<'_> {
     }
 
     /// SET where no string is to be written over. Apart, so that overwriting stays short.
-    #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
+    #[inline(never)]
     fn set_elsewhere(
         &mut self,
         mut draft: Draft<'_>,
@@ -132,6 +133,7 @@ impl Cx<'_> {
     }
 
     /// When a value that is set now expires, given what is there.
+    #[inline]
     pub(crate) fn deadline(&self, expiry: Expiry, found: &Option<Found>) -> Result<Millis> {
         match expiry {
             Expiry::Never => Ok(NEVER),
@@ -145,6 +147,7 @@ impl Cx<'_> {
     }
 
     /// Tells what string a key has now, and when it expires.
+    #[inline]
     pub(crate) fn emit_set(&mut self, key: &[u8], hash: u64, deadline: Millis) {
         let Some((keys, effects)) = self.listener() else { return };
         let Some(found) = keys.locate(key, hash) else { return };
