@@ -59,7 +59,8 @@ fn names(directory: &Path) -> Vec<String> {
 fn what_is_saved_is_loaded() {
     let (directory, from, to) = (directory(), databases(4), databases(4));
     fill(&from, 10_000);
-    let saved = save(&from, directory.path(), || 42, b"functions".to_vec()).expect("a checkpoint");
+    let saved =
+        save(&from, directory.path(), || 42, || b"functions".to_vec()).expect("a checkpoint");
     assert!(saved.is_full && saved.log_position == 42);
     assert_eq!(names(directory.path()), ["checkpoint-0000000000000001.ferrite"]);
     let loaded = load(directory.path(), &to).expect("it is whole").expect("there is one");
@@ -76,13 +77,13 @@ fn what_is_saved_is_loaded() {
 fn what_follows_has_only_what_changed() {
     let (directory, from) = (directory(), databases(2));
     fill(&from, 20_000);
-    let full = save(&from, directory.path(), || 1, Vec::new()).expect("a checkpoint");
+    let full = save(&from, directory.path(), || 1, Vec::new).expect("a checkpoint");
     set(&from, 0, "key:0", "changed");
-    let second = save(&from, directory.path(), || 2, Vec::new()).expect("a checkpoint");
+    let second = save(&from, directory.path(), || 2, Vec::new).expect("a checkpoint");
     assert!(!second.is_full && second.bytes < full.bytes / 10, "{second:?} after {full:?}");
     from.hold().get(1).keys.at(START_MS).flush();
     set(&from, 1, "key:new", "value");
-    let third = save(&from, directory.path(), || 3, Vec::new()).expect("a checkpoint");
+    let third = save(&from, directory.path(), || 3, Vec::new).expect("a checkpoint");
     assert!(!third.is_full);
     let to = databases(2);
     let loaded = load(directory.path(), &to).expect("they are whole").expect("there are some");
@@ -94,12 +95,12 @@ fn what_follows_has_only_what_changed() {
     assert_eq!(get(&to, 1, "key:new").as_deref(), Some("value"));
     // What was loaded can be followed as well.
     set(&to, 0, "key:0", "again");
-    let fourth = save(&to, directory.path(), || 4, Vec::new()).expect("a checkpoint");
+    let fourth = save(&to, directory.path(), || 4, Vec::new).expect("a checkpoint");
     assert!(!fourth.is_full && names(directory.path()).len() == 4);
     // Where everything changed nothing is won by following.
     fill(&to, 20_000);
-    assert!(!save(&to, directory.path(), || 5, Vec::new()).expect("a checkpoint").is_full);
-    let last = save(&to, directory.path(), || 6, Vec::new()).expect("a checkpoint");
+    assert!(!save(&to, directory.path(), || 5, Vec::new).expect("a checkpoint").is_full);
+    let last = save(&to, directory.path(), || 6, Vec::new).expect("a checkpoint");
     assert!(last.is_full);
     assert_eq!(names(directory.path()), ["checkpoint-0000000000000006.ferrite"]);
     let again = databases(2);
@@ -112,13 +113,13 @@ fn what_follows_has_only_what_changed() {
 fn swapped_databases_are_saved_as_they_are() {
     let (directory, from) = (directory(), databases(3));
     fill(&from, 1_000);
-    save(&from, directory.path(), || 1, Vec::new()).expect("a checkpoint");
+    save(&from, directory.path(), || 1, Vec::new).expect("a checkpoint");
     {
         let mut held = from.hold();
         let (one, other) = held.get_two(0, 2);
         one.swap_keys(other, START_MS);
     }
-    save(&from, directory.path(), || 2, Vec::new()).expect("a checkpoint");
+    save(&from, directory.path(), || 2, Vec::new).expect("a checkpoint");
     let to = databases(3);
     load(directory.path(), &to).expect("they are whole").expect("there are some");
     validate(&to);
@@ -133,7 +134,7 @@ fn swapped_databases_are_saved_as_they_are() {
 fn damage_is_found_wherever_it_is() {
     let (directory, from) = (directory(), databases(2));
     set(&from, 0, "key", "value");
-    let saved = save(&from, directory.path(), || 0, b"extra".to_vec()).expect("a checkpoint");
+    let saved = save(&from, directory.path(), || 0, || b"extra".to_vec()).expect("a checkpoint");
     let whole = fs::read(&saved.path).expect("a file");
     let to = databases(2);
     let refused = |bytes: &[u8], what: &str| {
@@ -163,9 +164,9 @@ fn damage_is_found_wherever_it_is() {
 fn the_one_before_stands_in_for_a_damaged_one() {
     let (directory, from) = (directory(), databases(2));
     fill(&from, 2_000);
-    save(&from, directory.path(), || 1, Vec::new()).expect("a checkpoint");
+    save(&from, directory.path(), || 1, Vec::new).expect("a checkpoint");
     set(&from, 0, "key:0", "changed");
-    let newest = save(&from, directory.path(), || 2, Vec::new()).expect("a checkpoint");
+    let newest = save(&from, directory.path(), || 2, Vec::new).expect("a checkpoint");
     let mut bytes = fs::read(&newest.path).expect("a file");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -177,7 +178,7 @@ fn the_one_before_stands_in_for_a_damaged_one() {
     assert_eq!(get(&to, 0, "key:0").as_deref(), Some("value 0"));
     validate(&to);
     // It is put aside, not deleted, by the next.
-    save(&to, directory.path(), || 3, Vec::new()).expect("a checkpoint");
+    save(&to, directory.path(), || 3, Vec::new).expect("a checkpoint");
     assert!(newest.path.with_extension("damaged").exists() && !newest.path.exists());
     assert_eq!(load(directory.path(), &to).expect("whole").expect("there").log_position, 3);
 }
@@ -186,7 +187,7 @@ fn the_one_before_stands_in_for_a_damaged_one() {
 fn too_few_databases_are_said() {
     let (directory, from) = (directory(), databases(4));
     set(&from, 3, "key", "value");
-    save(&from, directory.path(), || 0, Vec::new()).expect("a checkpoint");
+    save(&from, directory.path(), || 0, Vec::new).expect("a checkpoint");
     let error = load(directory.path(), &databases(2)).expect_err("a database is missing");
     assert!(error.to_string().ends_with("give 'databases' at least 4"), "{error}");
     load(directory.path(), &databases(5)).expect("more are no harm");
@@ -197,10 +198,10 @@ fn a_directory_that_is_gone_leaves_everything_as_it_was() {
     let (directory, from) = (directory(), databases(2));
     fill(&from, 100);
     let gone = directory.path().join("gone");
-    let error = save(&from, &gone, || 0, Vec::new()).expect_err("there is no such directory");
+    let error = save(&from, &gone, || 0, Vec::new).expect_err("there is no such directory");
     assert!(matches!(error, CheckpointError::Io { .. }), "{error}");
     validate(&from);
-    let saved = save(&from, directory.path(), || 0, Vec::new()).expect("a checkpoint");
+    let saved = save(&from, directory.path(), || 0, Vec::new).expect("a checkpoint");
     assert!(saved.is_full && names(directory.path()).len() == 1);
     assert!(load(&gone, &from).is_err(), "no directory is not an empty one");
     assert!(load(tempfile::tempdir().expect("another").path(), &from).expect("empty").is_none());

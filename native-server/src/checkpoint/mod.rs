@@ -51,6 +51,9 @@ pub enum CheckpointError {
         /// What is wrong with it.
         fault: Fault,
     },
+    /// What it has beside keys.
+    #[error("the functions of the checkpoint cannot be loaded: {0}")]
+    Functions(String),
     /// The server is to end, or the snapshots were given up by somebody.
     #[error("the checkpoint was given up")]
     GivenUp,
@@ -134,8 +137,8 @@ impl Chain {
 }
 
 /// Writes a checkpoint of all databases into a directory, and then deletes those that it makes
-/// needless. `at` is called while all databases are locked, so nothing changes meanwhile; `extra`
-/// is kept beside the keys.
+/// needless. `at` is called while all databases are locked, so nothing changes meanwhile; what
+/// `extra` says after that is kept beside the keys.
 ///
 /// # Errors
 /// Why there is none. The one before it stays.
@@ -143,7 +146,7 @@ pub fn save(
     databases: &Databases,
     directory: &Path,
     at: impl FnOnce() -> u64,
-    extra: Vec<u8>,
+    extra: impl FnOnce() -> Vec<u8>,
 ) -> Result<Saved> {
     let mut chain = databases.chain();
     let known = list(directory)?;

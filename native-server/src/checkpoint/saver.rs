@@ -217,7 +217,8 @@ pub fn saves_at_end(server: &Server) -> bool {
 fn run(server: &Server) -> Result<Saved, CheckpointError> {
     let persistence = &server.persistence;
     let position = || persistence.position();
-    let outcome = save(&server.databases, persistence.directory(), position, Vec::new());
+    let extra = || server.functions.payload();
+    let outcome = save(&server.databases, persistence.directory(), position, extra);
     match &outcome {
         Ok(saved) => {
             let Saved { path, bytes, .. } = saved;
@@ -251,7 +252,7 @@ pub fn refuse_writes(server: &Server, config: &Config) {
 pub fn load_at_start(server: &Server) -> Result<(), CheckpointError> {
     let databases = &server.databases;
     let Some(loaded) = load(server.persistence.directory(), databases)? else { return Ok(()) };
-    let Loaded { path, damaged, .. } = loaded;
+    let Loaded { path, damaged, extra, .. } = loaded;
     for (path, fault) in damaged {
         server.log.warning(format_args!(
             "{}: {fault}. What it had and the checkpoint before it has not is lost",
@@ -262,7 +263,19 @@ pub fn load_at_start(server: &Server) -> Result<(), CheckpointError> {
     databases.each(|_, database| keys += database.keys.len() as u64);
     server.saver.note_loaded(keys, databases.changes());
     server.log.notice(format_args!("{keys} keys loaded from {}", path.display()));
+    restore_functions(server, &extra)?;
     Ok(())
+}
+
+/// Brings back the functions that a checkpoint has.
+///
+/// # Errors
+/// If they cannot be loaded: to go on without them would lose them with the next checkpoint.
+pub fn restore_functions(server: &Server, extra: &[u8]) -> Result<(), CheckpointError> {
+    server
+        .functions
+        .restore(extra)
+        .map_err(|refusal| CheckpointError::Functions(refusal.to_string()))
 }
 
 /// The rules of a text: seconds and changes in turns.

@@ -22,7 +22,7 @@ pub fn write(
     sequence: u64,
     follows: Option<Link>,
     at: impl FnOnce() -> u64,
-    extra: Vec<u8>,
+    extra: impl FnOnce() -> Vec<u8>,
 ) -> Result<(Saved, Link)> {
     let name = Name::temporary(directory, sequence);
     let outcome = write_file(databases, directory, &name, follows, at, extra);
@@ -40,7 +40,7 @@ fn write_file(
     name: &Name,
     follows: Option<Link>,
     at: impl FnOnce() -> u64,
-    extra: Vec<u8>,
+    extra: impl FnOnce() -> Vec<u8>,
 ) -> Result<(Saved, Link)> {
     let sequence = name.sequence;
     let mut file = File::options()
@@ -60,7 +60,7 @@ fn write_file(
         let writer = scope.spawn(|| write_blocks(&mut file, &header, &queue));
         let moment = begin(databases, &queue, header.is_full(), at);
         let is_whole = walk(databases, &queue);
-        put_extra(&queue, extra);
+        put_extra(&queue, extra());
         queue.complete();
         let written = writer.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
         let last = written.map_err(io_error(&name.path))?;

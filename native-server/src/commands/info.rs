@@ -63,6 +63,7 @@ const SECTIONS: &[Section] = &[
     section("Commandstats", false, commandstats),
     section("Errorstats", true, errorstats),
     section("Cluster", true, |_| lines([("cluster_enabled", "0".into())])),
+    section("Functions", true, functions),
     section("Keyspace", true, keyspace),
 ];
 
@@ -323,6 +324,27 @@ fn errorstats(figures: &Figures<'_, '_>) -> Lines {
     let errors = figures.cx.server.stats.errors();
     let line = |(code, count)| (format!("errorstat_{code}"), format!("count={count}"));
     errors.into_iter().map(line).collect()
+}
+
+fn functions(figures: &Figures<'_, '_>) -> Lines {
+    let functions = &figures.cx.server.functions;
+    let registry = functions.loaded.now();
+    let mut lines = lines([
+        ("functions_libraries", registry.libraries.len().to_string()),
+        ("functions_count", registry.function_count().to_string()),
+        ("functions_running", functions.running().len().to_string()),
+    ]);
+    for library in registry.libraries.values() {
+        for function in &library.functions {
+            let figures = function.tally.figures();
+            let texts = figures.map(|(name, figure)| format!("{name}={figure}"));
+            lines.push((format!("function_{}", function.declaration.name), texts.join(",")));
+        }
+        for (name, value) in library.about.metrics() {
+            lines.push((format!("metric_{}_{name}", library.name()), value.to_string()));
+        }
+    }
+    lines
 }
 
 fn keyspace(figures: &Figures<'_, '_>) -> Lines {

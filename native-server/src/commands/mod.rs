@@ -90,6 +90,15 @@ impl From<String> for Refusal {
     }
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::Engine(error) => error.fmt(formatter),
+            Refusal::Line(line) => formatter.write_str(line),
+        }
+    }
+}
+
 impl Refusal {
     /// Answers it, as the command of this name does.
     pub fn answer(&self, command: &str, wire: &mut Wire<'_>) {

@@ -48,6 +48,12 @@ pub fn call(cx: &mut Context<'_>, request: Request<'_>) -> Result<(), Refusal> {
     let Some(function) = library.functions.get(request.index) else {
         return Err("ERR Function not found".into());
     };
+    if !function.is_read_only
+        && cx.server.gate.is_closed()
+        && let Some(line) = cx.server.gate.refusal()
+    {
+        return Err(line.into());
+    }
     cx.functions.binding.bind(function, request.keys, request.args)?;
     if !cx.is_in_exec && function.tally.slow_credit.load(Relaxed) > 0 {
         return slow::submit(cx, &request);

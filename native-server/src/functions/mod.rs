@@ -38,6 +38,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::commands::Refusal;
 use crate::functions::bind::Binding;
 use crate::functions::call::Call;
 use crate::functions::host::Running;
@@ -46,6 +47,7 @@ use crate::functions::library::Library;
 use crate::functions::load::Loader;
 use crate::functions::registry::{Loaded, Registry, Seen};
 use crate::functions::slow::SlowCalls;
+use crate::functions::source::Source;
 use crate::log::Log;
 
 /// What all threads share of functions.
@@ -68,6 +70,55 @@ impl Functions {
             slow: SlowCalls::default(),
             running: Mutex::default(),
         }
+    }
+
+    /// All libraries as a payload, for whoever keeps them.
+    pub fn payload(&self) -> Vec<u8> {
+        let registry = self.loaded.now();
+        if registry.libraries.is_empty() {
+            return Vec::new();
+        }
+        dump::write(registry.libraries.values().map(|library| &**library))
+    }
+
+    /// Brings the libraries of a payload back, each in place of one of its name.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing has changed then.
+    pub fn restore(&self, payload: &[u8]) -> Result<(), Refusal> {
+        if payload.is_empty() {
+            return Ok(());
+        }
+        let mut libraries = Vec::new();
+        for text in dump::read(payload)? {
+            libraries.push(self.loader.load(&Source::read(&text)?)?);
+        }
+        self.loaded
+            .change(|registry| libraries.iter().try_for_each(|library| registry.add(library, true)))
+    }
+
+    /// Does again what a log has of FUNCTION: a library that was loaded, deleted, or all of them.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn redo(&self, request: &[&[u8]]) -> Result<(), String> {
+        let outcome = match request {
+            [_, b"LOAD", text] => Source::read(text).and_then(|source| {
+                let library = self.loader.load(&source)?;
+                self.loaded.change(|registry| registry.add(&library, true))
+            }),
+            [_, b"DELETE", name] => self.loaded.change(|registry| {
+                // A checkpoint may have been taken after it was deleted.
+                registry.remove(&String::from_utf8_lossy(name));
+                Ok(())
+            }),
+            [_, b"FLUSH"] => self.loaded.change(|registry| {
+                *registry = Registry::default();
+                Ok(())
+            }),
+            _ => Err("ERR a change of functions is unknown".into()),
+        };
+        outcome.map_err(|refusal| refusal.to_string())
     }
 
     /// The functions that run for longer than a moment, those first that began first.
