@@ -225,7 +225,7 @@ fn list_library(wire: &mut Wire<'_>, library: &Library, with_code: bool) {
     wire.text("version");
     text_or_null(wire, library.version.as_deref());
     wire.text("isolation");
-    wire.text(library.isolation().name());
+    wire.text(library.isolation.text());
     wire.text("config");
     wire.map(library.about.config.len());
     for (name, value) in &library.about.config {

@@ -116,8 +116,8 @@ fn call_locked(
     if !cx.is_in_exec {
         cx.serve_waiting(index);
     }
-    let is_sound = ended.outcome.is_ok() && !is_fresh;
-    cx.functions.instances.release(instance, is_sound);
+    let is_sound = ended.has_returned && !is_fresh;
+    cx.functions.instances.release(library, instance, is_sound);
     if !matches!(ended.outcome, Err(Failure::Overrun)) {
         write_lines(library, function, &ended.call);
     }

@@ -11,8 +11,8 @@ use wasmtime::{Func, PoolConcurrencyLimitError, Store, StoreLimitsBuilder, Val, 
 use crate::functions::bind::{Binding, Flat};
 use crate::functions::failure::{Failure, Halt};
 use crate::functions::host::{Host, Pace, Timed, allocate, note_written};
-use crate::functions::library::{Function, Library};
-use crate::functions::reset::{Image, Reset};
+use crate::functions::library::{Function, Isolation, Library};
+use crate::functions::reset::{Image, Mismatch, Reset};
 use crate::limits::functions::{
     IDLE_INSTANCES_MAX, LOCKED_TICKS, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX,
 };
@@ -39,9 +39,9 @@ pub struct Instance {
     input: Option<(usize, usize)>,
     /// How each function is called, once it was.
     entries: Vec<Option<Entry>>,
-    /// What sets it back after a call, if that can be done.
-    reset: Option<Reset>,
     library: u64,
+    /// What sets it back, once it was.
+    reset: Option<Reset>,
 }
 
 impl Instance {
@@ -76,31 +76,36 @@ impl Instance {
         let alloc = instance.get_typed_func(&mut store, "ferrite_alloc").ok();
         store.data_mut().alloc = alloc;
         let input = input_of(&instance, &mut store);
-        // Where the image cannot be brought to an instance, the instance serves one call.
-        let image = library.image.get();
-        let reset =
-            image.and_then(|image| Reset::new(&mut store, &instance, Arc::clone(image)).ok());
         store.data_mut().written.clear();
         let entries = library.functions.iter().map(|_| None).collect();
-        Ok(Instance { store, instance, input, entries, reset, library: library.id })
+        Ok(Instance { store, instance, input, entries, library: library.id, reset: None })
     }
 
-    /// What it holds now, if others can be set back to that.
-    pub fn image(&mut self) -> Option<Image> {
-        Image::take(&mut self.store, &self.instance).ok()
+    /// What a new instance of its library is like, of one that was not called yet.
+    ///
+    /// # Errors
+    /// If it has no memory.
+    pub fn image(&mut self) -> Result<Image, Mismatch> {
+        Image::take(&mut self.store, &self.instance)
     }
 
-    /// Sets it back to how it was before its call. False if it cannot serve another.
-    fn set_back(&mut self) -> bool {
-        let Some(reset) = &mut self.reset else { return false };
+    /// Sets it back to the image, after a call that returned. False if that cannot be done.
+    fn set_back(&mut self, image: &Arc<Image>) -> bool {
         let mut written = std::mem::take(&mut self.store.data_mut().written);
-        let is_as_new = reset.reset(&mut self.store, &written);
+        let is_set_back = match &mut self.reset {
+            Some(reset) => reset.reset(&mut self.store, &written),
+            None => {
+                let reset = Reset::new(&mut self.store, &self.instance, Arc::clone(image));
+                self.reset = reset.ok();
+                self.reset.is_some()
+            }
+        };
         written.clear();
         self.store.data_mut().written = written;
-        is_as_new
+        is_set_back
     }
 
-    /// Paces its next call.
+    /// Whether it can serve another call, as its next one is paced.
     pub fn set_pace(&mut self, pace: Pace) {
         self.store.data_mut().pace = pace;
         set_deadline(&mut self.store);
@@ -312,9 +317,10 @@ impl Instances {
 
     /// Gives an instance back after a call; `is_sound` says that it returned normally.
     #[inline]
-    pub fn release(&mut self, mut instance: Instance, is_sound: bool) {
-        // One that trapped is not used again, nor one that cannot be set back.
-        if !is_sound || !instance.set_back() {
+    pub fn release(&mut self, library: &Library, mut instance: Instance, is_sound: bool) {
+        // A fresh instance ends with its call, and so does one that trapped.
+        let Isolation::Reset(image) = &library.isolation else { return };
+        if !is_sound || !image.get().is_some_and(|image| instance.set_back(image)) {
             return;
         }
         let at = self.idle.iter().position(|(id, _)| *id == instance.library);

@@ -152,20 +152,19 @@ impl Deref for Function {
 }
 
 /// How one call is kept apart from the next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Isolation {
-    /// Each call has an instance of its own.
-    Fresh,
-    /// An instance is set back to its initial image after each call.
-    Reset,
+    /// Each call has an instance of its own; why.
+    Fresh(String),
+    /// An instance is set back after each call to the image that is taken of the first one.
+    Reset(OnceLock<Arc<Image>>),
 }
 
 impl Isolation {
-    /// Its name in FUNCTION LIST.
-    pub fn name(self) -> &'static str {
+    /// What FUNCTION LIST says of it.
+    pub fn text(&self) -> String {
         match self {
-            Isolation::Fresh => "fresh",
-            Isolation::Reset => "reset",
+            Isolation::Fresh(reason) => format!("fresh ({reason})"),
+            Isolation::Reset(_) => "reset".into(),
         }
     }
 }
@@ -182,8 +181,8 @@ pub struct Library {
     pub text: Arc<[u8]>,
     /// Its functions.
     pub functions: Vec<Function>,
-    /// What its instances are set back to after a call; empty if each call has one of its own.
-    pub image: OnceLock<Arc<Image>>,
+    /// How calls are kept apart.
+    pub isolation: Isolation,
     /// What runs it.
     pub machine: Arc<Machine>,
     /// The compiled module, linked.
@@ -194,10 +193,5 @@ impl Library {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.about.name
-    }
-
-    /// How calls are kept apart.
-    pub fn isolation(&self) -> Isolation {
-        if self.image.get().is_some() { Isolation::Reset } else { Isolation::Fresh }
     }
 }

@@ -17,8 +17,9 @@ use crate::commands::Refusal;
 use crate::functions::check::{Import, Shape};
 use crate::functions::host::Host;
 use crate::functions::instance::{Instance, timed};
-use crate::functions::library::{About, Function, Library};
+use crate::functions::library::{About, Function, Isolation, Library};
 use crate::functions::machine::Machine;
+use crate::functions::metadata::{Declaration, Flag};
 use crate::functions::reset;
 use crate::functions::source::{Source, check_library_name};
 use crate::limits::functions::{COMPILATIONS_MAX, COMPILE_MS_MAX};
@@ -72,8 +73,12 @@ impl Loader {
         let machine = self.machine(is_metered)?;
         let about = About::new(&name, &source.config, &self.log);
         check_imports(&machine, &about, &shape.imports)?;
-        let rewritten = reset::rewrite(&source.module);
-        let module = self.compile(&machine, rewritten.as_deref().unwrap_or(&source.module))?;
+        let (rewritten, isolation) = isolate(&source.module, &shape.metadata.functions);
+        if let Isolation::Fresh(reason) = &isolation {
+            self.log.notice(format!("each call of {name} gets a new instance: {reason}"));
+        }
+        let module = rewritten.as_deref().unwrap_or(&source.module);
+        let module = self.compile(&machine, module)?;
         let linked = machine.linker.instantiate_pre(&module);
         let linked = linked.map_err(|error| invalid(&error))?;
         let library = Arc::new(Library {
@@ -82,27 +87,26 @@ impl Loader {
             version: shape.metadata.version,
             text: source.text(&name).into(),
             functions: shape.metadata.functions.into_iter().map(Function::new).collect(),
-            image: OnceLock::new(),
+            isolation,
             machine,
             linked,
         });
         let _hold = library.machine.ticker.hold();
-        let started = Instance::new(&library, timed(START_MS_MAX));
-        let mut instance = started.map_err(|failure| {
-            let line = failure.line("start", START_MS_MAX, 0);
-            let what = line.strip_prefix("ERR function 'start' ").unwrap_or(&line);
-            let what = what.strip_prefix("trapped: ").unwrap_or(what);
-            Refusal::from(format!("ERR Module failed to start: {what}"))
-        })?;
-        match rewritten {
-            // An instance without an image is one of its own for each call, which is right as well.
-            Ok(_) => drop(instance.image().map(|image| library.image.set(Arc::new(image)))),
-            Err(unfit) => {
-                let why = format!("each call of {name} gets a new instance: {unfit}");
-                self.log.notice(why);
+        match Instance::new(&library, timed(START_MS_MAX)) {
+            Ok(mut instance) => {
+                if let Isolation::Reset(image) = &library.isolation {
+                    let taken = instance.image().map_err(|why| format!("ERR Module: {why}"))?;
+                    let _ = image.set(Arc::new(taken));
+                }
+                Ok(Arc::clone(&library))
+            }
+            Err(failure) => {
+                let line = failure.line("start", START_MS_MAX, 0);
+                let what = line.strip_prefix("ERR function 'start' ").unwrap_or(&line);
+                let what = what.strip_prefix("trapped: ").unwrap_or(what);
+                Err(format!("ERR Module failed to start: {what}").into())
             }
         }
-        Ok(Arc::clone(&library))
     }
 
     fn machine(&self, is_metered: bool) -> Result<Arc<Machine>, Refusal> {
@@ -176,6 +180,23 @@ fn invalid(error: &wasmtime::Error) -> Refusal {
     let why = format!("{error:#}").replace(['\r', '\n'], " ");
     let why: String = why.chars().take(400).collect();
     format!("ERR Module is invalid: {why}").into()
+}
+
+/// How calls of a library are kept apart; and its module, rewritten so that its instances can be
+/// set back, if they can be.
+fn isolate(module: &[u8], functions: &[Declaration]) -> (Option<Vec<u8>>, Isolation) {
+    let fresh = |reason: &str| (None, Isolation::Fresh(reason.into()));
+    if functions.iter().all(|function| function.has(Flag::Fresh)) {
+        return fresh("as it asks for");
+    }
+    // What is rewritten takes more fuel, which must depend on nothing but the module.
+    if functions.iter().any(|function| function.fuel.is_some()) {
+        return fresh("its fuel is counted");
+    }
+    match reset::rewrite(module) {
+        Ok(rewritten) => (Some(rewritten), Isolation::Reset(OnceLock::new())),
+        Err(unfit) => fresh(&unfit.to_string()),
+    }
 }
 
 /// Looks whether everything that a module imports is there, with the same type.

@@ -25,6 +25,8 @@ pub struct Ended {
     pub call: Box<Call>,
     /// Whether the keyspace's budget was lifted, and has to be set again.
     pub is_budget_lifted: bool,
+    /// Whether the guest returned, be it with an error: the instance can be used again.
+    pub has_returned: bool,
 }
 
 /// Calls a function. Its reply stands behind what is in the wire; if it failed, nothing does.
@@ -39,10 +41,11 @@ pub fn run(
     let mark = wire.out.len();
     let Some(function) = library.functions.get(index) else {
         let outcome = Err(Failure::Line("ERR Function not found".into()));
-        return Ended { outcome, call, is_budget_lifted: false };
+        return Ended { outcome, call, is_budget_lifted: false, has_returned: false };
     };
     call.swap_keys(keys);
     instance.store.data_mut().call = Some(call);
+    let mut has_returned = false;
     // The keyspace goes back to its database whatever happens.
     let caught = catch_unwind(AssertUnwindSafe(|| {
         if library.machine.is_metered {
@@ -50,6 +53,7 @@ pub fn run(
             instance.store.set_fuel(fuel).map_err(|error| Failure::of(&error))?;
         }
         let returned = instance.call(index, function, binding)?;
+        has_returned = true;
         answer(instance, function, returned, wire)
     }));
     let call = instance.store.data_mut().call.take();
@@ -63,7 +67,7 @@ pub fn run(
     call.swap_keys(keys);
     let outcome = caught.unwrap_or_else(|panic| resume_unwind(panic));
     note(instance, library, function, &outcome);
-    Ended { outcome, call, is_budget_lifted }
+    Ended { outcome, call, is_budget_lifted, has_returned }
 }
 
 fn note(

@@ -304,8 +304,8 @@ impl Attempt<'_> {
         let mut wire = Wire::new(reply, self.call.ticket.protocol);
         let binding = &mut thread.binding;
         let ended = run(&mut instance, (library, self.call.index), call, keys, binding, &mut wire);
-        let is_sound = ended.outcome.is_ok() && !is_fresh;
-        thread.instances.release(instance, is_sound);
+        let is_sound = ended.has_returned && !is_fresh;
+        thread.instances.release(library, instance, is_sound);
         match ended.outcome {
             Ok(()) => Ok(ended.call),
             Err(failure) => {

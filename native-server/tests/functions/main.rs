@@ -9,6 +9,7 @@ mod bombs;
 mod calls;
 mod guest;
 mod hostile;
+mod isolation;
 mod kept;
 mod load;
 mod rollback;

@@ -113,8 +113,8 @@ fn store(engine: &Engine) -> Store<Host> {
     store
 }
 
-/// `ferrite.fill(at, length)` writes to the guest, `ferrite.fail()` fails, `ferrite.again()` calls the
-/// guest's `push`, `ferrite.expire()` makes the deadline pass.
+/// `ferrite.fill(at, length)` writes to the guest, `ferrite.fail()` fails, `ferrite.again()` calls
+/// the guest's `push`, `ferrite.expire()` makes the deadline pass.
 fn linker(engine: &Engine) -> Linker<Host> {
     let mut linker = Linker::new(engine);
     let fill = |mut caller: Caller<'_, Host>, at: u32, length: u32| -> wasmtime::Result<()> {
