@@ -136,7 +136,7 @@ fn sums(case: &str, json: &str, rounds: usize, calls: usize) -> Vec<String> {
     compare(case, rounds, calls, &mut candidates)
 }
 
-/// What a clean instance costs, without a call: set back after one of the function's stores, or new.
+/// What a clean instance costs, without a call: one that is set back, or a new one.
 fn instances(rounds: usize, calls: usize) -> Vec<String> {
     let clean = |name: &str, kind| {
         let mut guest = Guest::new("rate_limit", kind);
