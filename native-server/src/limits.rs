@@ -86,7 +86,7 @@ pub const CHECKPOINT_BLOCKS_MAX: usize = 128;
 pub const CHECKPOINT_WALK_BLOCKS_MAX: usize = 8;
 
 /// Bytes of pages that are written under one lock.
-pub const CHECKPOINT_STEP_BYTES: usize = 128 * 1024;
+pub const CHECKPOINT_STEP_BYTES: usize = 64 * 1024;
 
 /// Bytes of a checkpoint after which the disk is asked for what it has.
 pub const CHECKPOINT_SYNC_BYTES: usize = 32 * 1024 * 1024;
