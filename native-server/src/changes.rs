@@ -2,7 +2,8 @@
 //!
 //! Invariant: every change of a key passes here if anybody listens, since the engine makes each of
 //! them known by a command that does the same again; which of its arguments are keys says its row.
-//! Where nobody listens nothing is made known, which costs nothing.
+//! Where nobody listens nothing is made known, which costs nothing. The log alone goes a short way:
+//! it takes changes as they come.
 
 use ferrite_engine::{Cause, Cx, Effects, Keys, Millis, Value, find};
 
@@ -10,10 +11,13 @@ use crate::commands::keys_of;
 use crate::database::Database;
 use crate::functions::effects::HeldEffects;
 use crate::news::{self, Event, News, Origin};
+use crate::persist::entry;
 use crate::waiting::Waiting;
 use crate::watch::Watched;
 
 struct Changes<'d> {
+    /// Where the log's entries are gathered.
+    log: Option<&'d mut Vec<u8>>,
     watched: &'d Watched,
     waiting: &'d mut Waiting,
     news: &'d News,
@@ -28,6 +32,9 @@ struct Changes<'d> {
 
 impl Effects for Changes<'_> {
     fn effect(&mut self, arguments: &[Value<'_>]) {
+        if let Some(log) = &mut self.log {
+            entry::Writer(log).effect(arguments);
+        }
         // Names and keys stand in one run of bytes.
         let text = |at: usize| arguments.get(at).and_then(Value::as_slice).unwrap_or_default();
         let spec = find(text(0));
@@ -69,7 +76,7 @@ impl<'d> Changes<'d> {
         origin: Origin,
     ) -> Changes<'d> {
         let (events, shrunk) = (Vec::new(), Vec::new());
-        Changes { watched, waiting, news, origin, cause: None, events, shrunk }
+        Changes { log: None, watched, waiting, news, origin, cause: None, events, shrunk }
     }
 
     /// What is to be told once the command is over.
@@ -144,9 +151,14 @@ impl Database {
         act: impl FnOnce(&mut Cx<'_>) -> T,
     ) -> T {
         if !self.has_listeners() {
-            return act(&mut self.keys.at(now_ms));
+            if !self.is_logged {
+                return act(&mut self.keys.at(now_ms));
+            }
+            let mut log = entry::Writer(&mut self.effects);
+            return act(&mut self.keys.at(now_ms).with_effects(&mut log));
         }
         let mut changes = Changes::new(&self.watched, &mut self.waiting, &self.news, origin);
+        changes.log = self.is_logged.then_some(&mut self.effects);
         let outcome = act(&mut self.keys.at(now_ms).with_effects(&mut changes));
         let told = changes.told();
         self.tell(told, now_ms);
@@ -160,6 +172,7 @@ impl Database {
         }
         let origin = Origin { command: "", client };
         let mut changes = Changes::new(&self.watched, &mut self.waiting, &self.news, origin);
+        changes.log = self.is_logged.then_some(&mut self.effects);
         held.each(|command, cause, arguments| {
             changes.origin.command = command;
             changes.cause = cause;

@@ -109,7 +109,15 @@ pub struct Client {
     names: Mutex<Names>,
     waker: AtomicWaker,
     signals: AtomicU32,
-    mail: Mutex<Vec<u8>>,
+    mail: Mutex<Mail>,
+}
+
+/// What others left for a client.
+#[derive(Default)]
+struct Mail {
+    bytes: Vec<u8>,
+    /// The log must be durable up to here before it may be sent.
+    logged_to: u64,
 }
 
 impl Client {
@@ -151,23 +159,31 @@ impl Client {
 
     /// Leaves output for it. Too much of it, and it has to go.
     pub fn send(&self, bytes: &[u8]) {
+        self.send_after(0, bytes);
+    }
+
+    /// The same for output that tells of a change: it is not sent before the log is durable up to
+    /// a position, where the log is asked for that.
+    pub fn send_after(&self, logged_to: u64, bytes: &[u8]) {
         let mut mail = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = mail.len() + self.output_bytes.load(Ordering::Relaxed);
+        let waiting = mail.bytes.len() + self.output_bytes.load(Ordering::Relaxed);
         if waiting + bytes.len() > OUTPUT_BYTES_MAX {
             drop(mail);
             self.signal(signal::KILL);
             return;
         }
-        mail.extend_from_slice(bytes);
+        mail.bytes.extend_from_slice(bytes);
+        mail.logged_to = mail.logged_to.max(logged_to);
         drop(mail);
         self.signal(signal::MAIL);
     }
 
-    /// Moves its mail behind what is in `output`.
-    pub fn fetch_mail(&self, output: &mut Vec<u8>) {
+    /// Moves its mail behind what is in `output`. The position in the log that it waits for.
+    pub fn fetch_mail(&self, output: &mut Vec<u8>) -> u64 {
         let mut mail = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
-        output.extend_from_slice(&mail);
-        *mail = Vec::new();
+        let Mail { bytes, logged_to } = std::mem::take(&mut *mail);
+        output.extend_from_slice(&bytes);
+        logged_to
     }
 
     /// What it was told since it was last asked.

@@ -32,8 +32,8 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::io_thread::IoThread;
 use crate::limits::{
-    BATCH_OUTPUT_BYTES, KEPT_BUFFER_BYTES, OUTPUT_BYTES_MAX, READ_BYTES, SHARED_START_BYTES_MAX,
-    TURNS_MAX, WAITING_INPUT_BYTES_MAX,
+    BATCH_EFFECTS_BYTES, BATCH_OUTPUT_BYTES, KEPT_BUFFER_BYTES, OUTPUT_BYTES_MAX, READ_BYTES,
+    SHARED_START_BYTES_MAX, TURNS_MAX, WAITING_INPUT_BYTES_MAX,
 };
 use crate::resp::ahead::Ahead;
 use crate::resp::parser::{Allowed, Parsed, Parser};
@@ -54,6 +54,9 @@ pub struct Connection {
     /// Output that was not sent yet, and how much of it was.
     output: Vec<u8>,
     sent: usize,
+    /// No output is sent before the log is durable up to here, and whether it is waited for.
+    logged_to: u64,
+    is_waiting: bool,
     /// Since when more waits to be sent than the soft limit allows.
     over_since: Option<Instant>,
     /// Input that may wait to be run (`client-query-buffer-limit`), as of the last look.
@@ -111,6 +114,8 @@ impl Connection {
             input: Vec::new(),
             output: Vec::new(),
             sent: 0,
+            logged_to: 0,
+            is_waiting: false,
             over_since: None,
             input_bytes_max: config.client_query_buffer_limit,
             timer: None,
@@ -127,6 +132,7 @@ impl Connection {
             }
             self.look_at_blocked(task);
             self.look_at_pause(task);
+            self.look_at_log_wait(task);
             if self.poll_send(task).is_err() {
                 return Poll::Ready(Over);
             }
@@ -143,7 +149,7 @@ impl Connection {
                 self.warn("is dropped: its input is beyond client-query-buffer-limit");
                 return Poll::Ready(Over);
             }
-            if self.is_full() {
+            if self.is_full() || self.is_held() && self.output.len() > KEPT_BUFFER_BYTES {
                 return Poll::Pending;
             }
             match self.poll_receive(task) {
@@ -195,12 +201,46 @@ impl Connection {
             return Poll::Ready(Over);
         }
         if signals & signal::MAIL != 0 {
-            self.session.client.fetch_mail(&mut self.output);
+            self.fetch_mail();
         }
         if signals & (signal::TIMEOUT | signal::UNBLOCK) != 0 {
             self.unblock(signals & signal::UNBLOCK != 0);
         }
         Poll::Pending
+    }
+
+    fn fetch_mail(&mut self) {
+        let logged_to = self.session.client.fetch_mail(&mut self.output);
+        self.note_logged(logged_to);
+    }
+
+    /// Something was changed on behalf of this client, up to a position in the log.
+    fn note_logged(&mut self, logged_to: u64) {
+        self.session.logged_to = self.session.logged_to.max(logged_to);
+        if self.server.databases.log.holds_replies(logged_to) && logged_to > self.logged_to {
+            self.logged_to = logged_to;
+            self.is_waiting = false;
+        }
+    }
+
+    /// Whether output waits for the disk.
+    fn is_held(&self) -> bool {
+        self.logged_to > 0
+    }
+
+    /// Output may wait for the disk no more, or is to be waited for.
+    fn look_at_log(&mut self, task: &Task<'_>) -> io::Result<()> {
+        let log = &self.server.databases.log;
+        if !log.holds_replies(self.logged_to) {
+            self.logged_to = 0;
+        } else if log.has_failed() {
+            // Nobody knows whether the change will be there: so nobody is told anything.
+            return Err(io::Error::other("the log has failed"));
+        } else if !self.is_waiting {
+            self.is_waiting = true;
+            self.thread.borrow().replies.wait(self.logged_to, task.waker());
+        }
+        Ok(())
     }
 
     /// A command that waits was served, or its time is up: what came meanwhile is run.
@@ -216,7 +256,7 @@ impl Connection {
         }
         if self.session.blocked.as_ref().is_some_and(|blocked| blocked.ticket.is_done()) {
             // Its reply is in the mail, if it is not here yet.
-            self.session.client.fetch_mail(&mut self.output);
+            self.fetch_mail();
             self.resume();
         }
     }
@@ -229,6 +269,27 @@ impl Connection {
         if is_over || self.server.gate.current_pause().is_none() {
             self.session.paused_until = None;
             self.resume();
+        }
+    }
+
+    /// WAITAOF may be over.
+    fn look_at_log_wait(&mut self, task: &mut Task<'_>) {
+        let Some(wait) = self.session.log_wait else { return };
+        let log = &self.server.databases.log;
+        let mut is_over = wait.is_over(log);
+        if let Some(until) = wait.until
+            && !is_over
+        {
+            let sleep = || Box::pin(tokio::time::sleep_until(Instant::from_std(until)));
+            is_over = self.timer.get_or_insert_with(sleep).as_mut().poll(task).is_ready();
+        }
+        if is_over {
+            let mut wire = Wire::new(&mut self.output, self.session.protocol);
+            wait.answer(&self.server.databases.log, &mut wire);
+            self.session.log_wait = None;
+            self.resume();
+        } else if !wait.is_in_vain {
+            self.thread.borrow().replies.wait(wait.position, task.waker());
         }
     }
 
@@ -358,6 +419,12 @@ impl Connection {
         };
         let consumed = run_requests(&mut context, &mut self.parser, input, &mut thread.arguments);
         context.meter.begin(&thread.stats);
+        context.held.release();
+        let logged_to = context.held.logged_to;
+        drop(context);
+        if logged_to > 0 {
+            self.note_logged(logged_to);
+        }
         consumed
     }
 
@@ -366,9 +433,12 @@ impl Connection {
         if thread.output.is_empty() {
             return;
         }
-        // An error comes again when the rest is sent, and ends the connection there.
-        let sent = self.stream.try_write(&thread.output).unwrap_or_default();
-        self.note_sent(thread, sent);
+        let mut sent = 0;
+        if !self.is_held() {
+            // An error comes again when the rest is sent, and ends the connection there.
+            sent = self.stream.try_write(&thread.output).unwrap_or_default();
+            self.note_sent(thread, sent);
+        }
         self.output.extend_from_slice(thread.output.get(sent..).unwrap_or_default());
         self.session.client.output_bytes.store(self.output.len(), Relaxed);
         thread.output.clear();
@@ -385,7 +455,10 @@ impl Connection {
 
     /// Sends what waits to be sent, as much as goes out.
     fn poll_send(&mut self, task: &mut Task<'_>) -> io::Result<()> {
-        while self.sent < self.output.len() {
+        if self.is_held() {
+            self.look_at_log(task)?;
+        }
+        while self.sent < self.output.len() && !self.is_held() {
             let rest = self.output.get(self.sent..).unwrap_or_default();
             match Pin::new(&mut self.stream).poll_write(task, rest) {
                 Poll::Pending => {
@@ -399,7 +472,7 @@ impl Connection {
                 }
             }
         }
-        if !self.output.is_empty() {
+        if !self.output.is_empty() && !self.is_held() {
             self.output = Vec::new();
             self.sent = 0;
             self.session.client.output_bytes.store(0, Relaxed);
@@ -456,7 +529,9 @@ fn run_requests(
         if context.session.is_held_up() || context.session.is_closing {
             break;
         }
-        if context.wire.out.len() > BATCH_OUTPUT_BYTES {
+        if context.wire.out.len() > BATCH_OUTPUT_BYTES
+            || context.held.effects_bytes() > BATCH_EFFECTS_BYTES
+        {
             // Others that wait for the database get their chance.
             context.held.release();
         }

@@ -247,10 +247,10 @@ impl Context<'_> {
             if self.is_paused(command) {
                 return Ok(None);
             }
-            if (command.has(WRITE) || command.name == "ping")
-                && let Some(line) = self.server.gate.refusal()
+            if let Some(line) = self.server.gate.refusal()
+                && self.is_any(command, |command| command.has(WRITE) || command.name == "ping")
             {
-                return Err((command, line.into()));
+                return Err((command, Refusal::Line(line)));
             }
         }
         if self.session.transaction.is_some() && !self.is_in_exec && !is_never_queued(command) {
@@ -260,6 +260,13 @@ impl Context<'_> {
         Ok(Some(command))
     }
 
+    /// Whether a command is such a one, or EXEC of one that is queued.
+    fn is_any(&self, command: &Command, is_one: impl Fn(&Command) -> bool) -> bool {
+        let queue = self.session.transaction.as_ref().map_or(&[][..], |multi| &multi.queue);
+        is_one(command)
+            || command.name == "exec" && queue.iter().any(|queued| is_one(queued.command))
+    }
+
     /// Whether a pause holds up a command. What is queued is held up by its EXEC.
     fn is_paused(&mut self, command: &Command) -> bool {
         let is_queued = self.session.transaction.is_some() && !is_never_queued(command);
@@ -267,12 +274,9 @@ impl Context<'_> {
             return false;
         }
         let Some(pause) = self.server.gate.current_pause() else { return false };
-        let queue = self.session.transaction.as_ref().map_or(&[][..], |multi| &multi.queue);
-        let changes = |command: &Command| {
+        let is_write = self.is_any(command, |command| {
             command.has(WRITE) || matches!(command.name, "publish" | "spublish" | "fcall")
-        };
-        let is_write = changes(command)
-            || command.name == "exec" && queue.iter().any(|queued| changes(queued.command));
+        });
         let is_paused = is_write || !pause.is_for_writes;
         if is_paused {
             self.session.paused_until = Some(pause.until);

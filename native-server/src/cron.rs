@@ -54,6 +54,7 @@ fn turn(server: &Arc<Server>, config: &Config, rates: &mut Rates) {
     server.slow.truncate(usize::try_from(config.slowlog_max_len).unwrap_or_default());
     take_rates(server, rates);
     saver::tend(server, config);
+    server.persistence.tick(server, config);
 }
 
 fn tend_databases(server: &Server) {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: [`Held`] is the only place that locks a database. It holds none, one, or all of them,
 //! taken in order, so nobody waits in a circle. A pipeline's commands run under one lock.
+//! Invariant: what changes under one lock reaches the log as one unit, before the lock is given
+//! back: so the log has the order of each database, and a transaction is in it as a whole.
 //! Invariant: all databases together keep to one budget: what the others held when the lock was
 //! taken counts in each.
 //!
@@ -13,8 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ferrite_engine::{Keyspace, Options, Policy, Stats, limits};
 
 use crate::checkpoint::Chain;
+use crate::limits::KEPT_BUFFER_BYTES;
 use crate::news::News;
-use crate::waiting::Waiting;
+use crate::persist::entry;
+use crate::persist::log::Log;
+use crate::waiting::{Served, Waiting};
 use crate::watch::Watched;
 
 /// One database: its keys, and who waits for a change of them.
@@ -29,6 +34,12 @@ pub struct Database {
     pub news: Arc<News>,
     /// Its number.
     pub number: usize,
+    /// Whether changes go to the log.
+    pub is_logged: bool,
+    /// Changes since the lock was taken, as the log's entries.
+    pub effects: Vec<u8>,
+    /// Commands that waited and were served since then.
+    pub served: Vec<Served>,
     budget: Budget,
 }
 
@@ -49,6 +60,9 @@ impl Database {
             waiting: Waiting::default(),
             news: Arc::clone(news),
             number,
+            is_logged: false,
+            effects: Vec::new(),
+            served: Vec::new(),
             budget: Budget { max_bytes: options.max_memory_bytes, others_bytes: 0 },
         }
     }
@@ -107,6 +121,24 @@ impl Database {
         let _ = self.keys.set_max_memory(self.budget.max_bytes, self.budget.others_bytes);
     }
 
+    /// Appends what has changed to a buffer.
+    fn give_effects(&mut self, buffer: &mut Vec<u8>) {
+        if !self.effects.is_empty() {
+            entry::put_database(buffer, self.number);
+            buffer.extend_from_slice(&self.effects);
+            self.effects.clear();
+            if self.effects.capacity() > KEPT_BUFFER_BYTES {
+                self.effects = Vec::new();
+            }
+        }
+    }
+
+    /// Whether the lock's end has something to do.
+    #[inline]
+    fn is_unsettled(&self) -> bool {
+        !self.effects.is_empty() || !self.served.is_empty()
+    }
+
     fn set_budget(&mut self, budget: Budget) {
         if budget != self.budget
             && self.keys.set_max_memory(budget.max_bytes, budget.others_bytes).is_ok()
@@ -124,6 +156,8 @@ struct Slot {
 /// All databases.
 pub struct Databases {
     slots: Box<[Slot]>,
+    /// Where changes go.
+    pub log: Arc<Log>,
     /// The budget of all together; 0 for none.
     max_bytes: AtomicU64,
     chain: Mutex<Chain>,
@@ -146,8 +180,12 @@ impl Databases {
             Slot { database, used_bytes: AtomicU64::new(0) }
         };
         let slots = (0..count).map(slot).collect();
-        let databases =
-            Databases { slots, max_bytes: AtomicU64::new(max_bytes), chain: Mutex::default() };
+        let databases = Databases {
+            slots,
+            log: Arc::default(),
+            max_bytes: AtomicU64::new(max_bytes),
+            chain: Mutex::default(),
+        };
         databases.each(|_, _| {});
         databases
     }
@@ -169,7 +207,7 @@ impl Databases {
 
     /// A holder of locks that has none yet.
     pub fn hold(&self) -> Held<'_> {
-        Held { databases: self, guards: Guards::None }
+        Held { databases: self, guards: Guards::None, unit: Vec::new(), logged_to: 0 }
     }
 
     /// How many changes of keys there were since they are in memory.
@@ -218,6 +256,10 @@ impl Databases {
 pub struct Held<'d> {
     databases: &'d Databases,
     guards: Guards<'d>,
+    /// What changed in several databases, in order.
+    unit: Vec<u8>,
+    /// The position behind the last change that was made under a lock given back by now.
+    pub logged_to: u64,
 }
 
 enum Guards<'d> {
@@ -283,16 +325,60 @@ impl<'d> Held<'d> {
         }
     }
 
+    /// Swaps the keys of two databases, as the log will do again.
+    pub fn swap(&mut self, one: usize, other: usize, now_ms: i64) {
+        let (first, second) = self.get_two(one, other);
+        first.swap_keys(second, now_ms);
+        if first.is_logged
+            && let Guards::All(guards) = &mut self.guards
+        {
+            guards.iter_mut().for_each(|guard| guard.give_effects(&mut self.unit));
+            entry::put_swap(&mut self.unit, one, other);
+        }
+    }
+
+    /// How much has changed in the one database that is locked.
+    #[inline]
+    pub fn effects_bytes(&self) -> usize {
+        if let Guards::One(_, guard) = &self.guards { guard.effects.len() } else { 0 }
+    }
+
     /// Gives back whatever is locked.
+    #[inline]
     pub fn release(&mut self) {
-        match &self.guards {
+        let is_unsettled = match &self.guards {
             Guards::None => return,
-            Guards::One(index, guard) => self.databases.note_used(*index, guard),
+            Guards::One(index, guard) => {
+                self.databases.note_used(*index, guard);
+                guard.is_unsettled()
+            }
             Guards::All(guards) => {
                 (0..).zip(guards).for_each(|(index, guard)| self.databases.note_used(index, guard));
+                !self.unit.is_empty() || guards.iter().any(|guard| guard.is_unsettled())
             }
+        };
+        if is_unsettled {
+            self.settle();
         }
         self.guards = Guards::None;
+    }
+
+    /// Brings to the log what has changed, and lets those know who waited for that.
+    fn settle(&mut self) {
+        let guards = match &mut self.guards {
+            Guards::None => &mut [][..],
+            Guards::One(_, guard) => std::slice::from_mut(guard),
+            Guards::All(guards) => guards,
+        };
+        if !self.unit.is_empty() || guards.iter().any(|guard| !guard.effects.is_empty()) {
+            self.logged_to = self.databases.log.append(|buffer| {
+                buffer.append(&mut self.unit);
+                guards.iter_mut().for_each(|guard| guard.give_effects(buffer));
+            });
+        }
+        for guard in guards {
+            guard.served.drain(..).for_each(|served| served.deliver(self.logged_to));
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What may stand before every command: somebody who watches them all, a pause, and a reason to
 //! refuse writes.
 //!
-//! Invariant: while neither is there, one look at one number is all that a command pays for it.
+//! Invariant: while none of them is there, one look at one number is all that a command pays for it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +26,7 @@ struct State {
     monitors: BTreeMap<u64, Arc<Client>>,
     pause: Option<Pause>,
     /// Why writes are refused, by who says so.
-    refusals: BTreeMap<&'static str, &'static str>,
+    refusals: BTreeMap<&'static str, Cow<'static, str>>,
 }
 
 /// See the module.
@@ -98,7 +99,7 @@ impl Gate {
     }
 
     /// Somebody wants writes refused, with this line, or no longer.
-    pub fn refuse_writes(&self, who: &'static str, line: Option<&'static str>) {
+    pub fn refuse_writes(&self, who: &'static str, line: Option<Cow<'static, str>>) {
         self.change(|state| match line {
             Some(line) => drop(state.refusals.insert(who, line)),
             None => drop(state.refusals.remove(who)),
@@ -106,8 +107,8 @@ impl Gate {
     }
 
     /// Why writes are refused.
-    pub fn refusal(&self) -> Option<&'static str> {
-        self.lock().refusals.values().next().copied()
+    pub fn refusal(&self) -> Option<Cow<'static, str>> {
+        self.lock().refusals.values().next().cloned()
     }
 
     /// Shows a command to those who watch.

@@ -17,6 +17,7 @@ use crate::connection::Connection;
 use crate::functions;
 use crate::limits::READ_BYTES;
 use crate::meter::Meter;
+use crate::persist::replies::Replies;
 use crate::server::{Server, Visitor};
 use crate::stats::ThreadStats;
 
@@ -36,6 +37,8 @@ pub struct IoThread {
     pub functions: functions::Thread,
     /// What the thread counts.
     pub stats: Arc<ThreadStats>,
+    /// Connections whose replies wait for the disk.
+    pub replies: Rc<Replies>,
 }
 
 /// An event loop for one thread.
@@ -62,6 +65,7 @@ pub fn run(
         Ok(runtime) => runtime,
         Err(error) => return give_up(server, &error),
     };
+    let replies = Replies::new(&server.databases.log);
     let thread = Rc::new(RefCell::new(IoThread {
         input: vec![0; READ_BYTES].into(),
         arguments: Vec::new(),
@@ -70,8 +74,10 @@ pub fn run(
         meter: Meter::new(),
         functions: functions::Thread::default(),
         stats: Arc::clone(stats),
+        replies: Rc::clone(&replies),
     }));
     let local = LocalSet::new();
+    local.spawn_local(replies.tend());
     local.block_on(&runtime, async {
         let mut end = std::pin::pin!(server.ended());
         loop {

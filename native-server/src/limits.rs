@@ -107,6 +107,15 @@ pub const CHECKPOINT_READ_BLOCKS: usize = 16;
 /// Different error codes that are counted apart.
 pub const ERROR_CODES_MAX: usize = 128;
 
+/// Bytes that the log holds in memory before whoever appends has to wait for the disk.
+pub const LOG_BUFFER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes that are brought to the disk without waiting for more, where replies do not wait for it.
+pub const LOG_WRITE_BYTES: usize = 512 * 1024;
+/// Length of a file of the log.
+pub const LOG_SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
+/// Effects of a batch that are gathered before they go to the log and others get their turn.
+pub const BATCH_EFFECTS_BYTES: usize = 256 * 1024;
+
 /// What functions may take. The contract (docs/functions.md) names these.
 pub mod functions {
     /// A module, in bytes.

@@ -9,12 +9,15 @@ use ferrite_server::checkpoint::saver;
 use ferrite_server::clock::Clock;
 use ferrite_server::config::Config;
 use ferrite_server::config::file::{self, Fault};
+use ferrite_server::persist::tools;
 use ferrite_server::server;
 
 const HELP: &str = "\
 ferrite: a server that speaks Redis's protocol
 
     ferrite [run] [CONFIG-FILE | -] [--SETTING VALUE ...]
+    ferrite check PATH            what is in a log: a directory, or one of its files
+    ferrite repair FILE [--yes]   cuts a file of a log where it is damaged, after asking
 
 The configuration file is in redis.conf's grammar; - reads it from the standard input. Every setting
 of CONFIG GET * may be given on the command line, for example:
@@ -60,10 +63,33 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["check", path] => return told(tools::check(path)),
+        ["repair", path] => return told(tools::repair(path, false).map(|()| true)),
+        ["repair", path, "--yes"] | ["repair", "--yes", path] => {
+            return told(tools::repair(path, true).map(|()| true));
+        }
+        ["check" | "repair", ..] => {
+            return told(Err("it takes one path (see --help)".into()));
+        }
+        _ => {}
+    }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ferrite: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How a tool ends: not with success where something is not well.
+fn told(outcome: Result<bool, String>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("ferrite: {why}");
             ExitCode::FAILURE
         }
     }

@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
 use crate::checkpoint::CheckpointError;
-use crate::checkpoint::saver::{self, Saver};
+use crate::checkpoint::saver::Saver;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Current};
@@ -26,7 +26,7 @@ use crate::gate::Gate;
 use crate::latency::Latency;
 use crate::log::{Level, Log};
 use crate::news::News;
-use crate::persist::Persistence;
+use crate::persist::{self, Persistence};
 use crate::random;
 use crate::slowlog::SlowLog;
 use crate::stats::{Stats, ThreadStats};
@@ -62,6 +62,9 @@ pub enum StartError {
     /// A thread or its event loop cannot be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// What is kept on disk cannot be read or written.
+    #[error(transparent)]
+    Persistence(#[from] persist::OpenError),
 }
 
 /// What all threads share.
@@ -93,7 +96,7 @@ pub struct Server {
     /// How often the clock's work was done.
     pub turns: AtomicU64,
     /// What may stand before every command.
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     /// What took long.
     pub latency: Latency,
     /// When checkpoints are taken.
@@ -137,6 +140,7 @@ impl Running {
             // A thread that panicked has said so; the others end as well.
             let _ = thread.join();
         }
+        self.server.persistence.close();
     }
 
     /// Ends the server, and waits for that.
@@ -165,12 +169,13 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let news = Arc::new(News::default());
     news.set_classes(&config.notify_keyspace_events);
     news.tracking.set_keys_max(usize::try_from(config.tracking_table_max_keys).unwrap_or_default());
+    let databases = Databases::new(database_count, config.maxmemory, policy, random::number, &news);
     let server = Arc::new(Server {
         started_ms: clock.now_ms(),
-        databases: Databases::new(database_count, config.maxmemory, policy, random::number, &news),
+        persistence: Persistence::new(&config, &databases.log),
+        databases,
         news,
         saver: Saver::new(clock.now_ms()),
-        persistence: Persistence::new(&config),
         config: Current::new(config),
         clients: Clients::default(),
         stats,
@@ -181,12 +186,16 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         addresses,
         expires_actively: AtomicBool::new(true),
         turns: AtomicU64::new(0),
-        gate: Gate::default(),
+        gate: Arc::default(),
         latency: Latency::default(),
         end: watch::Sender::new(false),
         clock,
     });
-    saver::load_at_start(&server)?;
+    let gate = Arc::clone(&server.gate);
+    server.databases.log.tell_trouble(move |why| gate.refuse_writes("log", why.map(Into::into)));
+    let config = server.config.snapshot().config;
+    let is_recovered = server.persistence.recover(&server, &config)?;
+    server.persistence.begin(&server, &config, is_recovered)?;
     let (mut running, mut doors) = (Vec::new(), Vec::new());
     for (number, stats) in threads.into_iter().enumerate() {
         let (door, visitors) = mpsc::unbounded_channel();

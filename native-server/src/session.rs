@@ -7,9 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use ferrite_engine::Reply;
+
 use crate::client::{Client, state};
 use crate::commands::Command;
-use crate::resp::wire::Protocol;
+use crate::persist::log::Log;
+use crate::resp::wire::{Protocol, Wire};
 use crate::waiting::Ticket;
 use crate::watch::Flag;
 
@@ -62,7 +65,38 @@ pub struct Blocked {
     /// When it gives up.
     pub until: Option<Instant>,
     /// What it then answers.
-    pub timeout: fn(&mut crate::resp::wire::Wire<'_>),
+    pub timeout: fn(&mut Wire<'_>),
+}
+
+/// A client that waits for the log.
+#[derive(Clone, Copy)]
+pub struct LogWait {
+    /// Up to where it is to be durable.
+    pub position: u64,
+    /// Whether that is asked for at all.
+    pub is_local: bool,
+    /// Whether replicas are to have it as well, of which there are none.
+    pub is_in_vain: bool,
+    /// When the client gives up.
+    pub until: Option<Instant>,
+}
+
+impl LogWait {
+    fn is_durable(&self, log: &Log) -> bool {
+        log.is_on() && log.durable() >= self.position
+    }
+
+    /// Whether there is nothing to wait for, or it never comes.
+    pub fn is_over(&self, log: &Log) -> bool {
+        log.has_failed() || !self.is_in_vain && (!self.is_local || self.is_durable(log))
+    }
+
+    /// Answers how many have it: this server, and its replicas.
+    pub fn answer(&self, log: &Log, wire: &mut Wire<'_>) {
+        wire.array(2);
+        wire.integer((self.is_durable(log) && !log.has_failed()).into());
+        wire.integer(0);
+    }
 }
 
 /// What one connection is in the middle of.
@@ -89,6 +123,10 @@ pub struct Session {
     pub paused_until: Option<Instant>,
     /// A command that waits.
     pub blocked: Option<Blocked>,
+    /// It waits for the log.
+    pub log_wait: Option<LogWait>,
+    /// The position in the log behind its last change.
+    pub logged_to: u64,
     /// Nothing more is read, and the connection closed once all is sent.
     pub is_closing: bool,
 }
@@ -108,6 +146,8 @@ impl Session {
             caches_next: None,
             paused_until: None,
             blocked: None,
+            log_wait: None,
+            logged_to: 0,
             is_closing: false,
         }
     }
@@ -124,7 +164,7 @@ impl Session {
     /// Whether nothing more is run for now.
     #[inline]
     pub fn is_held_up(&self) -> bool {
-        self.blocked.is_some() || self.paused_until.is_some()
+        self.blocked.is_some() || self.paused_until.is_some() || self.log_wait.is_some()
     }
 
     /// Changes the database.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ferrite_engine::{Cx, Millis};
 
-use crate::client::Client;
+use crate::client::{Client, signal};
 use crate::commands::Refusal;
 use crate::database::Database;
 use crate::news::Origin;
@@ -94,15 +94,30 @@ impl Ticket {
         self.is_patient
     }
 
-    /// Answers it.
-    pub fn answer(&self, reply: &[u8]) {
+    /// Answers it, with a reply that must not arrive before the log is durable up to a position.
+    pub fn answer(&self, logged_to: u64, reply: &[u8]) {
+        // In this order: whoever sees that it is done finds the reply.
+        self.client.send_after(logged_to, reply);
         self.is_done.store(true, Ordering::Release);
-        self.client.send(reply);
+        self.client.signal(signal::LOOK);
     }
 
     /// Whether it was answered.
     pub fn is_done(&self) -> bool {
         self.is_done.load(Ordering::Acquire)
+    }
+}
+
+/// A command that waited and has its reply, which leaves when the lock is given back.
+pub struct Served {
+    ticket: Arc<Ticket>,
+    reply: Vec<u8>,
+}
+
+impl Served {
+    /// Sends the reply, which must not arrive before the log is durable up to a position.
+    pub fn deliver(self, logged_to: u64) {
+        self.ticket.answer(logged_to, &self.reply);
     }
 }
 
@@ -188,7 +203,7 @@ pub fn serve(database: &mut Database, now_ms: Millis) {
                 }
             }
             database.waiting.remove(&ticket);
-            ticket.answer(&reply);
+            database.served.push(Served { ticket, reply });
         }
     }
 }

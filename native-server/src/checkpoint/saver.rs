@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::checkpoint::{CheckpointError, Loaded, Saved, load, save};
+use crate::checkpoint::{CheckpointError, Loaded, Saved, load};
 use crate::config::Config;
 use crate::limits::CHECKPOINT_RETRY_MS;
 use crate::server::Server;
@@ -215,10 +215,7 @@ pub fn saves_at_end(server: &Server) -> bool {
 
 /// Takes a checkpoint, which was begun.
 fn run(server: &Server) -> Result<Saved, CheckpointError> {
-    let persistence = &server.persistence;
-    let position = || persistence.position();
-    let extra = || server.functions.payload();
-    let outcome = save(&server.databases, persistence.directory(), position, extra);
+    let outcome = server.persistence.checkpoint(server);
     match &outcome {
         Ok(saved) => {
             let Saved { path, bytes, .. } = saved;
@@ -242,20 +239,22 @@ pub fn refuse_writes(server: &Server, config: &Config) {
     let refuses = config.stop_writes_on_bgsave_error
         && !config.save.is_empty()
         && server.saver.lock().has_failed;
-    server.gate.refuse_writes("save", refuses.then_some(MISCONF));
+    server.gate.refuse_writes("save", refuses.then_some(MISCONF.into()));
 }
 
-/// Loads the newest checkpoint when the server starts, where there is no log that knows more.
+/// Loads the newest checkpoint when the server starts. The position from which on the log knows
+/// more.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn load_at_start(server: &Server) -> Result<(), CheckpointError> {
+pub fn load_at_start(server: &Server) -> Result<Option<u64>, CheckpointError> {
     let databases = &server.databases;
-    let Some(loaded) = load(server.persistence.directory(), databases)? else { return Ok(()) };
-    let Loaded { path, damaged, extra, .. } = loaded;
+    let Some(loaded) = load(server.persistence.directory(), databases)? else { return Ok(None) };
+    let Loaded { path, damaged, log_position, extra, .. } = loaded;
     for (path, fault) in damaged {
         server.log.warning(format_args!(
-            "{}: {fault}. What it had and the checkpoint before it has not is lost",
+            "{}: {fault}. What it had and the checkpoint before it has not is lost, unless the log \
+             has it",
             path.display()
         ));
     }
@@ -264,7 +263,7 @@ pub fn load_at_start(server: &Server) -> Result<(), CheckpointError> {
     server.saver.note_loaded(keys, databases.changes());
     server.log.notice(format_args!("{keys} keys loaded from {}", path.display()));
     restore_functions(server, &extra)?;
-    Ok(())
+    Ok(Some(log_position))
 }
 
 /// Brings back the functions that a checkpoint has.

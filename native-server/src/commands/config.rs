@@ -68,6 +68,20 @@ fn set(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     });
     let ((), config) = changed?;
     apply(cx, &config, &names);
+    if ["appendonly", "appendfsync"].iter().any(|name| names.contains(name))
+        && let Err(why) = cx.server.persistence.apply(cx.server, &config)
+    {
+        let is_on = cx.server.databases.log.is_on();
+        let undone = cx.server.config.change(|config| {
+            config.appendonly = is_on;
+            Ok::<_, String>(())
+        });
+        undone?;
+        return Err(format!(
+            "ERR CONFIG SET failed (possibly related to argument 'appendonly') - {why}"
+        )
+        .into());
+    }
     cx.wire.ok();
     Ok(())
 }

@@ -499,7 +499,7 @@ fn apart(
             }
         }
         LOADS.fetch_sub(1, Ordering::AcqRel);
-        answered.answer(&reply);
+        answered.answer(server.persistence.position(), &reply);
     };
     let thread = std::thread::Builder::new().name("ferrite-loader".into()).spawn(work);
     if let Err(why) = thread {

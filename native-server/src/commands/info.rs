@@ -237,7 +237,7 @@ fn persistence(figures: &Figures<'_, '_>) -> Lines {
     let cx = figures.cx;
     let saver = cx.server.saver.figures(cx.now_ms, figures.changes);
     let seconds = |seconds: Option<i64>| seconds.unwrap_or(-1).to_string();
-    lines([
+    let mut all = lines([
         ("loading", "0".into()),
         ("async_loading", "0".into()),
         ("rdb_changes_since_last_save", saver.changes.to_string()),
@@ -249,7 +249,9 @@ fn persistence(figures: &Figures<'_, '_>) -> Lines {
         ("rdb_saves", saver.saves.to_string()),
         ("rdb_last_cow_size", "0".into()),
         ("rdb_last_load_keys_loaded", saver.keys_loaded.to_string()),
-    ])
+    ]);
+    all.extend(crate::persist::info::lines(cx.server, cx.config));
+    all
 }
 
 fn stats(figures: &Figures<'_, '_>) -> Lines {

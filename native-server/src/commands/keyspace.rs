@@ -91,8 +91,7 @@ fn swapdb(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let outside = "ERR DB index is out of range";
     let (one, other) = (database(cx, one).ok_or(outside)?, database(cx, other).ok_or(outside)?);
     if one != other {
-        let (first, second) = cx.held.get_two(one, other);
-        first.swap_keys(second, cx.now_ms);
+        cx.held.swap(one, other, cx.now_ms);
         if !cx.is_in_exec {
             cx.serve_waiting(one);
             cx.serve_waiting(other);

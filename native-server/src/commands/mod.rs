@@ -21,6 +21,7 @@ pub mod gate;
 pub mod info;
 pub mod keyspace;
 pub mod latency;
+pub mod persistence;
 pub mod pubsub;
 pub mod tracking;
 pub mod transaction;
@@ -191,6 +192,7 @@ const FAMILIES: &[&[ServerSpec]] = &[
     info::COMMANDS,
     keyspace::COMMANDS,
     latency::COMMANDS,
+    persistence::COMMANDS,
     pubsub::COMMANDS,
     tracking::COMMANDS,
     transaction::COMMANDS,

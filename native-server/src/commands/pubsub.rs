@@ -132,7 +132,8 @@ fn publish(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()> 
     let count = cx.server.news.pubsub.publish(kind, args.required(), args.required());
     if cx.session.client.is(state::SUBSCRIBER) {
         // A message to oneself comes before the reply.
-        cx.session.client.fetch_mail(cx.wire.out);
+        let logged_to = cx.session.client.fetch_mail(cx.wire.out);
+        cx.held.logged_to = cx.held.logged_to.max(logged_to);
     }
     cx.wire.integer(count as i64);
     Ok(())

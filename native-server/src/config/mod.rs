@@ -31,6 +31,11 @@ pub const OUTPUT_CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the table explains them")]
 pub struct Config {
+    pub aof_load_truncated: bool,
+    pub appendfsync: String,
+    pub appendonly: bool,
+    pub auto_aof_rewrite_min_size: u64,
+    pub auto_aof_rewrite_percentage: i64,
     pub bind: String,
     pub port: i64,
     pub protected_mode: bool,
@@ -71,6 +76,11 @@ impl Default for Config {
             soft_seconds: 60,
         };
         Config {
+            aof_load_truncated: true,
+            appendfsync: "everysec".into(),
+            appendonly: false,
+            auto_aof_rewrite_min_size: 64 << 20,
+            auto_aof_rewrite_percentage: 100,
             bind: "127.0.0.1 -::1".into(),
             port: 6379,
             protected_mode: true,

@@ -52,7 +52,23 @@ const BYTES_MAX: u64 = i64::MAX as u64;
 
 /// Every setting, by name.
 pub const SETTINGS: &[Setting] = &[
-    row("appendonly", Live, Other(|_| "no".into(), appendonly)),
+    row("aof-load-truncated", Live, YesNo(|config| &mut config.aof_load_truncated)),
+    row(
+        "appendfsync",
+        Live,
+        OneOf(|config| &mut config.appendfsync, &["always", "everysec", "no"]),
+    ),
+    row("appendonly", Live, YesNo(|config| &mut config.appendonly)),
+    row(
+        "auto-aof-rewrite-min-size",
+        Live,
+        Memory(|config| &mut config.auto_aof_rewrite_min_size, 0, BYTES_MAX),
+    ),
+    row(
+        "auto-aof-rewrite-percentage",
+        Live,
+        Number(|config| &mut config.auto_aof_rewrite_percentage, 0, i32::MAX as i64),
+    ),
     row("bind", AtStart, Text(|config| &mut config.bind)),
     row("client-output-buffer-limit", Live, Other(show_output_limits, read_output_limits)),
     row(
@@ -187,13 +203,6 @@ fn between(least: impl ToString, most: impl ToString) -> Refusal {
     format!("argument must be between {least} and {most} inclusive").into()
 }
 
-fn appendonly(_: &mut Config, text: &str) -> Result<(), Refusal> {
-    match text.eq_ignore_ascii_case("no") {
-        true => Ok(()),
-        false => Err("this server has no append-only file: only 'no' is accepted".into()),
-    }
-}
-
 fn save(config: &mut Config, text: &str) -> Result<(), Refusal> {
     config.save = parse_rules(text)?;
     Ok(())
@@ -317,10 +326,7 @@ mod tests {
         check("save", "", Ok(""));
         check("save", "900 1  300 10", Ok("900 1 300 10"));
         check("save", "900", Err("Invalid save parameters"));
-        check("appendonly", "no", Ok("no"));
-        let mut config = Config::default();
-        for (name, value) in [("appendonly", "yes")] {
-            assert!(find(name).expect(name).read(&mut config, value).is_err(), "{name}");
-        }
+        check("appendonly", "yes", Ok("yes"));
+        check("appendfsync", "Always", Ok("always"));
     }
 }

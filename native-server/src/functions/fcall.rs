@@ -98,7 +98,7 @@ fn call_locked(
     begin(&mut call, function, request.keys, cx.now_ms);
     let index = cx.session.database;
     let database = cx.held.get(index);
-    call.is_heard = database.has_listeners();
+    call.is_heard = database.has_listeners() || database.is_logged;
     let binding = &mut cx.functions.binding;
     let ended = run(
         &mut instance,

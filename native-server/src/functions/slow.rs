@@ -158,7 +158,7 @@ fn work(server: &Arc<Server>) {
             wire.error_text("ERR the function could not be run: the server has a fault");
             thread = Thread::default();
         }
-        call.ticket.answer(&reply);
+        call.ticket.answer(server.persistence.position(), &reply);
         note(server, &call, started.elapsed());
         // Instances of libraries that are gone go, too.
         thread.registry(&server.functions.loaded);
@@ -333,7 +333,7 @@ impl Attempt<'_> {
         }
         let mut real = thread.take_call();
         begin(&mut real, self.function, self.keys, now_ms);
-        real.is_heard = database.has_listeners();
+        real.is_heard = database.has_listeners() || database.is_logged;
         real.swap_keys(&mut database.keys);
         let mut outcome = Ok(());
         call.effects.each(|command, _, arguments| {

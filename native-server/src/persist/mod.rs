@@ -1,21 +1,147 @@
 //! Persistence: what the server keeps on disk, and how it comes back.
 //!
+//! Changes leave the databases as entries (entry.rs) and gather in the log's buffer (log.rs), which
+//! one thread (writer.rs) brings to segments (format.rs) on a disk (disk.rs). A start reads them
+//! back (reader.rs) and does again what they say (recover.rs).
+//!
 //! Invariant: a position of the log counts the bytes of all changes that were ever appended to it,
 //! so it never goes back; whoever holds the lock of every database knows what it stands for.
+//! Invariant: two servers never write one directory.
 
+pub mod disk;
+pub mod entry;
+pub mod files;
+pub mod format;
+pub mod info;
+pub mod log;
+pub mod reader;
+pub mod recover;
+pub mod replies;
+mod rewrite;
+pub mod simulated;
+pub mod tools;
+pub mod uring;
+pub mod writer;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
 
+use rustix::fs::{FlockOperation, flock};
+use thiserror::Error;
+
+use crate::checkpoint::{CheckpointError, saver};
 use crate::config::Config;
+use crate::persist::disk::{Bell, Disk};
+use crate::persist::files::{Directory, Plain};
+use crate::persist::log::{Fsync, Log, Request};
+use crate::persist::reader::{End, Fault};
+use crate::persist::uring::Uring;
+use crate::persist::writer::{Options, Segment, Writer};
+use crate::server::Server;
+
+/// What a server holds while it writes a directory.
+const LOCK: &str = "ferrite.lock";
+
+/// Why a log cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The directory is not there, or cannot be written.
+    #[error("cannot write in the directory {directory} ('dir'): {why}")]
+    Directory {
+        /// The directory.
+        directory: String,
+        /// Why not.
+        why: io::Error,
+    },
+    /// Somebody else writes there.
+    #[error("another server{owner} uses the directory {directory}: give each its own 'dir'")]
+    InUse {
+        /// The directory.
+        directory: String,
+        /// Its process, if that is known.
+        owner: String,
+    },
+    /// What is there cannot be read.
+    #[error("{0}; 'ferrite check {1}' tells more")]
+    Unreadable(Fault, String),
+    /// Its end is torn, and the configuration says not to go on then.
+    #[error(
+        "the log ends in the middle of a record, in {file} at offset {offset}: 'ferrite repair' \
+         cuts it, 'aof-load-truncated yes' does so at every start"
+    )]
+    Torn {
+        /// The file.
+        file: String,
+        /// Where.
+        offset: u64,
+    },
+    /// A checkpoint cannot be read, or not be written where one is needed.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The first file of the log cannot be made.
+    #[error("cannot begin the log in {directory}: {why}")]
+    Begin {
+        /// The directory.
+        directory: String,
+        /// Why not.
+        why: io::Error,
+    },
+}
 
 /// What the server keeps on disk.
 pub struct Persistence {
     directory: PathBuf,
+    log: Arc<Log>,
+    state: Mutex<State>,
+}
+
+/// What one who asks may see.
+#[derive(Clone, Default)]
+pub struct Figures {
+    /// The disk that the log is written with.
+    pub backend: &'static str,
+    /// How long the last recovery took, and how much it read.
+    pub recovery_ms: u64,
+    /// See `recovery_ms`.
+    pub recovery_bytes: u64,
+    /// Where the log began to grow: at the last checkpoint, and how large that is.
+    pub base_position: u64,
+    /// See `base_position`.
+    pub base_bytes: u64,
+    /// Whether a checkpoint is being written, whether the last could not be, and how long it took.
+    pub is_rewriting: bool,
+    /// See `is_rewriting`.
+    pub rewrite_failed: bool,
+    /// See `is_rewriting`.
+    pub rewrite_seconds: Option<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What recovery has found.
+    end: Option<End>,
+    lock: Option<File>,
+    thread: Option<JoinHandle<()>>,
+    figures: Figures,
 }
 
 impl Persistence {
     /// With what the configuration says.
-    pub fn new(config: &Config) -> Persistence {
-        Persistence { directory: PathBuf::from(&config.dir) }
+    pub fn new(config: &Config, log: &Arc<Log>) -> Persistence {
+        log.set_policy(policy(config));
+        Persistence {
+            directory: PathBuf::from(&config.dir),
+            log: Arc::clone(log),
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where everything is kept.
@@ -23,8 +149,249 @@ impl Persistence {
         &self.directory
     }
 
-    /// Up to where the log has been written by commands; 0 where there is none.
+    /// Up to where the log has been appended to; 0 where there never was one.
     pub fn position(&self) -> u64 {
-        0
+        self.log.position()
     }
+
+    /// The log.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// What it has to tell.
+    pub fn figures(&self) -> Figures {
+        self.state().figures.clone()
+    }
+
+    /// Appends a command that concerns no key, to be done again at the next start. The position
+    /// behind it, which the reply has to wait for; 0 where nothing is logged.
+    pub fn append_command(&self, request: &[&[u8]]) -> u64 {
+        match self.log.is_on() {
+            true => self.log.append(|buffer| entry::put_command(buffer, request)),
+            false => 0,
+        }
+    }
+
+    /// Takes the directory for this server alone, until it ends.
+    ///
+    /// # Errors
+    /// Another server has it, or it cannot be written.
+    pub fn claim(&self) -> Result<(), OpenError> {
+        let mut state = self.state();
+        if state.lock.is_some() {
+            return Ok(());
+        }
+        let directory = || self.directory.display().to_string();
+        let path = self.directory.join(LOCK);
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file =
+            opened.map_err(|why| OpenError::Directory { directory: directory(), why })?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let owner = io::read_to_string(&file).unwrap_or_default();
+            let owner = match owner.trim() {
+                "" => String::new(),
+                process => format!(" (process {process})"),
+            };
+            return Err(OpenError::InUse { directory: directory(), owner });
+        }
+        // What is in the file only helps people; the lock is what counts.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        state.lock = Some(file);
+        Ok(())
+    }
+
+    /// Brings back what is on disk: the newest checkpoint, then the log behind it. Whether there
+    /// was anything.
+    ///
+    /// # Errors
+    /// Nothing is lost: whatever cannot be read stops the start.
+    pub fn recover(&self, server: &Arc<Server>, config: &Config) -> Result<bool, OpenError> {
+        if config.appendonly {
+            self.claim()?;
+        }
+        let loaded = saver::load_at_start(server)?;
+        let from = loaded.unwrap_or_default();
+        let end = self.replay(server, config, from)?;
+        let is_something = loaded.is_some() || end.bytes > 0;
+        self.log.open(end.position, 0);
+        self.log.shut();
+        let mut state = self.state();
+        state.figures.base_position = from;
+        state.end = Some(end);
+        Ok(is_something)
+    }
+
+    /// Begins to log, if the configuration says so. What is in the databases and came from
+    /// elsewhere than [`Persistence::recover`] is saved in a checkpoint first.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub fn begin(
+        &self,
+        server: &Arc<Server>,
+        config: &Config,
+        is_recovered: bool,
+    ) -> Result<(), OpenError> {
+        let end = self.state().end.take().unwrap_or_default();
+        if !config.appendonly {
+            return Ok(());
+        }
+        let mut is_empty = true;
+        server.databases.each(|_, database| is_empty &= database.keys.is_empty());
+        if is_recovered || is_empty {
+            self.go_on(server, &end)
+        } else {
+            self.checkpoint(server)?;
+            self.go_on(server, &End { position: self.position(), ..end })
+        }
+    }
+
+    fn replay(&self, server: &Arc<Server>, config: &Config, from: u64) -> Result<End, OpenError> {
+        let began = Instant::now();
+        let databases = &server.databases;
+        let mut command = |request: &[&[u8]]| replay_command(server, request);
+        databases.set_max_bytes(0);
+        let outcome =
+            recover::replay(&self.directory, from, server, config.maxmemory_policy, &mut command);
+        databases.set_max_bytes(config.maxmemory);
+        let directory = self.directory.display().to_string();
+        let end = outcome.map_err(|fault| OpenError::Unreadable(fault, directory))?;
+        if end.bytes > 0 {
+            let (mb, ms) = (end.bytes as f64 / 1e6, began.elapsed().as_millis());
+            server
+                .log
+                .notice(format_args!("replayed {mb:.1} MB of the append-only log in {ms} ms"));
+        }
+        if let Some(torn) = end.torn {
+            let file = self.directory.join(format::segment_name(torn.number));
+            let (file, offset) = (file.display().to_string(), torn.offset);
+            if !config.aof_load_truncated {
+                return Err(OpenError::Torn { file, offset });
+            }
+            server.log.warning(format_args!(
+                "the append-only log ends in the middle of a write, in {file} at offset {offset}: \
+                 what stands there was never acknowledged"
+            ));
+        }
+        let mut state = self.state();
+        state.figures.recovery_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        state.figures.recovery_bytes = end.bytes;
+        Ok(end)
+    }
+
+    /// Begins to log behind what was recovered.
+    fn go_on(&self, server: &Arc<Server>, end: &End) -> Result<(), OpenError> {
+        let writer = self.writer(server, end);
+        self.launch(server, writer)
+    }
+
+    /// Begins a log that needs a checkpoint of at least its position.
+    fn begin_anew(&self, server: &Arc<Server>, position: u64) -> Result<(), OpenError> {
+        let writer = || {
+            self.log.bell.mount()?;
+            let directory = Directory::to_write(&self.directory)?;
+            let numbers = directory.list()?;
+            // Whatever they hold ends below the checkpoint.
+            let older = numbers.iter().map(|&number| Segment { number, start: 0 }).collect();
+            let number = numbers.last().map_or(1, |last| last + 1);
+            let disk = open_disk(server, directory, &self.log.bell);
+            let options = Options { anew: position, ..Options::default() };
+            self.log.open(position, options.record_bytes());
+            Writer::new(Arc::clone(&self.log), disk, older, number, options, Instant::now())
+        };
+        self.launch(server, writer())
+    }
+
+    /// Starts the log's thread, and lets the databases know.
+    fn launch(&self, server: &Arc<Server>, writer: io::Result<Writer>) -> Result<(), OpenError> {
+        let begin = || {
+            let writer = writer?;
+            let backend = writer.backend();
+            let thread = std::thread::Builder::new().name("ferrite-log".into());
+            Ok((backend, thread.spawn(move || writer.run())?))
+        };
+        let (backend, thread) = begin().map_err(|why| {
+            self.log.shut();
+            OpenError::Begin { directory: self.directory.display().to_string(), why }
+        })?;
+        let mut state = self.state();
+        state.figures.backend = backend;
+        state.thread = Some(thread);
+        drop(state);
+        let mut held = server.databases.hold();
+        held.take_all();
+        (0..server.databases.count()).for_each(|index| held.get(index).is_logged = true);
+        Ok(())
+    }
+
+    /// Prepares the directory and the log for being written.
+    fn writer(&self, server: &Server, end: &End) -> io::Result<Writer> {
+        self.log.bell.mount()?;
+        let directory = Directory::to_write(&self.directory)?;
+        let mut segments = end.segments.clone();
+        if let Some(torn) = end.torn {
+            directory.cut(torn.number, torn.offset)?;
+            segments.retain(|segment| segment.number <= torn.number);
+        }
+        // What is not needed, or was never acknowledged.
+        let numbers = directory.list()?;
+        for &number in &numbers {
+            if !segments.iter().any(|segment| segment.number == number) {
+                std::fs::remove_file(directory.segment(number))?;
+            }
+        }
+        let number = numbers.last().map_or(1, |last| last + 1);
+        let disk = open_disk(server, directory, &self.log.bell);
+        let options = Options::default();
+        self.log.open(end.position, options.record_bytes());
+        let log = Arc::clone(&self.log);
+        Writer::new(log, disk, segments, number, options, Instant::now())
+    }
+
+    /// Ends the log, and gives the directory back.
+    pub fn close(&self) {
+        self.end_log();
+        self.state().lock = None;
+    }
+
+    /// Ends the log: everything is written, and durable.
+    fn end_log(&self) {
+        let thread = self.state().thread.take();
+        if let Some(thread) = thread {
+            self.log.ask(Request::Close);
+            // A thread that panicked has said so, and the log has failed by that.
+            let _ = thread.join();
+            self.log.shut();
+        }
+    }
+}
+
+/// io_uring, or plain files where it is refused.
+fn open_disk(server: &Server, directory: Directory, bell: &Arc<Bell>) -> Box<dyn Disk> {
+    match Uring::new(directory.clone(), Arc::clone(bell)) {
+        Ok(disk) => Box::new(disk),
+        Err(error) => {
+            server.log.warning(format_args!(
+                "io_uring is refused ({error}): the append-only log is written with plain files"
+            ));
+            Box::new(Plain::new(directory, Arc::clone(bell)))
+        }
+    }
+}
+
+/// What `appendfsync` says.
+pub fn policy(config: &Config) -> Fsync {
+    match config.appendfsync.as_str() {
+        "always" => Fsync::Always,
+        "no" => Fsync::No,
+        _ => Fsync::EverySecond,
+    }
+}
+
+/// Does again what was appended by [`Persistence::append_command`].
+fn replay_command(_: &Arc<Server>, request: &[&[u8]]) -> Result<(), String> {
+    let name = String::from_utf8_lossy(request.first().copied().unwrap_or_default());
+    Err(format!("'{name}' is no command that this server does again"))
 }

@@ -1,0 +1,333 @@
+//! The log's directory, and the disk that reads and writes its files without further ado.
+//!
+//! A segment is written past the page cache where the file system allows it: a cache would only
+//! hold what nobody reads, and flushing it costs more than the write.
+//!
+//! Invariant: a segment is made under another name, and gets its own when it is whole and durable.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::io::{ReadWriteFlags, pwritev2};
+
+use crate::persist::disk::{Bell, Disk, Done, Make, Slots, Write};
+use crate::persist::format::{
+    BLOCK_BYTES_MIN, RECORD_BYTES_MAX, SEGMENT_HEAD_BYTES, segment_name, segment_number,
+};
+
+/// A segment that is being made.
+const SPARE: &str = "ferrite-spare.tmp";
+/// What is tried to learn how the file system wants to be written.
+const PROBE: &str = "ferrite-probe.tmp";
+/// Bytes that are written at once when a segment is filled: little, so that writes in between do
+/// not wait long.
+const FILL_BYTES: usize = 256 * 1024;
+
+/// The directory of a log.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    path: PathBuf,
+    /// Flags that segments are opened with.
+    flags: OFlags,
+    /// See [`Disk::block_bytes`].
+    pub block_bytes: usize,
+}
+
+impl Directory {
+    /// One that is only read from.
+    pub fn to_read(path: &Path) -> Directory {
+        Directory { path: path.into(), flags: OFlags::empty(), block_bytes: BLOCK_BYTES_MIN }
+    }
+
+    /// One that is written to: the smallest block that goes past the page cache is found out.
+    ///
+    /// # Errors
+    /// No file can be written there.
+    pub fn to_write(path: &Path) -> io::Result<Directory> {
+        let mut directory = Directory::to_read(path);
+        let probe = path.join(PROBE);
+        let outcome = File::create(&probe).and_then(|file| file.set_len(1 << 16));
+        let mut slots = Slots::new(1, 1 << 16);
+        if outcome.is_ok()
+            && let Ok(file) = open(&probe, OFlags::DIRECT)
+        {
+            for block_bytes in [BLOCK_BYTES_MIN, 4096] {
+                let block = slots.get(0).get(..block_bytes).unwrap_or_default();
+                if file.write_at(block, block_bytes as u64).is_ok_and(|len| len == block_bytes) {
+                    directory.flags = OFlags::DIRECT;
+                    directory.block_bytes = block_bytes;
+                    break;
+                }
+            }
+        }
+        let _ = fs::remove_file(&probe);
+        outcome.map(|()| directory)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a segment is.
+    pub fn segment(&self, number: u64) -> PathBuf {
+        self.path.join(segment_name(number))
+    }
+
+    /// The numbers of the segments there are, in order.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn list(&self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            numbers.extend(entry?.file_name().to_str().and_then(segment_number));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// A segment, or as much of its beginning as is wanted.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn load(&self, number: u64, bytes_max: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(self.segment(number))?;
+        let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX).min(bytes_max);
+        let mut bytes = Vec::with_capacity(len);
+        file.take(len as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Cuts a segment off.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn cut(&self, number: u64, len: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.segment(number))?;
+        file.set_len(len)?;
+        file.sync_all()
+    }
+
+    /// Opens a segment to be written.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub fn open(&self, number: u64) -> io::Result<File> {
+        open(&self.segment(number), self.flags)
+    }
+
+    /// Makes a segment.
+    ///
+    /// # Errors
+    /// There is no room for it, or it cannot be written.
+    pub fn make(&self, make: &Make) -> io::Result<()> {
+        let spare = self.path.join(SPARE);
+        let recycled = make.recycled.is_some_and(|number| {
+            let path = self.segment(number);
+            let has_length = fs::metadata(&path).is_ok_and(|found| found.len() == make.bytes);
+            has_length && fs::rename(&path, &spare).is_ok()
+        });
+        let outcome = self.fill(make, &spare, recycled);
+        if outcome.is_err() {
+            let _ = fs::remove_file(&spare);
+        }
+        outcome?;
+        fs::rename(&spare, self.segment(make.number))?;
+        File::open(&self.path)?.sync_all()
+    }
+
+    fn fill(&self, make: &Make, spare: &Path, is_recycled: bool) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(!is_recycled);
+        let file = options.custom_flags(self.flags.bits() as i32).open(spare)?;
+        if !is_recycled {
+            match fallocate(&file, FallocateFlags::empty(), 0, make.bytes) {
+                Ok(()) => {}
+                // Not every file system can; what is filled below need not be promised.
+                Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(make.bytes)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut slots = Slots::new(1, FILL_BYTES);
+        if make.is_filled && !is_recycled {
+            let mut offset = 0;
+            while offset < make.bytes {
+                let len = usize::try_from(make.bytes - offset).unwrap_or(FILL_BYTES);
+                let zeros = slots.get(0).get(..len.min(FILL_BYTES)).unwrap_or_default();
+                file.write_all_at(zeros, offset)?;
+                offset += zeros.len() as u64;
+            }
+        }
+        let head = slots.get(0).get_mut(..self.block_bytes).unwrap_or_default();
+        if let Some(place) = head.get_mut(..SEGMENT_HEAD_BYTES) {
+            place.copy_from_slice(&make.head.bytes());
+        }
+        file.write_all_at(head, 0)?;
+        file.sync_all()
+    }
+}
+
+fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path)
+}
+
+/// Makes segments, and removes them, on threads of its own, which end before it does: so nothing
+/// touches the directory when its lock is given back.
+pub struct Maker {
+    /// Where.
+    pub directory: Directory,
+    bell: Arc<Bell>,
+    working: Option<Receiver<io::Result<u64>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Maker {
+    /// One that rings when something has become ready.
+    pub fn new(directory: Directory, bell: Arc<Bell>) -> Maker {
+        Maker { directory, bell, working: None, threads: Vec::new() }
+    }
+
+    /// See [`Disk::make`].
+    pub fn make(&mut self, make: Make) {
+        let (directory, bell) = (self.directory.clone(), Arc::clone(&self.bell));
+        let (sender, receiver) = channel();
+        self.working = Some(receiver);
+        self.run(move || {
+            let outcome = directory.make(&make).map(|()| make.number);
+            // Nobody asks any more where the log has ended meanwhile.
+            let _ = sender.send(outcome);
+            bell.ring();
+        });
+    }
+
+    /// See [`Disk::made`].
+    pub fn made(&mut self) -> Option<io::Result<u64>> {
+        let outcome = match self.working.as_ref()?.try_recv() {
+            Ok(outcome) => outcome,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => Err(io::Error::other("its thread has failed")),
+        };
+        self.working = None;
+        Some(outcome)
+    }
+
+    /// See [`Disk::remove`].
+    pub fn remove(&mut self, numbers: &[u64]) {
+        if numbers.is_empty() {
+            return;
+        }
+        let (directory, numbers) = (self.directory.clone(), numbers.to_vec());
+        self.run(move || {
+            for number in numbers {
+                // What stays does no harm: the next start looks at it again, and removes it.
+                let _ = fs::remove_file(directory.segment(number));
+            }
+        });
+    }
+}
+
+impl Maker {
+    fn run(&mut self, work: impl FnOnce() + Send + 'static) {
+        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.push(std::thread::spawn(work));
+    }
+}
+
+impl Drop for Maker {
+    fn drop(&mut self) {
+        for thread in self.threads.drain(..) {
+            // One that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The disk of plain files.
+pub struct Plain {
+    maker: Maker,
+    slots: Slots,
+    current: Option<File>,
+    done: VecDeque<Done>,
+}
+
+impl Plain {
+    /// In this directory.
+    pub fn new(directory: Directory, bell: Arc<Bell>) -> Plain {
+        let (maker, slots) = (Maker::new(directory, bell), Slots::new(1, RECORD_BYTES_MAX));
+        Plain { maker, slots, current: None, done: VecDeque::new() }
+    }
+}
+
+impl Disk for Plain {
+    fn name(&self) -> &'static str {
+        "files"
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.maker.directory.block_bytes
+    }
+
+    fn slots(&self) -> usize {
+        1
+    }
+
+    fn slot(&mut self, slot: usize) -> &mut [u8] {
+        self.slots.get(slot)
+    }
+
+    fn write(&mut self, write: Write) {
+        let flags = match write.is_synced {
+            true => ReadWriteFlags::DSYNC,
+            false => ReadWriteFlags::empty(),
+        };
+        let bytes = self.slots.get(write.slot);
+        let bytes = bytes.get(write.from..write.from + write.len).unwrap_or_default();
+        let outcome = match &self.current {
+            Some(file) => pwritev2(file, &[IoSlice::new(bytes)], write.offset, flags),
+            None => Err(rustix::io::Errno::BADF),
+        };
+        let outcome = outcome.map_err(io::Error::from);
+        self.done.push_back(Done::Write(write.slot, outcome));
+    }
+
+    fn sync(&mut self) {
+        let outcome = self.current.as_ref().map_or(Ok(()), File::sync_data);
+        self.done.push_back(Done::Sync(outcome));
+    }
+
+    fn reap(&mut self) -> Option<Done> {
+        self.done.pop_front()
+    }
+
+    fn wait(&mut self, bell: &Bell, timeout: Option<Duration>) {
+        if self.done.is_empty() {
+            bell.wait(timeout);
+        }
+    }
+
+    fn make(&mut self, make: Make) {
+        self.maker.make(make);
+    }
+
+    fn made(&mut self) -> Option<io::Result<u64>> {
+        self.maker.made()
+    }
+
+    fn switch(&mut self, number: u64) -> io::Result<()> {
+        self.current = Some(self.maker.directory.open(number)?);
+        Ok(())
+    }
+
+    fn remove(&mut self, numbers: &[u64]) {
+        self.maker.remove(numbers);
+    }
+}

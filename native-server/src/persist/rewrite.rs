@@ -1,0 +1,120 @@
+//! Checkpoints as the log sees them: what stands before one is needed no more, and one makes a log
+//! whole that has failed.
+//!
+//! Invariant: nothing of the log is forgotten before the checkpoint that has it is on the disk.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::checkpoint::{self, Saved, saver};
+use crate::config::Config;
+use crate::persist::log::Request;
+use crate::persist::{OpenError, Persistence, policy};
+use crate::server::Server;
+
+impl Persistence {
+    /// Writes a checkpoint of everything, and waits for it. The log is then cut off behind it.
+    ///
+    /// # Errors
+    /// Why there is none. The log goes on as it was.
+    pub fn checkpoint(&self, server: &Server) -> checkpoint::Result<Saved> {
+        let began = Instant::now();
+        self.state().figures.is_rewriting = true;
+        let at = || self.log.keep_again();
+        let extra = || server.functions.payload();
+        let outcome = checkpoint::save(&server.databases, &self.directory, at, extra);
+        let mut state = self.state();
+        let figures = &mut state.figures;
+        figures.is_rewriting = false;
+        figures.rewrite_failed = outcome.is_err();
+        figures.rewrite_seconds = Some(began.elapsed().as_secs());
+        match &outcome {
+            Ok(saved) => {
+                figures.base_position = saved.log_position;
+                figures.base_bytes = saved.bytes;
+                self.log.ask(Request::Restart(saved.log_position));
+                self.log.ask(Request::Forget(saved.log_position));
+            }
+            Err(_) => self.log.lose_again(),
+        }
+        outcome
+    }
+
+    /// Begins a checkpoint on a thread of its own, or notes that one is wanted after the one that
+    /// is being written. What there is to answer.
+    ///
+    /// # Errors
+    /// Why none is begun.
+    pub fn rewrite_in_background(&self, server: &Arc<Server>) -> Result<&'static str, String> {
+        let begun = saver::save_in_background(server, true)?;
+        Ok(match begun.ends_with("started") {
+            true => "Background append only file rewriting started",
+            false => "Background append only file rewriting scheduled",
+        })
+    }
+
+    /// Changes what CONFIG SET has changed: how the log is synced, and whether there is one.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn apply(&self, server: &Arc<Server>, config: &Config) -> Result<(), String> {
+        self.log.set_policy(policy(config));
+        match (config.appendonly, self.log.is_on()) {
+            (true, false) => self.turn_on(server).map_err(|why| why.to_string()),
+            (false, true) => {
+                self.turn_off(server);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins a log of what changes from now on, and a checkpoint of what is there. Until that is
+    /// whole the new log is worth nothing, and a start goes by the old files.
+    fn turn_on(&self, server: &Arc<Server>) -> Result<(), OpenError> {
+        self.claim()?;
+        // Not where the old log has ended: what changed in between is in neither.
+        self.begin_anew(server, self.position() + 1)?;
+        let outcome = self.rewrite_in_background(server);
+        if let Err(why) = outcome {
+            self.turn_off(server);
+            let directory = self.directory.display().to_string();
+            return Err(OpenError::Begin { directory, why: std::io::Error::other(why) });
+        }
+        Ok(())
+    }
+
+    fn turn_off(&self, server: &Arc<Server>) {
+        {
+            let mut held = server.databases.hold();
+            held.take_all();
+            (0..server.databases.count()).for_each(|index| held.get(index).is_logged = false);
+        }
+        self.end_log();
+    }
+
+    /// What is done by the clock: changes that nobody waits for go to the disk as well, and a log
+    /// that has grown is cut off.
+    pub fn tick(&self, server: &Arc<Server>, config: &Config) {
+        if self.log.waiting_bytes() > 0 {
+            self.log.bell.ring();
+        }
+        if config.auto_aof_rewrite_percentage == 0 || !self.log.is_on() {
+            return;
+        }
+        let figures = self.figures();
+        let grown = self.position().saturating_sub(figures.base_position);
+        let size = figures.base_bytes + grown;
+        let percentage = u64::try_from(config.auto_aof_rewrite_percentage).unwrap_or(u64::MAX);
+        let is_grown = grown / 100 >= figures.base_bytes.max(100) / 100 * percentage / 100;
+        // After one that failed it has to grow further first: whoever wants it sooner asks.
+        if is_grown
+            && size >= config.auto_aof_rewrite_min_size
+            && !figures.is_rewriting
+            && !figures.rewrite_failed
+        {
+            // Somebody may have been quicker.
+            let _ = self.rewrite_in_background(server);
+        }
+    }
+}
