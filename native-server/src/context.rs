@@ -250,7 +250,7 @@ impl Context<'_> {
             if let Some(line) = self.server.gate.refusal()
                 && self.is_any(command, |command| command.has(WRITE) || command.name == "ping")
             {
-                return Err((command, Refusal::Line(line)));
+                return Err((command, line.into()));
             }
         }
         if self.session.transaction.is_some() && !self.is_in_exec && !is_never_queued(command) {

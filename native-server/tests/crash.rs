@@ -82,8 +82,8 @@ fn work(mut stream: TcpStream, client: usize, known: &Mutex<Known>, told: &Atomi
         for number in first..first + PIPELINE {
             for _ in 0..LINES {
                 let mut line = String::new();
-                if !matches!(reader.read_line(&mut line), Ok(len) if len > 0 && line.ends_with('\n'))
-                {
+                let outcome = reader.read_line(&mut line);
+                if outcome.is_err() || !line.ends_with('\n') {
                     return;
                 }
                 assert!(!line.starts_with('-'), "{line}");

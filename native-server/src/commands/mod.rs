@@ -100,6 +100,12 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+impl From<Cow<'static, str>> for Refusal {
+    fn from(line: Cow<'static, str>) -> Refusal {
+        Refusal::Line(line)
+    }
+}
+
 impl Refusal {
     /// Answers it, as the command of this name does.
     pub fn answer(&self, command: &str, wire: &mut Wire<'_>) {

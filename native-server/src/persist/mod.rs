@@ -391,7 +391,12 @@ pub fn policy(config: &Config) -> Fsync {
 }
 
 /// Does again what was appended by [`Persistence::append_command`].
-fn replay_command(_: &Arc<Server>, request: &[&[u8]]) -> Result<(), String> {
-    let name = String::from_utf8_lossy(request.first().copied().unwrap_or_default());
-    Err(format!("'{name}' is no command that this server does again"))
+fn replay_command(server: &Arc<Server>, request: &[&[u8]]) -> Result<(), String> {
+    match request.first() {
+        Some(name) if name.eq_ignore_ascii_case(b"function") => server.functions.redo(request),
+        name => {
+            let name = String::from_utf8_lossy(name.copied().unwrap_or_default());
+            Err(format!("'{name}' is no command that this server does again"))
+        }
+    }
 }
