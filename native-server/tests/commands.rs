@@ -17,7 +17,6 @@ use ferrite_tests::subject::Subject;
 const ABSENT: &[(&str, &str)] = &[
     ("acl*", "users have no permissions of their own: there is one password for all"),
     ("asking", "there is no cluster"),
-    ("bgrewriteaof", "there is no log of changes"),
     ("client|*", "what a connection can be told, and others of it, is not complete"),
     ("cluster*", "there is no cluster"),
     ("command|*", "what the table can be asked for is not complete"),
@@ -58,6 +57,7 @@ const LATER: &[(&str, &str)] = &[
     ("hpexpiretime", "7.4"),
     ("hpttl", "7.4"),
     ("httl", "7.4"),
+    ("waitaof", "7.2"),
 ];
 
 /// Commands whose rows say something else, and why.
