@@ -153,10 +153,12 @@ fn fcall(cx: &mut Context<'_>, args: &mut Args<'_>, command: &'static str) -> Re
 
 fn delete(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let name = String::from_utf8_lossy(args.required());
-    cx.server.functions.loaded.change(|registry| match registry.remove(&name) {
-        true => Ok(()),
+    let persistence = &cx.server.persistence;
+    let logged_to = cx.server.functions.loaded.change(|registry| match registry.remove(&name) {
+        true => Ok(persistence.append_command(&[b"FUNCTION", b"DELETE", name.as_bytes()])),
         false => Err(Refusal::from("ERR Library not found")),
     })?;
+    cx.held.logged_to = cx.held.logged_to.max(logged_to);
     cx.wire.ok();
     Ok(())
 }
@@ -169,10 +171,12 @@ fn flush(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         return Err("ERR FUNCTION FLUSH only supports SYNC|ASYNC option".into());
     }
     // Libraries that are still in use end with the calls that use them, either way.
-    cx.server.functions.loaded.change(|registry| {
+    let persistence = &cx.server.persistence;
+    let logged_to = cx.server.functions.loaded.change(|registry| {
         *registry = Registry::default();
-        Ok(())
+        Ok(persistence.append_command(&[b"FUNCTION", b"FLUSH"]))
     })?;
+    cx.held.logged_to = cx.held.logged_to.max(logged_to);
     cx.wire.ok();
     Ok(())
 }
@@ -386,10 +390,20 @@ fn load(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     apart(cx, "function|load", move |server, wire| {
         let source = read_code(code, &directory)?;
         let library = server.functions.loader.load(&source)?;
-        server.functions.loaded.change(|registry| registry.add(&library, replaces))?;
+        server.functions.loaded.change(|registry| {
+            registry.add(&library, replaces)?;
+            log_load(server, &library);
+            Ok(())
+        })?;
         wire.text(library.name());
         Ok(())
     })
+}
+
+/// Has the log load a library again. The libraries are still locked: so the log has changes of them
+/// in their order, and a checkpoint that is taken behind this one has it.
+fn log_load(server: &Server, library: &Library) {
+    server.persistence.append_command(&[b"FUNCTION", b"LOAD", &library.text]);
 }
 
 fn read_code(code: Code, directory: &str) -> Result<Source> {
@@ -461,7 +475,12 @@ fn restore(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
             if flushes {
                 *registry = Registry::default();
             }
-            libraries.iter().try_for_each(|library| registry.add(library, replaces))
+            libraries.iter().try_for_each(|library| registry.add(library, replaces))?;
+            if flushes {
+                server.persistence.append_command(&[b"FUNCTION", b"FLUSH"]);
+            }
+            libraries.iter().for_each(|library| log_load(server, library));
+            Ok(())
         })?;
         wire.ok();
         Ok(())

@@ -55,3 +55,41 @@ fn calls_are_counted() {
     assert!(figure("fuel") > 0);
     assert!(text.contains("functions_libraries:1\r\n") && text.contains("functions_count:1\r\n"));
 }
+
+#[test]
+fn the_log_has_libraries_and_what_calls_changed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let start = || {
+        TestServer::start(|config| {
+            config.dir = directory.path().to_str().expect("text").into();
+            config.appendonly = true;
+            config.appendfsync = "always".into();
+        })
+    };
+    let body = r#"(func (export "set") (param i32 i32 i64) (result i64)
+        (drop (call $incr_by (local.get 0) (local.get 1) (local.get 2) (i32.const 8)))
+        (if (i64.eqz (local.get 2)) (then (unreachable)))
+        (i64.load (i32.const 8)))"#;
+    let set = single("set", "k:key:str n:arg:i64", "i64", body);
+    {
+        let server = start();
+        let mut client = server.connect();
+        client.load(&single("one", "", "i64", ONE));
+        client.load(&set);
+        assert_eq!(client.ask("FCALL set 1 k 5"), Raw::Integer(5));
+        assert!(matches!(client.ask("FCALL set 1 k 0"), Raw::Error(_)));
+        assert_eq!(client.ask("FCALL set 1 k 2"), Raw::Integer(7));
+    }
+    {
+        let server = start();
+        let mut client = server.connect();
+        assert_eq!(client.ask("GET k"), Raw::bulk("7"));
+        assert_eq!(client.ask("FCALL set 1 k 1"), Raw::Integer(8));
+        assert_eq!(client.error("FCALL one 0"), "ERR Function not found");
+        assert_eq!(client.ask("FUNCTION DELETE lib"), Raw::Simple("OK".into()));
+    }
+    let server = start();
+    let mut client = server.connect();
+    assert_eq!(client.ask("GET k"), Raw::bulk("8"));
+    assert_eq!(client.ask("FUNCTION LIST"), Raw::Array(vec![]));
+}
