@@ -399,6 +399,7 @@ impl Connection {
         }
         self.server.config.refresh(&mut thread.config);
         let config = &*thread.config.config;
+        self.session.client.input_bytes.store(input.len(), Relaxed);
         self.input_bytes_max = config.client_query_buffer_limit;
         let output = if self.output.is_empty() { &mut thread.output } else { &mut self.output };
         thread.meter.start(config.slowlog_slower_than_us, config.latency_monitor_threshold_ms);
@@ -425,6 +426,7 @@ impl Connection {
         if logged_to > 0 {
             self.note_logged(logged_to);
         }
+        self.server.news.tracking.flush();
         consumed
     }
 

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use ferrite_engine::{Args, Cx, Error, FAST, Millis, READ, Reply, Run, WRITE, refuse_unknown};
+use ferrite_engine::{
+    Args, Cx, DENYOOM, Error, FAST, Millis, READ, Reply, Run, WRITE, refuse_unknown,
+};
 
 use crate::client::state;
 use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
-use crate::commands::{Action, Command, Refusal, keys_of, table};
+use crate::commands::{Action, Command, Refusal, ServerRun, keys_of, table};
 use crate::config::Config;
 use crate::database::Held;
 use crate::functions;
@@ -58,7 +60,7 @@ impl Context<'_> {
     /// Runs a request: a command's name, then its arguments.
     #[inline]
     pub fn run(&mut self, request: &[&[u8]]) {
-        let Some((name, arguments)) = request.split_first() else { return };
+        let Some(name) = request.first() else { return };
         let command = table().find(name);
         if let Some(command) = command {
             self.session.client.last_command.store(command.id, Ordering::Relaxed);
@@ -69,7 +71,7 @@ impl Context<'_> {
             && self.session.is_plain()
             && !self.server.gate.is_closed()
         {
-            self.run_engine(command, run, arguments);
+            self.run_engine(command, run, request);
             return;
         }
         self.run_gated(command, request);
@@ -77,7 +79,8 @@ impl Context<'_> {
 
     /// Runs a command of the engine in the session's database.
     #[inline]
-    fn run_engine(&mut self, command: &Command, run: Run, arguments: &[&[u8]]) {
+    fn run_engine(&mut self, command: &Command, run: Run, request: &[&[u8]]) {
+        let arguments = request.get(1..).unwrap_or_default();
         let is_measured = !command.is_brief || self.meter.is_exact;
         if is_measured {
             self.meter.begin(self.stats);
@@ -102,7 +105,7 @@ impl Context<'_> {
             self.wire.out.truncate(mark);
             self.wire.error(&error.parts(command.name).map(str::as_bytes));
         }
-        self.count(command, is_measured, arguments);
+        self.count(command, is_measured, request);
     }
 
     /// Tries a command again that lacked memory, after other databases have made room for it: each
@@ -158,12 +161,12 @@ impl Context<'_> {
 
     /// Counts a command that was run.
     #[inline]
-    fn count(&mut self, command: &Command, is_measured: bool, arguments: &[&[u8]]) {
+    fn count(&mut self, command: &Command, is_measured: bool, request: &[&[u8]]) {
         if is_measured {
             let elapsed = self.meter.end(command.id, self.stats);
             self.functions.note_elapsed(elapsed);
             if elapsed.as_nanos() >= self.meter.slow_ns.min(self.meter.late_ns) {
-                self.note_slow(command, elapsed, arguments);
+                self.note_slow(command, elapsed, request);
             }
         } else {
             self.meter.note(command.id, self.stats);
@@ -174,15 +177,11 @@ impl Context<'_> {
     }
 
     #[cold]
-    fn note_slow(&mut self, command: &Command, elapsed: std::time::Duration, arguments: &[&[u8]]) {
+    fn note_slow(&mut self, command: &Command, elapsed: std::time::Duration, request: &[&[u8]]) {
         if elapsed.as_nanos() >= self.meter.slow_ns {
-            self.server.slow.note(
-                &self.session.client,
-                command.name,
-                arguments,
-                self.now_ms,
-                elapsed,
-            );
+            let max = usize::try_from(self.config.slowlog_max_len).unwrap_or_default();
+            let client = &self.session.client;
+            self.server.slow.note(client, request, self.now_ms, elapsed, max);
         }
         if elapsed.as_nanos() >= self.meter.late_ns {
             let event = if command.has(FAST) { "fast-command" } else { "command" };
@@ -241,6 +240,7 @@ impl Context<'_> {
             true => command,
             false => subcommand(command, request).map_err(|why| (command, why))?,
         };
+        self.session.client.last_command.store(command.id, Ordering::Relaxed);
         let may_run = self.may_run(command);
         may_run.map_err(|why| (command, why))?;
         if self.server.gate.is_closed() {
@@ -280,6 +280,7 @@ impl Context<'_> {
         let is_paused = is_write || !pause.is_for_writes;
         if is_paused {
             self.session.paused_until = Some(pause.until);
+            self.session.client.set(state::BLOCKED, true);
         }
         is_paused
     }
@@ -289,6 +290,9 @@ impl Context<'_> {
         let session = &*self.session;
         if !session.is_authenticated && !command.has(NO_AUTH) {
             return Err("NOAUTH Authentication required.".into());
+        }
+        if command.has(DENYOOM) && self.config.is_starved() {
+            return Err(Error::OutOfMemory.into());
         }
         let is_listening =
             session.protocol == Protocol::Resp2 && session.client.is(state::SUBSCRIBER);
@@ -324,16 +328,21 @@ impl Context<'_> {
 
     /// Runs a command that nothing is in the way of.
     pub fn start(&mut self, command: &'static Command, request: &[&[u8]], mark: usize) {
-        let arguments = request.get(1..).unwrap_or_default();
+        match command.action {
+            Action::Engine(run) => self.run_engine(command, run, request),
+            Action::Server(run) => self.run_server(command, run, request, mark),
+            Action::Subcommand => self.help(command),
+        }
+        // As in Redis a command is shown after it was run: EXEC behind what it ran.
         if self.server.gate.is_closed() && !command.has(SKIP_MONITOR | ADMIN | NO_AUTH) {
             let (now_us, session) = (self.server.clock.now_us(), &self.session);
             self.server.gate.show(now_us, session.database, &session.client.address, request);
         }
-        let run = match command.action {
-            Action::Engine(run) => return self.run_engine(command, run, arguments),
-            Action::Server(run) => run,
-            Action::Subcommand => return self.help(command),
-        };
+    }
+
+    /// Runs a command of the server.
+    fn run_server(&mut self, command: &Command, run: ServerRun, request: &[&[u8]], mark: usize) {
+        let arguments = request.get(1..).unwrap_or_default();
         if !self.is_in_exec && !command.keeps_lock {
             self.held.release();
         }
@@ -344,7 +353,7 @@ impl Context<'_> {
             self.wire.out.truncate(mark);
             refusal.answer(command.name, &mut self.wire);
         }
-        self.count(command, true, arguments);
+        self.count(command, true, request);
     }
 
     /// Answers what subcommands there are.
@@ -401,8 +410,10 @@ impl Context<'_> {
 
 fn subcommand(command: &'static Command, request: &[&[u8]]) -> Result<&'static Command, Refusal> {
     let name = request.get(1).copied().unwrap_or_default();
-    if name.eq_ignore_ascii_case(b"help") && request.len() == 2 {
-        return Ok(command);
+    if name.eq_ignore_ascii_case(b"help") {
+        let name = command.name;
+        let refusal = format!("ERR wrong number of arguments for '{name}|help' command");
+        return if request.len() == 2 { Ok(command) } else { Err(refusal.into()) };
     }
     let Some(found) = command.subcommand(name) else {
         let name = String::from_utf8_lossy(name.get(..128).unwrap_or(name));

@@ -49,6 +49,7 @@ pub async fn run(server: Arc<Server>) {
 fn turn(server: &Arc<Server>, config: &Config, rates: &mut Rates) {
     server.turns.fetch_add(1, Relaxed);
     tend_databases(server);
+    server.news.tracking.flush();
     drop_idle(server, config);
     stir_slow_readers(server);
     server.slow.truncate(usize::try_from(config.slowlog_max_len).unwrap_or_default());

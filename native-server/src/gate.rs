@@ -1,7 +1,7 @@
-//! What may stand before every command: somebody who watches them all, a pause, and a reason to
-//! refuse writes.
+//! What may stand before every command: somebody who watches them all, a pause, a reason to refuse
+//! writes, and no memory.
 //!
-//! Invariant: while none of them is there, one look at one number is all that a command pays for it.
+//! Invariant: while none of these is there, one look at one number is all that a command pays.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ struct State {
     pause: Option<Pause>,
     /// Why writes are refused, by who says so.
     refusals: BTreeMap<&'static str, Cow<'static, str>>,
+    is_starved: bool,
 }
 
 /// See the module.
@@ -46,14 +47,20 @@ impl Gate {
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let outcome = change(&mut state);
-        let State { monitors, pause, refusals } = &*state;
-        let reasons = monitors.len() + usize::from(pause.is_some()) + refusals.len();
+        let State { monitors, pause, refusals, is_starved } = &*state;
+        let others = usize::from(pause.is_some()) + usize::from(*is_starved);
+        let reasons = monitors.len() + refusals.len() + others;
         self.reasons.store(reasons as u32, Ordering::Relaxed);
         outcome
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether `maxmemory` is so small that nothing may take memory.
+    pub fn set_starved(&self, is_starved: bool) {
+        self.change(|state| state.is_starved = is_starved);
     }
 
     /// Somebody watches every command.

@@ -166,10 +166,13 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let threads: Vec<_> = (0..thread_count).map(|_| Arc::new(ThreadStats::default())).collect();
     let stats = Stats { threads: threads.clone(), ..Stats::default() };
     let policy = config.maxmemory_policy;
+    let gate = Arc::<Gate>::default();
+    gate.set_starved(config.is_starved());
     let news = Arc::new(News::default());
     news.set_classes(&config.notify_keyspace_events);
     news.tracking.set_keys_max(usize::try_from(config.tracking_table_max_keys).unwrap_or_default());
-    let databases = Databases::new(database_count, config.maxmemory, policy, random::number, &news);
+    let databases =
+        Databases::new(database_count, config.budget_bytes(), policy, random::number, &news);
     let server = Arc::new(Server {
         started_ms: clock.now_ms(),
         persistence: Persistence::new(&config, &databases.log),
@@ -186,7 +189,7 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         addresses,
         expires_actively: AtomicBool::new(true),
         turns: AtomicU64::new(0),
-        gate: Arc::default(),
+        gate,
         latency: Latency::default(),
         end: watch::Sender::new(false),
         clock,

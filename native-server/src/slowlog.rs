@@ -10,7 +10,7 @@ use ferrite_engine::Millis;
 
 use crate::client::Client;
 
-/// Arguments that are kept, and bytes of each (Redis's figures).
+/// Words of a request that are kept, and bytes of each (Redis's figures).
 const ARGUMENTS_MAX: usize = 32;
 const ARGUMENT_BYTES_MAX: usize = 128;
 
@@ -38,21 +38,19 @@ pub struct SlowLog {
 }
 
 impl SlowLog {
-    /// Notes a command.
+    /// Notes a request, and drops the oldest beyond `max`.
     pub fn note(
         &self,
         client: &Client,
-        name: &str,
-        arguments: &[&[u8]],
+        words: &[&[u8]],
         now_ms: Millis,
         duration: Duration,
+        max: usize,
     ) {
-        let mut request = vec![name.replace('|', " ").into_bytes()];
-        let shown =
-            if arguments.len() < ARGUMENTS_MAX { arguments.len() } else { ARGUMENTS_MAX - 2 };
-        request.extend(arguments.iter().take(shown).map(|argument| shortened(argument)));
-        if arguments.len() > shown {
-            let more = arguments.len() - shown;
+        let shown = if words.len() <= ARGUMENTS_MAX { words.len() } else { ARGUMENTS_MAX - 1 };
+        let mut request: Vec<_> = words.iter().take(shown).map(|word| shortened(word)).collect();
+        if words.len() > shown {
+            let more = words.len() - shown;
             request.push(format!("... ({more} more arguments)").into_bytes());
         }
         let mut log = self.lock();
@@ -66,6 +64,7 @@ impl SlowLog {
             client_name: client.names().name.clone(),
         });
         *id += 1;
+        entries.truncate(max);
     }
 
     /// Drops the oldest beyond so many.

@@ -39,6 +39,9 @@ struct Tracker {
 struct State {
     trackers: BTreeMap<u64, Tracker>,
     readers_by_key: HashMap<Box<[u8]>, BTreeSet<u64>>,
+    /// Keys that changed since the last [`Tracking::flush`], by the client that wants to know and
+    /// the number of its prefix.
+    changed: BTreeMap<(u64, usize), BTreeSet<Box<[u8]>>>,
     keys_max: usize,
 }
 
@@ -118,12 +121,28 @@ impl Tracking {
         if !self.is_active() {
             return;
         }
-        let mut state = self.lock();
+        let state = &mut *self.lock();
         state.tell_readers(key, by);
-        for tracker in state.trackers.values() {
+        for (id, tracker) in &state.trackers {
             let prefixes = tracker.mode.prefixes.as_deref().unwrap_or_default();
-            if prefixes.iter().any(|prefix| key.starts_with(prefix)) {
-                tracker.tell(Some(key), by);
+            let prefix = prefixes.iter().position(|prefix| key.starts_with(prefix));
+            if let Some(prefix) = prefix.filter(|_| !tracker.is_deaf_to(by)) {
+                state.changed.entry((*id, prefix)).or_default().insert(key.into());
+            }
+        }
+    }
+
+    /// Tells those who named prefixes what has changed: at the end of a batch, one message for each
+    /// prefix, as Redis does.
+    pub fn flush(&self) {
+        if !self.is_active() {
+            return;
+        }
+        let mut state = self.lock();
+        for ((id, _), keys) in std::mem::take(&mut state.changed) {
+            if let Some(tracker) = state.trackers.get(&id) {
+                let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
+                tracker.tell(Some(&keys));
             }
         }
     }
@@ -133,7 +152,7 @@ impl Tracking {
         if self.is_active() {
             let mut state = self.lock();
             state.readers_by_key.clear();
-            state.trackers.values().for_each(|tracker| tracker.tell(None, 0));
+            state.trackers.values().for_each(|tracker| tracker.tell(None));
         }
     }
 }
@@ -141,43 +160,44 @@ impl Tracking {
 impl State {
     fn tell_readers(&mut self, key: &[u8], by: u64) {
         for reader in self.readers_by_key.remove(key).unwrap_or_default() {
-            if let Some(tracker) = self.trackers.get(&reader) {
-                tracker.tell(Some(key), by);
+            if let Some(tracker) = self.trackers.get(&reader)
+                && !tracker.is_deaf_to(by)
+            {
+                tracker.tell(Some(&[key]));
             }
         }
     }
 }
 
 impl Tracker {
-    /// Tells of a key, or of all.
-    fn tell(&self, key: Option<&[u8]>, by: u64) {
-        if self.mode.is_no_loop && by == self.client.id {
-            return;
-        }
+    /// Whether it does not want to hear of changes by this client.
+    fn is_deaf_to(&self, by: u64) -> bool {
+        self.mode.is_no_loop && by == self.client.id
+    }
+
+    /// Tells of keys, or of all.
+    fn tell(&self, keys: Option<&[&[u8]]>) {
         let to = self.mode.redirect.as_ref().unwrap_or(&self.client);
         let mut message = Vec::new();
         if to.is(state::RESP3) {
             let mut wire = Wire::new(&mut message, Protocol::Resp3);
             wire.push(2);
             wire.text("invalidate");
-            write_key(&mut wire, key);
+            write_keys(&mut wire, keys);
         } else if to.is(state::SUBSCRIBER) {
             let mut wire = Wire::new(&mut message, Protocol::Resp2);
             wire.push(3);
             wire.text("message");
             wire.text("__redis__:invalidate");
-            write_key(&mut wire, key);
+            write_keys(&mut wire, keys);
         }
         to.send(&message);
     }
 }
 
-fn write_key(wire: &mut Wire<'_>, key: Option<&[u8]>) {
-    match key {
-        Some(key) => {
-            wire.array(1);
-            wire.text(key);
-        }
+fn write_keys(wire: &mut Wire<'_>, keys: Option<&[&[u8]]>) {
+    match keys {
+        Some(keys) => wire.texts(keys),
         None => wire.null_array(),
     }
 }

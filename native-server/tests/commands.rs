@@ -36,7 +36,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("replconf", "there are no replicas"),
     ("replicaof", "there are no replicas"),
     ("restore-asking", "there is no cluster"),
-    ("role", "there are no replicas"),
     ("script*", "there are no scripts"),
     ("slaveof", "there are no replicas"),
     ("slowlog|help", "help is written elsewhere"),

@@ -222,3 +222,49 @@ fn too_many_clients_are_turned_away() {
     assert_eq!(two.read(), error("ERR max number of clients reached"));
     assert!(two.is_closed());
 }
+
+#[test]
+fn a_budget_below_the_engine_s_own_refuses_what_takes_memory() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    assert_eq!(connection.ask("SET k v"), ok());
+    assert_eq!(connection.ask("CONFIG SET maxmemory 1"), ok());
+    assert_eq!(connection.ask("CONFIG GET maxmemory"), {
+        Raw::Array(vec![Raw::bulk("maxmemory"), Raw::bulk("1")])
+    });
+    let oom = "OOM command not allowed when used memory > 'maxmemory'.";
+    assert_eq!(connection.ask("SET k w"), error(oom));
+    assert_eq!(connection.ask("GET k"), Raw::bulk("v"));
+    assert_eq!(connection.ask("MULTI"), ok());
+    assert_eq!(connection.ask("SET k w"), error(oom));
+    let aborted = error("EXECABORT Transaction discarded because of previous errors.");
+    assert_eq!(connection.ask("EXEC"), aborted);
+    assert_eq!(connection.ask("CONFIG SET maxmemory 0"), ok());
+    connection.ask("MULTI");
+    assert_eq!(connection.ask("SET k w"), Raw::Simple("QUEUED".into()));
+    assert_eq!(server.connect().ask("CONFIG SET maxmemory 1"), ok());
+    let aborted = error(&format!("EXECABORT Transaction discarded because of: {oom}"));
+    assert_eq!(connection.ask("EXEC"), aborted);
+    assert_eq!(connection.ask("DEL k"), Raw::Integer(1));
+}
+
+#[test]
+fn the_slow_log_keeps_what_was_asked_as_it_was_asked() {
+    let server = TestServer::start(|config| {
+        config.slowlog_slower_than_us = 0;
+        config.slowlog_max_len = 2;
+    });
+    let mut connection = server.connect();
+    for _ in 0..10 {
+        connection.ask("sEt k v");
+    }
+    connection.ask("client ID");
+    let Raw::Array(entries) = connection.ask("SLOWLOG GET") else { panic!("no log") };
+    let words = |entry: &Raw| match entry {
+        Raw::Array(parts) => parts[3].clone(),
+        other => panic!("no entry: {other:?}"),
+    };
+    let expected = ["client ID", "sEt k v"]
+        .map(|text| Raw::Array(text.split(' ').map(Raw::bulk).collect::<Vec<_>>()));
+    assert_eq!(entries.iter().map(words).collect::<Vec<_>>(), expected);
+}

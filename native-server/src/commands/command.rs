@@ -84,7 +84,8 @@ fn flag_names(command: &Command) -> Vec<&'static str> {
     ];
     let mut names: Vec<_> =
         names.iter().filter(|(flag, _)| command.has(*flag)).map(|(_, name)| *name).collect();
-    if is_counted(command) || command.has(STORES) {
+    // What BY and GET of SORT name depends on the request, too.
+    if is_counted(command) || command.has(STORES) || command.name == "sort_ro" {
         names.push("movablekeys");
     }
     names
@@ -205,6 +206,8 @@ fn getkeys(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let request = args.as_slice();
     let name = request.first().copied().unwrap_or_default();
     let command = table().find(name).ok_or("ERR Invalid command specified")?;
+    let sub = request.get(1).and_then(|name| command.subcommand(name));
+    let command = sub.unwrap_or(command);
     if !command.arity.allows(request.len()) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }

@@ -119,7 +119,8 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
         }
     }
     if names.contains("maxmemory") {
-        databases.set_max_bytes(config.maxmemory);
+        databases.set_max_bytes(config.budget_bytes());
+        cx.server.gate.set_starved(config.is_starved());
         cx.held.refresh();
     }
     if names.contains("save") || names.contains("stop-writes-on-bgsave-error") {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ferrite_engine::{Args, Arity, Error, FAST, Keys, READ, Reply, docs};
 
 use crate::checkpoint;
+use crate::commands::connection::REDIS_VERSION;
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, debugging};
 use crate::context::Context;
@@ -41,7 +42,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         summary: docs("Says hello."),
         run: |cx, _| {
             let version = env!("CARGO_PKG_VERSION");
-            cx.wire.verbatim(&format!("Ferrite ver. {version}\n"));
+            cx.wire.verbatim(&format!("Ferrite ver. {version}, as Redis ver. {REDIS_VERSION}\n"));
             Ok(())
         },
         ..ROW
@@ -75,6 +76,21 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         since: docs("4.0.0"),
         summary: docs("Returns the modules that are loaded."),
         run: |cx, _| {
+            cx.wire.array(0);
+            Ok(())
+        },
+        ..ADMIN_ROW
+    },
+    ServerSpec {
+        name: "role",
+        arity: Arity::Exactly(1),
+        flags: FAST | NO_SCRIPT,
+        since: docs("2.8.12"),
+        summary: docs("Tells whether this is a master, and of whom; there are no replicas."),
+        run: |cx, _| {
+            cx.wire.array(3);
+            cx.wire.text("master");
+            cx.wire.integer(0);
             cx.wire.array(0);
             Ok(())
         },

@@ -72,8 +72,12 @@ fn latest(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
 fn histogram(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let names: Vec<&[u8]> = args.collect();
     let is_asked = |name: &str| {
-        let is_it = |other: &&&[u8]| other.eq_ignore_ascii_case(name.as_bytes());
-        names.is_empty() || names.iter().find(is_it).is_some()
+        // Of a command that has subcommands these are shown.
+        let container = name.split('|').next().unwrap_or_default();
+        let is_it = |other: &&[u8]| {
+            [name, container].iter().any(|name| other.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        names.is_empty() || names.iter().any(is_it)
     };
     let asked = table().each().filter(|command| is_asked(command.name));
     let called: Vec<_> = asked

@@ -210,7 +210,8 @@ fn channels(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()>
 }
 
 fn numsub(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()> {
-    cx.wire.map(args.len());
+    // Not a map: Redis gives an array in RESP3 as well.
+    cx.wire.array(args.len().saturating_mul(2));
     for name in args {
         let count = cx.server.news.pubsub.count(kind, name);
         cx.wire.text(name);

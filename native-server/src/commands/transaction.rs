@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ferrite_engine::{Args, Arity, FAST, Group, Keys, Reply, docs};
+use ferrite_engine::{Args, Arity, DENYOOM, Error, FAST, Group, Keys, Reply, docs};
 
 use crate::commands::flags::{ALL_DATABASES, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec};
@@ -121,6 +121,12 @@ fn exec(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     if transaction.is_refused {
         unwatch(&mut cx.held, cx.session);
         return Err("EXECABORT Transaction discarded because of previous errors.".into());
+    }
+    if cx.config.is_starved() && transaction.queue.iter().any(|queued| queued.command.has(DENYOOM))
+    {
+        unwatch(&mut cx.held, cx.session);
+        let [code, text, ..] = Error::OutOfMemory.parts("exec");
+        return Err(format!("EXECABORT Transaction discarded because of: {code}{text}").into());
     }
     // One database is enough, unless a command or a watch reaches beyond it.
     let watched = cx.session.watch.as_ref().map_or(&[][..], |watch| &watch.keys);

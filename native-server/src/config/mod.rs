@@ -116,6 +116,22 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether `maxmemory` is less than an empty engine takes. As in Redis, where it may be one
+    /// byte, nothing that needs memory is run then.
+    pub fn is_starved(&self) -> bool {
+        (1..ferrite_engine::limits::MEMORY_BYTES_MIN).contains(&self.maxmemory)
+    }
+
+    /// The budget of all databases together; 0 for none.
+    pub fn budget_bytes(&self) -> u64 {
+        match self.is_starved() {
+            true => ferrite_engine::limits::MEMORY_BYTES_MIN,
+            false => self.maxmemory,
+        }
+    }
+}
+
 /// The configuration in force. Readers keep a copy and look whether it is still the one.
 pub struct Current {
     config: RwLock<Arc<Config>>,

@@ -210,10 +210,9 @@ fn save(config: &mut Config, text: &str) -> Result<(), Refusal> {
 
 fn read_maxmemory(config: &mut Config, text: &str) -> Result<(), Refusal> {
     let bytes = parse_memory(text.as_bytes()).map_err(|_| "argument must be a memory value")?;
-    let allowed = limits::MEMORY_BYTES_MIN..=limits::MEMORY_BYTES_MAX;
-    if bytes != 0 && !allowed.contains(&bytes) {
-        let (least, most) = allowed.into_inner();
-        return Err(format!("argument must be 0, or between {least} and {most}").into());
+    // Less than the engine needs is allowed: then whatever would take memory is refused.
+    if bytes > limits::MEMORY_BYTES_MAX {
+        return Err(between(0, limits::MEMORY_BYTES_MAX));
     }
     config.maxmemory = bytes;
     Ok(())

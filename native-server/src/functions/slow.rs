@@ -179,10 +179,13 @@ fn note(server: &Server, call: &SlowCall, elapsed: Duration) {
     let slow_us = u128::try_from(call.slow_us).unwrap_or(u128::MAX);
     if elapsed.as_micros() >= slow_us {
         let count = call.keys.len().to_string();
-        let mut arguments: Vec<&[u8]> = vec![function.name.as_bytes(), count.as_bytes()];
-        arguments.extend(call.keys.iter().chain(&call.args).map(|text| &**text));
+        let name = function.name.as_bytes();
+        let mut words: Vec<&[u8]> = vec![call.command.as_bytes(), name, count.as_bytes()];
+        words.extend(call.keys.iter().chain(&call.args).map(|text| &**text));
         let now_ms = server.clock.now_ms();
-        server.slow.note(&call.ticket.client, call.command, &arguments, now_ms, elapsed);
+        let max = server.config.snapshot().config.slowlog_max_len;
+        let max = usize::try_from(max).unwrap_or_default();
+        server.slow.note(&call.ticket.client, &words, now_ms, elapsed, max);
     }
 }
 
