@@ -26,6 +26,13 @@ export NEXT_TELEMETRY_DISABLED=1
 # Where the machine's own Node is another, one of version 20 is beside the other tools.
 export FERRITE_NODE_20=$tools/node-$node_20_version
 
+# Clients of Redis that the server is tested with.
+redis_py_version=8.1.0
+ioredis_version=6.0.0
+node_redis_version=6.3.1
+redis_py=$tools/redis-py-$redis_py_version
+node_clients=$tools/node-clients-$ioredis_version-$node_redis_version
+
 # Where stable is the pinned version, it need not be there a second time under its number.
 if [[ -z ${RUSTUP_TOOLCHAIN:-} ]] && command -v rustup >/dev/null &&
   ! rustup toolchain list | grep -q "^$rust_version" &&
