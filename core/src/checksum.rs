@@ -3,8 +3,8 @@
 //! Eight bytes a step, through one table for each of them, since a file may have gigabytes.
 
 /// The sum of what was shown so far.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Checksum(u64);
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Checksum(u64);
 
 const POLYNOMIAL: u64 = 0xad93_d235_94c9_35a9_u64.reverse_bits();
 
@@ -45,7 +45,7 @@ fn entry(table: &Table, byte: u8) -> u64 {
 
 impl Checksum {
     /// Takes more bytes in.
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
+    pub fn add(&mut self, bytes: &[u8]) {
         let [t0, t1, t2, t3, t4, t5, t6, t7] = &TABLES;
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
@@ -59,7 +59,7 @@ impl Checksum {
     }
 
     /// The sum.
-    pub(crate) fn sum(self) -> u64 {
+    pub fn sum(self) -> u64 {
         self.0
     }
 }

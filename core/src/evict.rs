@@ -297,6 +297,8 @@ impl Cx<'_> {
             return Ok(0);
         }
         let left_at = self.keys.noticed_at.get(usize::from(entry.age.wrapping_add(1)));
+        // At time 0 a log was replayed, which says nothing of when.
+        let left_at = left_at.filter(|&&at| at > 0);
         Ok(left_at.map_or(0, |&at| self.now.saturating_sub(at).max(0)))
     }
 

@@ -125,7 +125,7 @@ pub use bitmap::field::{Field, Overflow};
 #[cfg(feature = "bitmap")]
 pub use bitmap::{BitRange, BitUnit};
 #[cfg(feature = "dump")]
-pub use checksum::checksum as crc64;
+pub use checksum::{Checksum as RdbChecksum, checksum as crc64};
 pub use command::{
     Args, Arity, DENYOOM, Docs, EDGE, FAST, Group, Keys, READ, Run, STORES, Spec, WRITE, all,
     check, docs, execute, find, refuse_unknown,
@@ -147,7 +147,10 @@ pub use keyspace::{Cx, Keyspace, Millis};
 pub use list::{Positions, ShowElement};
 pub use options::{Options, Policy, parse_memory};
 #[cfg(feature = "dump")]
-pub use rdb::{Input as RdbInput, Loaded, Output as RdbOutput, Reader as RdbReader};
+pub use rdb::{
+    Input as RdbInput, Loaded, Output as RdbOutput, Reader as RdbReader,
+    knows_form as rdb_knows_form, put_number as rdb_put_number,
+};
 pub use reply::Reply;
 #[cfg(feature = "snapshot")]
 pub use snapshot::{Broken, IMAGE_VERSION, Image, Pages};

@@ -30,6 +30,7 @@ pub mod persist;
 pub mod process;
 pub mod pubsub;
 pub mod random;
+pub mod rdb;
 pub mod resp;
 pub mod server;
 pub mod session;

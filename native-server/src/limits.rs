@@ -195,3 +195,23 @@ pub mod functions {
     /// Metrics of a library.
     pub const METRICS_MAX: usize = 64;
 }
+
+/// Bytes of an append-only file that are read at once; a longer command takes as many as it has.
+pub const READ_BLOCK_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a file after which a load tells how far it is.
+pub const PROGRESS_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Longest note in an append-only file, longest manifest of one, and bytes of a key that a message
+/// shows.
+pub const NOTE_BYTES_MAX: usize = 1024;
+/// See [`NOTE_BYTES_MAX`].
+pub const MANIFEST_BYTES_MAX: u64 = 1024 * 1024;
+/// See [`NOTE_BYTES_MAX`].
+pub const SHOWN_KEY_BYTES_MAX: usize = 64;
+
+/// Bytes of a file that are written at once.
+pub const WRITE_BLOCK_BYTES: usize = 1024 * 1024;
+
+/// Keys that a message names.
+pub const SHOWN_KEYS_MAX: usize = 10;

@@ -3,6 +3,7 @@
 //! Not here: anything that a test could not do as well through the library.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::ExitCode;
 
 use ferrite_server::checkpoint::saver;
@@ -10,6 +11,7 @@ use ferrite_server::clock::Clock;
 use ferrite_server::config::Config;
 use ferrite_server::config::file::{self, Fault};
 use ferrite_server::persist::tools;
+use ferrite_server::rdb::tool;
 use ferrite_server::server;
 
 const HELP: &str = "\
@@ -18,11 +20,17 @@ ferrite: a server that speaks Redis's protocol
     ferrite [run] [CONFIG-FILE | -] [--SETTING VALUE ...]
     ferrite check PATH            what is in a log: a directory, or one of its files
     ferrite repair FILE [--yes]   cuts a file of a log where it is damaged, after asking
+    ferrite import DUMP.RDB | AOF [CONFIG-FILE | -] [--SETTING VALUE ...]
+    ferrite export DUMP.RDB [--rdb-version 10|12] [CONFIG-FILE | -] [--SETTING VALUE ...]
 
 The configuration file is in redis.conf's grammar; - reads it from the standard input. Every setting
 of CONFIG GET * may be given on the command line, for example:
 
     ferrite --port 7000 --maxmemory 1gb --maxmemory-policy allkeys-lru
+
+A server begins with what is in its directory (dir), be it of Redis: a dump.rdb, or with appendonly
+yes an append-only file. import leaves such a file's keys there as a checkpoint; export writes what
+is there into a dump.rdb that Redis loads.
 
     -c, --config FILE     the configuration file
     -p, --port PORT       0 for any free port
@@ -96,6 +104,11 @@ fn told(outcome: Result<bool, String>) -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    match arguments.split_first() {
+        Some((command, rest)) if command == "import" => return import(rest),
+        Some((command, rest)) if command == "export" => return export(rest),
+        _ => {}
+    }
     let config = configure(arguments)?;
     let running = server::start(config, Clock::System)?;
     let server = std::sync::Arc::clone(&running.server);
@@ -105,6 +118,22 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     end_on_signal(&running)?;
     running.wait();
     server.log.notice("Ferrite ends, bye");
+    Ok(())
+}
+
+/// `ferrite import PATH`.
+fn import(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let (path, options) = arguments.split_first().ok_or("import which file? (--help)")?;
+    tool::run_import(configure(options)?, Path::new(path))?;
+    Ok(())
+}
+
+/// `ferrite export PATH`.
+fn export(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let (path, rest) = arguments.split_first().ok_or("export into which file? (--help)")?;
+    let mut options = rest.to_vec();
+    let version = tool::take_version(&mut options)?;
+    tool::run_export(configure(&options)?, Path::new(path), version)?;
     Ok(())
 }
 

@@ -30,7 +30,7 @@ use crate::persist::{self, Persistence};
 use crate::random;
 use crate::slowlog::SlowLog;
 use crate::stats::{Stats, ThreadStats};
-use crate::{cron, io_thread};
+use crate::{cron, io_thread, rdb};
 
 /// Why a server does not start.
 #[derive(Debug, Error)]
@@ -65,6 +65,9 @@ pub enum StartError {
     /// What is kept on disk cannot be read or written.
     #[error(transparent)]
     Persistence(#[from] persist::OpenError),
+    /// What Redis left in the directory cannot be loaded.
+    #[error("cannot load {0}")]
+    Redis(#[from] rdb::Fault),
 }
 
 /// What all threads share.
@@ -155,16 +158,40 @@ impl Running {
 /// # Errors
 /// Why it cannot.
 pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    let listeners = listen(&config)?;
+    let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let server = prepare(config, clock, addresses)?;
+    let is_recovered = recover(&server)?;
+    let config = server.config.snapshot().config;
+    server.persistence.begin(&server, &config, is_recovered)?;
+    run(server, listeners)
+}
+
+/// A server for tools: nobody can connect to it, it has its directory for itself, and nothing is
+/// loaded yet.
+///
+/// # Errors
+/// Why there is none.
+pub fn open(config: Config, clock: Clock) -> Result<Running, StartError> {
+    let server = prepare(config, clock, Vec::new())?;
+    server.persistence.claim()?;
+    Ok(Running { server, threads: Vec::new() })
+}
+
+/// What the threads of a server share.
+fn prepare(
+    config: Config,
+    clock: Clock,
+    addresses: Vec<SocketAddr>,
+) -> Result<Arc<Server>, StartError> {
     let level = Level::named(&config.loglevel);
     let log = Log::open(level, &config.logfile, clock.clone())
         .map(Arc::new)
         .map_err(|why| StartError::Log { file: config.logfile.clone(), why })?;
-    let listeners = listen(&config)?;
-    let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let thread_count = usize::try_from(config.io_threads).unwrap_or(1).max(1);
     let database_count = usize::try_from(config.databases).unwrap_or(1).max(1);
     let threads: Vec<_> = (0..thread_count).map(|_| Arc::new(ThreadStats::default())).collect();
-    let stats = Stats { threads: threads.clone(), ..Stats::default() };
+    let stats = Stats { threads, ..Stats::default() };
     let policy = config.maxmemory_policy;
     let gate = Arc::<Gate>::default();
     gate.set_starved(config.is_starved());
@@ -196,11 +223,26 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     });
     let gate = Arc::clone(&server.gate);
     server.databases.log.tell_trouble(move |why| gate.refuse_writes("log", why.map(Into::into)));
+    Ok(server)
+}
+
+/// Brings back what is in the server's directory: its own files, or else those of Redis. Whether it
+/// had any of its own.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn recover(server: &Arc<Server>) -> Result<bool, StartError> {
     let config = server.config.snapshot().config;
-    let is_recovered = server.persistence.recover(&server, &config)?;
-    server.persistence.begin(&server, &config, is_recovered)?;
+    let is_recovered = server.persistence.recover(server, &config)?;
+    if !is_recovered {
+        rdb::start::begin(server, &config)?;
+    }
+    Ok(is_recovered)
+}
+
+fn run(server: Arc<Server>, listeners: Vec<std::net::TcpListener>) -> Result<Running, StartError> {
     let (mut running, mut doors) = (Vec::new(), Vec::new());
-    for (number, stats) in threads.into_iter().enumerate() {
+    for (number, stats) in server.stats.threads.iter().map(Arc::clone).enumerate() {
         let (door, visitors) = mpsc::unbounded_channel();
         doors.push(door);
         let server = Arc::clone(&server);

@@ -108,6 +108,11 @@ type Show<'f> = &'f mut dyn FnMut(&mut Cx<'_>, Part<'_>) -> Result<()>;
 /// What a payload that is not sound is answered with.
 const BAD: Error = Error::BadPayload;
 
+/// Whether values of this form are read.
+pub fn knows_form(form: u8) -> bool {
+    form_of(form).is_some()
+}
+
 /// The type of a value of this form.
 pub(crate) fn kind_of(form: u8) -> Result<Kind> {
     form_of(form).map(|(kind, _)| kind).ok_or(BAD)
@@ -263,10 +268,11 @@ pub(crate) fn copied(text: &[u8]) -> Result<Vec<u8>> {
     Ok(copy)
 }
 
-pub(crate) type Put<'f> = &'f mut dyn FnMut(&[u8]);
+/// Takes what is written.
+pub type Put<'f> = &'f mut dyn FnMut(&[u8]);
 
-/// Writes a length, or a number of 64 bits.
-pub(crate) fn put_number(put: Put<'_>, number: u64) {
+/// Writes a length, or a number of 64 bits, as they stand in an RDB file.
+pub fn put_number(put: Put<'_>, number: u64) {
     match u32::try_from(number) {
         Ok(short @ 0..=0x3f) => put(&[short as u8]),
         Ok(short @ 0x40..=0x3fff) => put(&[0x40 | (short >> 8) as u8, short as u8]),

@@ -3,13 +3,15 @@
 //! A value goes from one database to another as DUMP writes it: they share no memory.
 
 use ferrite_engine::{
-    Args, Arity, Cx, DENYOOM, Error, FAST, Group, Keys, Reply, Ttl, Value, WRITE, docs, find,
+    Args, Arity, Cx, DENYOOM, Error, FAST, Group, Keys, Millis, Reply, Ttl, Value, WRITE, docs,
+    find,
 };
 
 use crate::commands::connection::database;
 use crate::commands::flags::ALL_DATABASES;
 use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
+use crate::database::Held;
 use crate::news::Origin;
 use crate::number;
 
@@ -130,15 +132,15 @@ fn run(cx: &mut Cx<'_>, request: &[&[u8]]) -> Result<Option<Vec<u8>>> {
 }
 
 /// Copies a value to another database. False if there is none, or none may go there.
-fn transfer(
-    cx: &mut Context<'_>,
+pub(crate) fn transfer(
+    held: &mut Held<'_>,
+    now_ms: Millis,
     (from, source): (usize, &[u8]),
     (to, destination): (usize, &[u8]),
     replaces: bool,
     drops_source: bool,
 ) -> Result<bool> {
-    let now_ms = cx.now_ms;
-    let (source_database, target) = cx.held.get_two(from, to);
+    let (source_database, target) = held.get_two(from, to);
     let Some(payload) = source_database.with(now_ms, |cx| run(cx, &[b"DUMP", source]))? else {
         return Ok(false);
     };
@@ -155,10 +157,14 @@ fn transfer(
     if drops_source {
         source_database.with(now_ms, |cx| cx.del(source));
     }
-    if !cx.is_in_exec {
+    Ok(true)
+}
+
+/// Serves those who were waiting for what has come to another database.
+fn serve(cx: &mut Context<'_>, to: usize, is_there: &Result<bool>) {
+    if matches!(is_there, Ok(true)) && !cx.is_in_exec {
         cx.serve_waiting(to);
     }
-    Ok(true)
 }
 
 fn move_(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
@@ -169,7 +175,8 @@ fn move_(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     if from == to {
         return Err(Error::SameObject.into());
     }
-    let is_moved = transfer(cx, (from, key), (to, key), false, true);
+    let is_moved = transfer(&mut cx.held, cx.now_ms, (from, key), (to, key), false, true);
+    serve(cx, to, &is_moved);
     release(cx);
     cx.wire.integer(is_moved?.into());
     Ok(())
@@ -196,7 +203,9 @@ fn copy(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         }
         is_copied
     } else {
-        let is_copied = transfer(cx, (from, source), (to, destination), replaces, false);
+        let (source, target) = ((from, source), (to, destination));
+        let is_copied = transfer(&mut cx.held, cx.now_ms, source, target, replaces, false);
+        serve(cx, to, &is_copied);
         release(cx);
         is_copied?
     };

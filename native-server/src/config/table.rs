@@ -37,12 +37,14 @@ enum Kind {
     Number(fn(&mut Config) -> &mut i64, i64, i64),
     Memory(fn(&mut Config) -> &mut u64, u64, u64),
     Text(fn(&mut Config) -> &mut String),
+    /// The name of a file in `dir`, or of a directory.
+    FileName(fn(&mut Config) -> &mut String),
     OneOf(fn(&mut Config) -> &mut String, &'static [&'static str]),
     Other(fn(&Config) -> String, fn(&mut Config, &str) -> Result<(), Refusal>),
 }
 
 use Changes::{AtStart, Live};
-use Kind::{Memory, Number, OneOf, Other, Text, YesNo};
+use Kind::{FileName, Memory, Number, OneOf, Other, Text, YesNo};
 
 const fn row(name: &'static str, changes: Changes, kind: Kind) -> Setting {
     Setting { name, changes, kind }
@@ -53,6 +55,8 @@ const BYTES_MAX: u64 = i64::MAX as u64;
 /// Every setting, by name.
 pub const SETTINGS: &[Setting] = &[
     row("aof-load-truncated", Live, YesNo(|config| &mut config.aof_load_truncated)),
+    row("appenddirname", AtStart, FileName(|config| &mut config.appenddirname)),
+    row("appendfilename", AtStart, FileName(|config| &mut config.appendfilename)),
     row(
         "appendfsync",
         Live,
@@ -77,6 +81,7 @@ pub const SETTINGS: &[Setting] = &[
         Memory(|config| &mut config.client_query_buffer_limit, 1 << 20, BYTES_MAX),
     ),
     row("databases", AtStart, Number(|config| &mut config.databases, 1, DATABASES_MAX as i64)),
+    row("dbfilename", AtStart, FileName(|config| &mut config.dbfilename)),
     row("dir", AtStart, Text(|config| &mut config.dir)),
     row(
         "enable-debug-command",
@@ -113,6 +118,7 @@ pub const SETTINGS: &[Setting] = &[
         Live,
         Memory(|config| &mut config.proto_max_bulk_len, 1 << 20, limits::VALUE_BYTES_MAX as u64),
     ),
+    row("rdbchecksum", AtStart, YesNo(|config| &mut config.rdbchecksum)),
     row("requirepass", Live, Text(|config| &mut config.requirepass)),
     row("save", Live, Other(|config| show_rules(&config.save), save)),
     row(
@@ -150,7 +156,7 @@ impl Setting {
             YesNo(at) => if *at(&mut config) { "yes" } else { "no" }.into(),
             Number(at, ..) => at(&mut config).to_string(),
             Memory(at, ..) => at(&mut config).to_string(),
-            Text(at) | OneOf(at, _) => at(&mut config).clone(),
+            Text(at) | FileName(at) | OneOf(at, _) => at(&mut config).clone(),
             Other(show, _) => show(&config),
         }
     }
@@ -185,6 +191,10 @@ impl Setting {
                 *at(config) = bytes;
             }
             Text(at) => *at(config) = text.into(),
+            FileName(_) if text.contains('/') || ["", ".", ".."].contains(&text) => {
+                return Err(format!("{} can't be a path, just a filename", self.name).into());
+            }
+            FileName(at) => *at(config) = text.into(),
             OneOf(at, words) => {
                 let word = words.iter().find(|word| word.eq_ignore_ascii_case(text));
                 let word = word.ok_or_else(|| {
@@ -322,6 +332,8 @@ mod tests {
         check("protected-mode", "maybe", Err("argument must be 'yes' or 'no'"));
         check("notify-keyspace-events", "KEA", Ok("AKE"));
         check("notify-keyspace-events", "Elg", Ok("glE"));
+        check("dbfilename", "other.rdb", Ok("other.rdb"));
+        check("dbfilename", "../x", Err("dbfilename can't be a path, just a filename"));
         check("save", "", Ok(""));
         check("save", "900 1  300 10", Ok("900 1 300 10"));
         check("save", "900", Err("Invalid save parameters"));

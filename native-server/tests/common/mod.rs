@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use ferrite_server::clock::Clock;
 use ferrite_server::config::Config;
-use ferrite_server::server::{Running, start};
-use ferrite_tests::subject::START_MS;
+use ferrite_server::server::{Running, Server, start};
+use ferrite_tests::answer::Answer;
+use ferrite_tests::subject::{START_MS, Subject};
 
 /// How long a reply may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -80,6 +81,11 @@ impl TestServer {
     /// A server as it comes.
     pub fn plain() -> TestServer {
         TestServer::start(|_| {})
+    }
+
+    /// What its threads share.
+    pub fn shared(&self) -> &Server {
+        &self.running.as_ref().expect("a server that runs").server
     }
 
     /// A new connection.
@@ -194,6 +200,45 @@ impl Connection {
         assert!(bytes.ends_with(b"\r\n"), "the end of a bulk string");
         bytes.truncate(len);
         bytes
+    }
+}
+
+/// A connection to the server as a subject.
+pub struct Remote<'s> {
+    server: &'s TestServer,
+    connection: Connection,
+}
+
+impl Remote<'_> {
+    /// A new connection.
+    pub fn new(server: &TestServer) -> Remote<'_> {
+        Remote { server, connection: server.connect() }
+    }
+}
+
+fn flat(raw: Raw) -> Answer {
+    match raw {
+        Raw::Simple(text) => Answer::Simple(text),
+        Raw::Error(text) => Answer::Error(text),
+        Raw::Integer(number) => Answer::Integer(number),
+        Raw::Bulk(bytes) => Answer::Bulk(bytes),
+        Raw::Null | Raw::NullArray => Answer::Null,
+        Raw::Array(items) => Answer::Array(items.into_iter().map(flat).collect()),
+        other => panic!("nothing of RESP2: {other:?}"),
+    }
+}
+
+impl Subject for Remote<'_> {
+    fn reset(&mut self) {
+        self.connection.ask("FLUSHALL");
+    }
+
+    fn set_clock(&mut self, now_ms: i64) {
+        self.server.clock.store(now_ms, Ordering::Relaxed);
+    }
+
+    fn ask(&mut self, request: &[Vec<u8>]) -> Answer {
+        flat(self.connection.ask_words(request))
     }
 }
 

@@ -1,0 +1,114 @@
+//! Which of Redis's files a server begins with, as Redis would choose: with `appendonly yes` the
+//! append-only file, else the `dump.rdb`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::{Fault, Options, Progress, load};
+use crate::checkpoint::{CheckpointError, files};
+use crate::config::Config;
+use crate::persist::format::segment_number;
+use crate::server::Server;
+
+/// How often a long load says how far it is.
+const PROGRESS_PAUSE: Duration = Duration::from_secs(2);
+
+/// What there is of Redis in a directory.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What is to be loaded.
+    pub path: Option<PathBuf>,
+    /// What is there as well, and is not.
+    pub ignored: Option<PathBuf>,
+}
+
+/// Looks what there is.
+pub fn look(config: &Config) -> Found {
+    let directory = Path::new(&config.dir);
+    let manifest = format!("{}.manifest", config.appendfilename);
+    let log = [
+        directory.join(&config.appenddirname).join(manifest),
+        // Before version 7 it was one file.
+        directory.join(&config.appendfilename),
+    ];
+    let has_bytes = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    let log = log.into_iter().find(has_bytes);
+    let dump = Some(directory.join(&config.dbfilename)).filter(|path| path.is_file());
+    match (log, dump, config.appendonly) {
+        // Without a log Redis would begin with nothing, and lose what is there.
+        (log, dump, true) if log.is_none() => Found { path: dump, ignored: None },
+        (log, dump, true) => Found { path: log, ignored: dump },
+        (log, dump, false) => Found { path: dump, ignored: log },
+    }
+}
+
+/// Whether a directory has files of this server: then those of Redis are of the past.
+///
+/// # Errors
+/// It cannot be read.
+pub fn has_own_files(directory: &Path) -> Result<bool, CheckpointError> {
+    let fault = |why| CheckpointError::Io { path: directory.into(), why };
+    for entry in fs::read_dir(directory).map_err(fault)? {
+        let name = entry.map_err(fault)?.file_name();
+        if segment_number(&name.to_string_lossy()).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(!files::list(directory)?.is_empty())
+}
+
+/// Loads what Redis left in a server's directory, unless the server has files of its own there.
+///
+/// # Errors
+/// What is wrong with it. The databases are empty then.
+pub fn begin(server: &Server, config: &Config) -> Result<(), Fault> {
+    // A directory that cannot be read is the affair of who writes there.
+    if has_own_files(Path::new(&config.dir)).unwrap_or(true) {
+        return Ok(());
+    }
+    let Found { path, ignored } = look(config);
+    if let Some(path) = path {
+        load_saying(&path, config, server, &mut |line| server.log.notice(line))?;
+    }
+    if let Some(path) = ignored {
+        let word = if config.appendonly { "yes" } else { "no" };
+        let path = path.display();
+        server.log.warning(format_args!("{path} is there, and not read with appendonly {word}"));
+    }
+    Ok(())
+}
+
+/// Loads a file and tells of it.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_saying(
+    path: &Path,
+    config: &Config,
+    server: &Server,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), Fault> {
+    let options = Options { checks_sum: config.rdbchecksum, allows_cut: config.aof_load_truncated };
+    let mut told_at = Instant::now();
+    let mut progress = |progress: &Progress| {
+        if told_at.elapsed() >= PROGRESS_PAUSE {
+            told_at = Instant::now();
+            let Progress { bytes, bytes_total, keys } = progress;
+            let percent = 100 * bytes / (*bytes_total).max(1);
+            say(&format!("loading {}: {percent} %, {keys} keys", path.display()));
+        }
+    };
+    let databases = &server.databases;
+    let summary = load(path, databases, server.started_ms, options, &mut progress)?;
+    server.saver.note_loaded(summary.keys, databases.changes());
+    say(&format!("loaded {}: {summary}", path.display()));
+    for note in &summary.notes {
+        say(note);
+    }
+    if !summary.libraries.is_empty() {
+        let names = summary.libraries.join(", ");
+        say(&format!("libraries of functions that were left out: {names}"));
+    }
+    Ok(())
+}
