@@ -23,8 +23,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("config|*", "the configuration is not written to its file"),
     ("eval*", "there are no scripts"),
     ("failover", "there are no replicas"),
-    ("fcall*", "there are no functions"),
-    ("function*", "there are no functions"),
     ("latency*", "latencies are not watched"),
     ("memory|*", "how memory is spent is told by INFO and MEMORY USAGE"),
     ("migrate", "there is no cluster"),

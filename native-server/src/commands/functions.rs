@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ferrite_engine::{Args, Arity, Group, Keys, Reply, docs};
+use ferrite_engine::{Args, Arity, DENYOOM, Group, Keys, READ, Reply, WRITE, docs};
 
 use crate::client::state;
 use crate::commands::flags::{NO_MULTI, NO_SCRIPT};
@@ -53,6 +53,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec {
         name: "fcall_ro",
+        flags: NO_SCRIPT | READ,
         summary: docs("Calls a function that changes nothing."),
         run: |cx, args| fcall(cx, args, "fcall_ro"),
         ..CALL_ROW
@@ -67,6 +68,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "function|delete",
         arity: Arity::Exactly(3),
+        flags: NO_SCRIPT | WRITE,
         syntax: docs("library-name"),
         summary: docs("Deletes a library with its functions."),
         run: delete,
@@ -85,6 +87,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "function|flush",
         arity: Arity::AtLeast(2),
+        flags: NO_SCRIPT | WRITE,
         syntax: docs("[ASYNC | SYNC]"),
         summary: docs("Deletes all libraries."),
         run: flush,
@@ -107,7 +110,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "function|load",
         arity: Arity::AtLeast(3),
-        flags: NO_SCRIPT | NO_MULTI,
+        flags: NO_SCRIPT | NO_MULTI | WRITE | DENYOOM,
         syntax: docs("[WASM] [REPLACE] [NAME library] [CONFIG name value ...] code"),
         summary: docs("Loads a library."),
         run: load,
@@ -116,7 +119,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "function|restore",
         arity: Arity::AtLeast(3),
-        flags: NO_SCRIPT | NO_MULTI,
+        flags: NO_SCRIPT | NO_MULTI | WRITE | DENYOOM,
         syntax: docs("payload [FLUSH | APPEND | REPLACE]"),
         summary: docs("Loads the libraries of a payload."),
         run: restore,

@@ -109,7 +109,7 @@ impl<'a> Entries<'a> {
     ///
     /// # Errors
     /// What follows is none.
-    pub fn next(&mut self) -> Result<Option<Entry<'a, '_>>, NoEntry> {
+    pub fn read(&mut self) -> Result<Option<Entry<'a, '_>>, NoEntry> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -174,11 +174,11 @@ mod tests {
         put_swap(&mut bytes, 3, 200);
         put_command(&mut bytes, &[b"FUNCTION", b"FLUSH"]);
         let mut entries = Entries::new(&bytes);
-        assert_eq!(entries.next(), Ok(Some(Entry::Database(15))));
-        assert_eq!(entries.next(), Ok(Some(Entry::Effect(&[b"SET", b"key", &long]))));
-        assert_eq!(entries.next(), Ok(Some(Entry::Swap(3, 200))));
-        assert_eq!(entries.next(), Ok(Some(Entry::Command(&[b"FUNCTION", b"FLUSH"]))));
-        assert_eq!(entries.next(), Ok(None));
+        assert_eq!(entries.read(), Ok(Some(Entry::Database(15))));
+        assert_eq!(entries.read(), Ok(Some(Entry::Effect(&[b"SET", b"key", &long]))));
+        assert_eq!(entries.read(), Ok(Some(Entry::Swap(3, 200))));
+        assert_eq!(entries.read(), Ok(Some(Entry::Command(&[b"FUNCTION", b"FLUSH"]))));
+        assert_eq!(entries.read(), Ok(None));
     }
 
     #[test]
@@ -188,10 +188,10 @@ mod tests {
         Writer(&mut bytes).effect(&["DEL".into(), "k".into()]);
         for cut in 0..bytes.len() {
             let mut entries = Entries::new(&bytes[..cut]);
-            while let Ok(Some(_)) = entries.next() {}
+            while let Ok(Some(_)) = entries.read() {}
         }
         for bad in [&[0, 9][..], &[0x80; 20], &[1, 5, b'x'], &[0]] {
-            assert_eq!(Entries::new(bad).next(), Err(NoEntry), "{bad:?}");
+            assert_eq!(Entries::new(bad).read(), Err(NoEntry), "{bad:?}");
         }
     }
 }

@@ -96,8 +96,11 @@ pub struct Log {
     /// Who is woken when the log has moved: the I/O threads' replies.
     listeners: Mutex<Vec<Arc<AtomicWaker>>>,
     /// Told when writes begin to be refused, or no longer are.
-    on_trouble: Mutex<Option<Box<dyn Fn(Option<String>) + Send>>>,
+    on_trouble: Mutex<Option<OnTrouble>>,
 }
+
+/// Hears why writes are refused; nothing once they are not.
+type OnTrouble = Box<dyn Fn(Option<String>) + Send>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -93,7 +93,7 @@ impl Replayer<'_, '_> {
         let mut entries = Entries::new(bytes);
         let mut batch = Batch::default();
         loop {
-            match entries.next().map_err(|error| error.to_string())? {
+            match entries.read().map_err(|error| error.to_string())? {
                 Some(Entry::Effect(texts)) => {
                     batch.texts.extend_from_slice(texts);
                     batch.ends.push(batch.texts.len());

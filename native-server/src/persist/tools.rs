@@ -119,7 +119,7 @@ pub fn check(path: &str) -> Result<bool, String> {
     let from = if from == u64::MAX { 0 } else { from };
     let mut count = |_: u64, unit: &[u8]| {
         let mut entries = Entries::new(unit);
-        while let Some(entry) = entries.next().map_err(|why| why.to_string())? {
+        while let Some(entry) = entries.read().map_err(|why| why.to_string())? {
             changes += u64::from(matches!(entry, Entry::Effect(_)));
         }
         Ok(())
