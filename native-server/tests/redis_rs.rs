@@ -77,6 +77,9 @@ fn messages(server: &TestServer, connection: &mut Connection, protocol: &str) ->
     Ok(())
 }
 
+/// An entry of a stream: its id, its fields and values.
+type Entry = (String, Vec<String>);
+
 fn waiting(server: &TestServer, connection: &mut Connection, protocol: &str) -> RedisResult<()> {
     let mut waiter = connect(server, protocol);
     let popped = thread::spawn(move || waiter.blpop::<_, (String, String)>("wait", 30.0));
@@ -88,7 +91,7 @@ fn waiting(server: &TestServer, connection: &mut Connection, protocol: &str) -> 
     let add = redis::cmd("XADD").arg("stream").arg("1-1").arg(&["k", "v"]).clone();
     assert_eq!(add.query::<String>(connection)?, "1-1");
     let read = redis::cmd("XREAD").arg(&["COUNT", "1", "STREAMS", "stream", "0"]).clone();
-    let streams: Vec<(String, Vec<(String, Vec<String>)>)> = read.query(connection)?;
+    let streams: Vec<(String, Vec<Entry>)> = read.query(connection)?;
     let entry = ("1-1".into(), vec!["k".into(), "v".into()]);
     assert_eq!(streams, [("stream".into(), vec![entry])]);
     Ok(())
