@@ -23,6 +23,7 @@ const ABSENT: &[(&str, &str)] = &[
     ("config|*", "the configuration is not written to its file"),
     ("eval*", "there are no scripts"),
     ("failover", "there are no replicas"),
+    ("function|help", "help is written elsewhere"),
     ("latency*", "latencies are not watched"),
     ("memory|*", "how memory is spent is told by INFO and MEMORY USAGE"),
     ("migrate", "there is no cluster"),

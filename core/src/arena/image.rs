@@ -17,7 +17,7 @@ use crate::record::{Head, PageHead};
 use crate::snapshot::{Blocks, Broken, Door, Pages, Piece, Place};
 
 /// Segments that addresses tell apart.
-const SEGMENTS_MAX: usize = (1 << 32) / UNITS_PER_SEGMENT;
+const SEGMENTS_MAX: usize = ((1_u64 << 32) / UNITS_PER_SEGMENT as u64) as usize;
 
 impl Segment {
     /// Lets some blocks out, as far as they are still to be written.
