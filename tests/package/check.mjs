@@ -10,8 +10,8 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 
 // What gzip -9 may leave. The aim for a bundler's user is 40 KiB (40,960 bytes), wasm included, which
-// is missed since the wasm alone is larger: these are what is reached, and a little. GET and SET that are
-// compiled for speed are 2.6 kB of it (ARCHITECTURE.md, "What the wasm weighs").
+// is missed since the wasm alone is larger: these are what is reached, and a little. GET and SET
+// that are compiled for speed are 2.6 kB of it (ARCHITECTURE.md, "What the wasm weighs").
 const budgets = {
   "a bundle, wasm included": 78_000,
   "a Worker: its script and the wasm": 76_500,
