@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Current};
 use crate::database::Databases;
 use crate::functions::Functions;
+use crate::functions::cache::Cache;
 use crate::gate::Gate;
 use crate::latency::Latency;
 use crate::log::{Level, Log};
@@ -203,13 +204,13 @@ fn prepare(
     let server = Arc::new(Server {
         started_ms: clock.now_ms(),
         persistence: Persistence::new(&config, &databases.log),
+        functions: Functions::new(function_cache(&config, &log), &log),
         databases,
         news,
         saver: Saver::new(clock.now_ms()),
         config: Current::new(config),
         clients: Clients::default(),
         stats,
-        functions: Functions::new(&log),
         log,
         slow: SlowLog::default(),
         run_id: random::hexadecimal(40),
@@ -224,6 +225,10 @@ fn prepare(
     let gate = Arc::clone(&server.gate);
     server.databases.log.tell_trouble(move |why| gate.refuse_writes("log", why.map(Into::into)));
     Ok(server)
+}
+
+fn function_cache(config: &Config, log: &Arc<Log>) -> Cache {
+    Cache::new(&config.function_cache_path(), config.function_cache_size, log)
 }
 
 /// Brings back what is in the server's directory: its own files, or else those of Redis. Whether it

@@ -3,7 +3,7 @@
 //! Invariant: a figure has one place, here; whoever else shows it (metrics) reads these lists.
 
 use std::fmt::Write;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrite_engine::{Args, Arity, Stats, docs};
 
@@ -329,12 +329,16 @@ fn errorstats(figures: &Figures<'_, '_>) -> Lines {
 }
 
 fn functions(figures: &Figures<'_, '_>) -> Lines {
+    let figure = |figure: &AtomicU64| figure.load(Relaxed).to_string();
     let functions = &figures.cx.server.functions;
     let registry = functions.loaded.now();
     let mut lines = lines([
         ("functions_libraries", registry.libraries.len().to_string()),
         ("functions_count", registry.function_count().to_string()),
         ("functions_running", functions.running().len().to_string()),
+        ("functions_compiled", figure(&functions.loader.compiled)),
+        ("functions_fetched", figure(&functions.loader.fetched)),
+        ("functions_cache", functions.loader.cache.state().into()),
     ]);
     for library in registry.libraries.values() {
         for function in &library.functions {

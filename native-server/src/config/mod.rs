@@ -6,6 +6,7 @@
 pub mod file;
 pub mod table;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -67,6 +68,8 @@ pub struct Config {
     pub logfile: String,
     pub loglevel: String,
     pub tracking_table_max_keys: i64,
+    pub function_cache_dir: String,
+    pub function_cache_size: u64,
     pub function_deadline_ms: i64,
     pub function_module_dir: String,
 }
@@ -118,6 +121,8 @@ impl Default for Config {
             logfile: String::new(),
             loglevel: "notice".into(),
             tracking_table_max_keys: 1_000_000,
+            function_cache_dir: "function-cache".into(),
+            function_cache_size: 256 << 20,
             function_deadline_ms: 5000,
             function_module_dir: String::new(),
         }
@@ -129,6 +134,14 @@ impl Config {
     /// byte, nothing that needs memory is run then.
     pub fn is_starved(&self) -> bool {
         (1..ferrite_engine::limits::MEMORY_BYTES_MIN).contains(&self.maxmemory)
+    }
+
+    /// Where compiled code of functions is kept; nowhere if that is empty.
+    pub fn function_cache_path(&self) -> PathBuf {
+        match self.function_cache_dir.is_empty() {
+            true => PathBuf::new(),
+            false => Path::new(&self.dir).join(&self.function_cache_dir),
+        }
     }
 
     /// The budget of all databases together; 0 for none.

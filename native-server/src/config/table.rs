@@ -88,6 +88,12 @@ pub const SETTINGS: &[Setting] = &[
         AtStart,
         OneOf(|config| &mut config.enable_debug_command, &["no", "yes", "local"]),
     ),
+    row("function-cache-dir", AtStart, Text(|config| &mut config.function_cache_dir)),
+    row(
+        "function-cache-size",
+        AtStart,
+        Memory(|config| &mut config.function_cache_size, 0, BYTES_MAX),
+    ),
     row(
         "function-deadline-ms",
         Live,

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::{Extern, Module, Store, StoreLimits};
 
 use crate::commands::Refusal;
+use crate::functions::cache::Cache;
 use crate::functions::check::{Import, Shape};
 use crate::functions::host::Host;
 use crate::functions::instance::{Instance, timed};
@@ -36,6 +37,12 @@ type Compiled = Arc<Mutex<Option<Result<Module, String>>>>;
 
 /// What loads libraries.
 pub struct Loader {
+    /// Code that was compiled before.
+    pub cache: Cache,
+    /// How often a module was compiled, and how often its code was there already.
+    pub compiled: AtomicU64,
+    /// See `compiled`.
+    pub fetched: AtomicU64,
     log: Arc<Log>,
     plain: OnceLock<Option<Arc<Machine>>>,
     metered: OnceLock<Option<Arc<Machine>>>,
@@ -47,8 +54,11 @@ pub struct Loader {
 
 impl Loader {
     /// One whose libraries write into this log.
-    pub fn new(log: &Arc<Log>) -> Loader {
+    pub fn new(cache: Cache, log: &Arc<Log>) -> Loader {
         Loader {
+            cache,
+            compiled: AtomicU64::new(0),
+            fetched: AtomicU64::new(0),
             log: Arc::clone(log),
             plain: OnceLock::new(),
             metered: OnceLock::new(),
@@ -121,7 +131,7 @@ impl Loader {
         machine.clone().ok_or_else(|| "ERR functions cannot be run on this system".into())
     }
 
-    /// Compiles a module, or waits for who is compiling the same.
+    /// Fetches or compiles a module, or waits for who is doing that with the same.
     fn compile(&self, machine: &Arc<Machine>, module: &[u8]) -> Result<Module, Refusal> {
         let digest: Digest32 = Sha256::digest(module).into();
         let key = (digest, machine.is_metered);
@@ -135,11 +145,27 @@ impl Loader {
         let outcome = match &*compiled {
             Some(Ok(module)) => Ok(module.clone()),
             // It may have been the machine's fault.
-            Some(Err(_)) | None => self.compile_apart(machine, module),
+            Some(Err(_)) | None => self.fetch_or_compile(machine, module, &digest),
         };
         let kept = outcome.as_ref().map_err(|_| String::new()).cloned();
         *compiled = Some(kept);
         outcome
+    }
+
+    fn fetch_or_compile(
+        &self,
+        machine: &Arc<Machine>,
+        module: &[u8],
+        digest: &Digest32,
+    ) -> Result<Module, Refusal> {
+        if let Some(module) = self.cache.fetch(machine, digest) {
+            self.fetched.fetch_add(1, Ordering::Relaxed);
+            return Ok(module);
+        }
+        let module = self.compile_apart(machine, module)?;
+        self.compiled.fetch_add(1, Ordering::Relaxed);
+        self.cache.keep(machine, digest, &module);
+        Ok(module)
     }
 
     /// Compiles on a thread of its own, which nobody waits for longer than the limit. It cannot be

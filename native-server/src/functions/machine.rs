@@ -4,11 +4,13 @@
 //! Invariant: every store of an engine has a deadline in ticks, and while any call runs the ticker
 //! ticks. When nothing has run for a while it stops, so that a quiet server sleeps.
 
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig,
 };
@@ -30,6 +32,8 @@ pub struct Machine {
     pub is_metered: bool,
     /// Ticks while its code runs.
     pub ticker: Ticker,
+    /// Tells apart engines that cannot run each other's code.
+    digest: Sha256,
 }
 
 impl Machine {
@@ -52,7 +56,29 @@ impl Machine {
         abi::link(&mut linker)?;
         wasi::link(&mut linker)?;
         let ticker = Ticker::new(engine.clone())?;
-        Ok(Machine { engine, linker, is_metered, ticker })
+        let mut digest = Digester(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut digest);
+        Ok(Machine { engine, linker, is_metered, ticker, digest: digest.0 })
+    }
+
+    /// What this engine's code of a module is known by, which has this digest: Wasmtime's version,
+    /// the engine's settings and the processor's features are in it.
+    pub fn name_of(&self, digest: &[u8; 32]) -> [u8; 32] {
+        self.digest.clone().chain_update(digest).finalize().into()
+    }
+}
+
+/// What is hashed, for a digest that does not depend on this run.
+struct Digester(Sha256);
+
+impl Hasher for Digester {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest: [u8; 32] = self.0.clone().finalize().into();
+        digest.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
     }
 }
 

@@ -13,6 +13,7 @@
 
 pub mod abi;
 pub mod bind;
+pub mod cache;
 pub mod call;
 pub mod check;
 pub mod command;
@@ -40,6 +41,7 @@ use std::time::Duration;
 
 use crate::commands::Refusal;
 use crate::functions::bind::Binding;
+use crate::functions::cache::Cache;
 use crate::functions::call::Call;
 use crate::functions::host::Running;
 use crate::functions::instance::Instances;
@@ -63,10 +65,10 @@ pub struct Functions {
 
 impl Functions {
     /// None yet. What they say goes to this log.
-    pub fn new(log: &Arc<Log>) -> Functions {
+    pub fn new(cache: Cache, log: &Arc<Log>) -> Functions {
         Functions {
             loaded: Loaded::default(),
-            loader: Loader::new(log),
+            loader: Loader::new(cache, log),
             slow: SlowCalls::default(),
             running: Mutex::default(),
         }

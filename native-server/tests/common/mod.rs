@@ -69,6 +69,7 @@ impl TestServer {
             bind: "127.0.0.1".into(),
             enable_debug_command: "yes".into(),
             save: Vec::new(),
+            function_cache_dir: String::new(),
             ..Config::default()
         };
         configure(&mut config);

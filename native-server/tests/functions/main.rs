@@ -6,11 +6,14 @@
 mod common;
 
 mod bombs;
+mod cache;
 mod calls;
 mod guest;
 mod hostile;
 mod isolation;
 mod kept;
 mod load;
+mod puppet;
+mod random;
 mod rollback;
 mod slow;
