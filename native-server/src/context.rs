@@ -23,7 +23,7 @@ use crate::commands::{Action, Command, Refusal, ServerRun, keys_of, table};
 use crate::config::Config;
 use crate::database::Held;
 use crate::functions;
-use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, ROOM_BYTES, ROOM_STEPS, ROOM_TRIES};
+use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, ROOM_TRIES};
 use crate::meter::Meter;
 use crate::news::Origin;
 use crate::resp::wire::{Protocol, Wire};
@@ -108,8 +108,8 @@ impl Context<'_> {
         self.count(command, is_measured, request);
     }
 
-    /// Tries a command again that lacked memory, after other databases have made room for it: each
-    /// evicts only its own keys, but the budget is one. Not in a transaction, whose lock must stay.
+    /// Tries a command again that lacked memory, after other databases have made room for it. Not in
+    /// a transaction, whose lock must stay.
     #[cold]
     fn try_again(
         &mut self,
@@ -120,9 +120,7 @@ impl Context<'_> {
     ) -> Result<(), Error> {
         let (own, now_ms) = (self.session.database, self.now_ms);
         for _ in 0..ROOM_TRIES {
-            let Some(other) = self.server.databases.largest_but(own) else { break };
-            let gives = |cx: &mut Cx<'_>| cx.give_back(ROOM_BYTES, ROOM_STEPS);
-            if self.is_in_exec || !self.held.get(other).with(now_ms, gives) {
+            if self.is_in_exec || !self.held.make_room(own, now_ms) {
                 break;
             }
             self.wire.out.truncate(mark);

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ferrite_engine::{Keyspace, Options, Policy, Stats, limits};
 
 use crate::checkpoint::Chain;
-use crate::limits::KEPT_BUFFER_BYTES;
+use crate::limits::{KEPT_BUFFER_BYTES, ROOM_BYTES, ROOM_STEPS};
 use crate::news::News;
 use crate::persist::entry;
 use crate::persist::log::Log;
@@ -335,6 +335,14 @@ impl<'d> Held<'d> {
             guards.iter_mut().for_each(|guard| guard.give_effects(&mut self.unit));
             entry::put_swap(&mut self.unit, one, other);
         }
+    }
+
+    /// Has another database, the one that holds most, evict for what this one lacks: each evicts
+    /// only its own keys, but the budget is one. False if it has nothing to give. What was locked
+    /// is given back for that.
+    pub fn make_room(&mut self, own: usize, now_ms: i64) -> bool {
+        let Some(other) = self.databases.largest_but(own) else { return false };
+        self.get(other).with(now_ms, |cx| cx.give_back(ROOM_BYTES, ROOM_STEPS))
     }
 
     /// How much has changed in the one database that is locked.

@@ -124,10 +124,13 @@ pub mod functions {
     pub const COMPILE_MS_MAX: u64 = 10_000;
     /// See [`COMPILE_MS_MAX`].
     pub const COMPILATIONS_MAX: usize = 2;
-    /// Functions that a module defines for itself, and all of its local variables in one of them.
+    /// Functions that a module defines for itself.
     pub const DEFINED_MAX: usize = 50_000;
-    /// Branches of one function times its local variables, by which the time that its compilation
-    /// takes grows, and their sum over all functions. It compiles 4 million in a second or two.
+    /// Instructions of one function, by which the memory that its compilation takes grows: up to
+    /// 700 bytes for each.
+    pub const INSTRUCTIONS_MAX: usize = 200_000;
+    /// Branches of one function, each times the values that there are at it, by which the time that
+    /// its compilation takes grows; and their sum over all functions.
     pub const COMPLEXITY_MAX: u64 = 8_000_000;
     /// See [`COMPLEXITY_MAX`].
     pub const COMPLEXITY_SUM_MAX: u64 = 64_000_000;

@@ -16,7 +16,7 @@ use crate::functions::dump;
 use crate::functions::fcall::{self, Request};
 use crate::functions::library::{Function, Library};
 use crate::functions::metadata::{Role, Signature};
-use crate::functions::registry::Registry;
+use crate::functions::registry::{Registry, Seen};
 use crate::functions::source::{MAGIC, Source, check_library_name};
 use crate::glob;
 use crate::limits::functions::MODULE_BYTES_MAX;
@@ -134,12 +134,20 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
 ];
 
 fn fcall(cx: &mut Context<'_>, args: &mut Args<'_>, command: &'static str) -> Result<()> {
+    let mut seen = cx.functions.take_seen(&cx.server.functions.loaded);
+    let outcome = fcall_of(&mut seen, cx, args, command);
+    cx.functions.keep_seen(seen);
+    outcome
+}
+
+fn fcall_of(
+    seen: &mut Seen,
+    cx: &mut Context<'_>,
+    args: &mut Args<'_>,
+    command: &'static str,
+) -> Result<()> {
     let (name, count) = (args.required(), args.required());
-    let registry = cx.functions.registry(&cx.server.functions.loaded);
-    let Some((library, index)) = registry.find(name) else {
-        return Err("ERR Function not found".into());
-    };
-    let (library, index) = (Arc::clone(library), *index);
+    let (library, index) = seen.find(name).ok_or("ERR Function not found")?;
     let rest = args.as_slice();
     let count = number::integer(count).ok_or("ERR Bad number of keys provided")?;
     if count < 0 {

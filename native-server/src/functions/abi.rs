@@ -56,11 +56,24 @@ fn code_or<T>(outcome: Result<T, i64>, and: impl FnOnce(T) -> i64) -> i64 {
     }
 }
 
+/// A host function whose only text is a key.
+#[inline]
+fn on_key<T>(
+    mut guest: Guest<'_>,
+    name: &'static str,
+    (key, key_len): (u32, u32),
+    act: impl FnOnce(&mut Call, &[u8]) -> T,
+) -> Result<T> {
+    let mut frame = Frame::new(&mut guest, name)?;
+    let key = frame.range(key, key_len)?;
+    let ([key], call) = frame.texts([key])?;
+    Ok(act(call, key))
+}
+
 fn get(mut guest: Guest<'_>, key: u32, key_len: u32) -> Result<i64> {
     let mut frame = Frame::new(&mut guest, "ferrite_get")?;
     let key = frame.range(key, key_len)?;
-    let (memory, call) = frame.call()?;
-    let key = memory.get(key).unwrap_or_default();
+    let ([key], call) = frame.texts([key])?;
     let outcome = read(call, key, "get");
     if outcome < 0 {
         return Ok(outcome);
@@ -125,14 +138,8 @@ fn get_into(mut guest: Guest<'_>, key: u32, key_len: u32, dst: u32, capacity: u3
     Ok(len as i64)
 }
 
-fn put(
-    frame: &mut Frame<'_>,
-    [key, value]: [Range<usize>; 2],
-    options: &SetOptions,
-) -> Result<i32> {
-    let (memory, call) = frame.call()?;
-    let key = memory.get(key).unwrap_or_default();
-    let value = memory.get(value).unwrap_or_default();
+fn put(frame: &mut Frame<'_>, ranges: [Range<usize>; 2], options: &SetOptions) -> Result<i32> {
+    let ([key, value], call) = frame.texts(ranges)?;
     if let Err(code) = call.admit_write(key, key.len() + value.len()) {
         return Ok(code as i32);
     }
@@ -165,57 +172,48 @@ fn set_ttl(
     put(&mut frame, ranges, &SetOptions { condition: Condition::Always, expiry })
 }
 
-fn del(mut guest: Guest<'_>, key: u32, key_len: u32) -> Result<i32> {
-    let mut frame = Frame::new(&mut guest, "ferrite_del")?;
-    let key = frame.range(key, key_len)?;
-    let (memory, call) = frame.call()?;
-    let key = memory.get(key).unwrap_or_default();
-    let outcome = call.admit_write(key, key.len());
-    Ok(code_or(outcome, |()| call.cx("del").del(key).into()) as i32)
+fn del(guest: Guest<'_>, key: u32, key_len: u32) -> Result<i32> {
+    on_key(guest, "ferrite_del", (key, key_len), |call, key| {
+        let outcome = call.admit_write(key, key.len());
+        code_or(outcome, |()| call.cx("del").del(key).into()) as i32
+    })
 }
 
-fn exists(mut guest: Guest<'_>, key: u32, key_len: u32) -> Result<i32> {
-    let mut frame = Frame::new(&mut guest, "ferrite_exists")?;
-    let key = frame.range(key, key_len)?;
-    let (memory, call) = frame.call()?;
-    let key = memory.get(key).unwrap_or_default();
-    let outcome = call.admit(key);
-    Ok(code_or(outcome, |_| call.cx("exists").exists(key).into()) as i32)
+fn exists(guest: Guest<'_>, key: u32, key_len: u32) -> Result<i32> {
+    on_key(guest, "ferrite_exists", (key, key_len), |call, key| {
+        let outcome = call.admit(key);
+        code_or(outcome, |_| call.cx("exists").exists(key).into()) as i32
+    })
 }
 
-fn expire(mut guest: Guest<'_>, key: u32, key_len: u32, ttl_ms: i64) -> Result<i32> {
-    let mut frame = Frame::new(&mut guest, "ferrite_expire")?;
-    let key = frame.range(key, key_len)?;
-    let (memory, call) = frame.call()?;
-    let key = memory.get(key).unwrap_or_default();
-    if let Err(code) = call.admit_write(key, key.len()) {
-        return Ok(code as i32);
-    }
-    let Some(deadline) = call.now_ms.checked_add(ttl_ms) else {
-        return Ok(call.refuse_error(Error::InvalidExpire, "pexpire") as i32);
-    };
-    let outcome = call.cx("pexpire").expire_at(key, deadline, &Default::default());
-    Ok(outcome.map_or_else(|error| call.refuse_error(error, "pexpire") as i32, i32::from))
+fn expire(guest: Guest<'_>, key: u32, key_len: u32, ttl_ms: i64) -> Result<i32> {
+    on_key(guest, "ferrite_expire", (key, key_len), |call, key| {
+        if let Err(code) = call.admit_write(key, key.len()) {
+            return code as i32;
+        }
+        let Some(deadline) = call.now_ms.checked_add(ttl_ms) else {
+            return call.refuse_error(Error::InvalidExpire, "pexpire") as i32;
+        };
+        let outcome = call.cx("pexpire").expire_at(key, deadline, &Default::default());
+        outcome.map_or_else(|error| call.refuse_error(error, "pexpire") as i32, i32::from)
+    })
 }
 
-fn ttl(mut guest: Guest<'_>, key: u32, key_len: u32) -> Result<i64> {
-    let mut frame = Frame::new(&mut guest, "ferrite_ttl")?;
-    let key = frame.range(key, key_len)?;
-    let (memory, call) = frame.call()?;
-    let key = memory.get(key).unwrap_or_default();
-    let outcome = call.admit(key);
-    Ok(code_or(outcome, |_| match call.cx("pttl").ttl(key) {
-        Ttl::Missing => code::NIL,
-        Ttl::Forever => i64::MAX,
-        Ttl::Left(ms) => ms,
-    }))
+fn ttl(guest: Guest<'_>, key: u32, key_len: u32) -> Result<i64> {
+    on_key(guest, "ferrite_ttl", (key, key_len), |call, key| {
+        let outcome = call.admit(key);
+        code_or(outcome, |_| match call.cx("pttl").ttl(key) {
+            Ttl::Missing => code::NIL,
+            Ttl::Forever => i64::MAX,
+            Ttl::Left(ms) => ms,
+        })
+    })
 }
 
 fn incr_by(mut guest: Guest<'_>, key: u32, key_len: u32, by: i64, out: u32) -> Result<i32> {
     let mut frame = Frame::new(&mut guest, "ferrite_incr_by")?;
     let (key, out) = (frame.range(key, key_len)?, frame.range(out, 8)?);
-    let (memory, call) = frame.call()?;
-    let key = memory.get(key).unwrap_or_default();
+    let ([key], call) = frame.texts([key])?;
     if let Err(code) = call.admit_write(key, key.len() + 8) {
         return Ok(code as i32);
     }
@@ -240,9 +238,7 @@ fn hget(
     let mut frame = Frame::new(&mut guest, "ferrite_hget")?;
     let (key, field) = (frame.range(key, key_len)?, frame.range(field, field_len)?);
     let into = frame.range(dst, capacity)?;
-    let (memory, call) = frame.call()?;
-    let key = memory.get(key).unwrap_or_default();
-    let field = memory.get(field).unwrap_or_default();
+    let ([key, field], call) = frame.texts([key, field])?;
     if let Err(code) = call.admit(key) {
         return Ok(code);
     }
@@ -270,9 +266,7 @@ fn hset(
     let mut frame = Frame::new(&mut guest, "ferrite_hset")?;
     let (key, field) = (frame.range(key, key_len)?, frame.range(field, field_len)?);
     let value = frame.range(value, value_len)?;
-    let (memory, call) = frame.call()?;
-    let [key, field, value] =
-        [key, field, value].map(|range| memory.get(range).unwrap_or_default());
+    let ([key, field, value], call) = frame.texts([key, field, value])?;
     if let Err(code) = call.admit_write(key, key.len() + field.len() + value.len()) {
         return Ok(code as i32);
     }
@@ -297,8 +291,7 @@ fn reply_read(mut guest: Guest<'_>, offset: u32, dst: u32, capacity: u32) -> Res
 fn fail(mut guest: Guest<'_>, text: u32, len: u32) -> Result<()> {
     let mut frame = Frame::new(&mut guest, "ferrite_fail")?;
     let text = frame.range(text, len)?;
-    let (memory, call) = frame.call()?;
-    let text = memory.get(text).unwrap_or_default();
+    let ([text], call) = frame.texts([text])?;
     let line = match (text.is_empty(), call.error_code) {
         (false, _) => error_line(text),
         (true, 0) => "ERR function failed".into(),

@@ -16,6 +16,7 @@ use crate::functions::failure::error_line;
 use crate::limits::functions::{
     JOURNAL_BYTES_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_MAX, WRITES_MAX, WRITTEN_BYTES_MAX,
 };
+use crate::random;
 
 /// The result codes of the contract, as host functions return them.
 #[allow(missing_docs, reason = "as in the contract")]
@@ -58,6 +59,10 @@ pub struct Call {
     pub is_read_only: bool,
     /// Whether anybody wants to know what changes.
     pub is_heard: bool,
+    /// Whether other databases are asked for room if it lacks some, after which it starts again.
+    pub asks_for_room: bool,
+    /// Whether it lacks some, and has to start again.
+    pub lacks_room: bool,
     /// What has changed.
     pub effects: HeldEffects,
     /// The last reply of a command, or the last error's line.
@@ -66,8 +71,8 @@ pub struct Call {
     pub error_code: i64,
     /// A value on its way to the guest.
     pub scratch: Vec<u8>,
-    /// Where random bytes come from.
-    pub random: u64,
+    /// Where random bytes come from, once there were some.
+    pub random: Option<u64>,
     /// Lines for the log.
     pub lines: Vec<LogLine>,
     /// Lines that were too many.
@@ -90,11 +95,13 @@ impl Call {
             now_ms: 0,
             is_read_only: true,
             is_heard: false,
+            asks_for_room: false,
+            lacks_room: false,
             effects: HeldEffects::default(),
             reply: Vec::new(),
             error_code: 0,
             scratch: Vec::new(),
-            random: 0,
+            random: None,
             lines: Vec::new(),
             lines_dropped: 0,
             bytes: Vec::new(),
@@ -118,6 +125,7 @@ impl Call {
         self.sorted.clear();
         self.journal.clear();
         (self.writes, self.written_bytes) = (0, 0);
+        (self.asks_for_room, self.lacks_room) = (false, false);
         for key in keys {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(key);
@@ -269,6 +277,7 @@ impl Call {
     /// The same for an error of the engine, of a command of this name.
     #[cold]
     pub fn refuse_error(&mut self, error: Error, command: &str) -> i64 {
+        self.lacks_room |= self.asks_for_room && error == Error::OutOfMemory;
         self.refuse(code_of(error), &error.parts(command).concat())
     }
 
@@ -325,7 +334,7 @@ impl Call {
 
     /// Fills memory with random bytes: SplitMix64.
     pub fn fill_random(&mut self, memory: &mut [u8]) {
-        fill_random(&mut self.random, memory);
+        fill_random(self.random.get_or_insert_with(random::number), memory);
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, ExportSectionReader, ExternalKind, FuncType,
-    FunctionBody, ImportSectionReader, Operator, Parser, Payload, TypeRef, ValType, Validator,
-    WasmFeatures,
+    FuncValidator, FunctionBody, ImportSectionReader, Operator, Parser, Payload, TypeRef, ValType,
+    Validator, ValidatorResources, WasmFeatures,
 };
 
 use crate::commands::Refusal;
@@ -17,7 +17,8 @@ use crate::functions::metadata::{
 };
 use crate::functions::source::MAGIC;
 use crate::limits::functions::{
-    COMPLEXITY_MAX, COMPLEXITY_SUM_MAX, DEFINED_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX,
+    COMPLEXITY_MAX, COMPLEXITY_SUM_MAX, DEFINED_MAX, INSTRUCTIONS_MAX, MEMORY_BYTES_MAX,
+    TABLE_ELEMENTS_MAX,
 };
 
 /// A function's type as text, like `(i32, i32) -> (i64)`.
@@ -69,9 +70,8 @@ impl Shape {
             let payload = payload.map_err(invalid)?;
             let valid = validator.payload(&payload).map_err(invalid)?;
             if let wasmparser::ValidPayload::Func(function, body) = valid {
-                reader.note_body(&body).map_err(invalid)??;
                 let mut function = function.into_validator(allocations);
-                function.validate(&body).map_err(invalid)?;
+                reader.read_body(&mut function, &body).map_err(invalid)??;
                 allocations = function.into_allocations();
             }
             reader.read(payload).map_err(invalid)??;
@@ -199,39 +199,64 @@ impl Reader {
         Ok(())
     }
 
-    /// Notes how much work the compilation of a function is going to be: what keeps track of where
-    /// each variable lives takes time by branches times variables.
-    fn note_body(&mut self, body: &FunctionBody<'_>) -> Read {
-        let mut locals = 0_u64;
-        for local in body.get_locals_reader()? {
-            locals = locals.saturating_add(local?.0.into());
-        }
-        let mut branches = 1_u64;
-        for operator in body.get_operators_reader()? {
-            branches += match operator? {
+    /// Validates a function, and looks how much work its compilation is going to be. Memory is taken
+    /// by instruction; what keeps track of where each value lives takes time by branches times the
+    /// values that there are at each, be they local variables or operands.
+    fn read_body(
+        &mut self,
+        validator: &mut FuncValidator<ValidatorResources>,
+        body: &FunctionBody<'_>,
+    ) -> Read {
+        validator.read_locals(&mut body.get_binary_reader())?;
+        let locals = u64::from(validator.len_locals()).max(1);
+        let (mut instructions, mut branches, mut complexity) = (0, 1_u64, locals);
+        let mut operators = body.get_operators_reader()?;
+        while !operators.eof() {
+            let at = operators.original_position();
+            let operator = operators.read()?;
+            let more = match &operator {
                 Operator::Block { .. } | Operator::Loop { .. } => 1,
                 Operator::If { .. } | Operator::Else => 1,
                 Operator::Br { .. } | Operator::BrIf { .. } => 1,
                 Operator::BrTable { targets } => u64::from(targets.len()),
                 _ => 0,
             };
+            let values = locals + u64::from(validator.operand_stack_height());
+            validator.op(at, &operator)?;
+            branches += more;
+            complexity = complexity.saturating_add(more.saturating_mul(values));
+            instructions += 1;
         }
+        operators.finish()?;
+        Ok(self.note_body(instructions, branches, complexity))
+    }
+
+    fn note_body(
+        &mut self,
+        instructions: usize,
+        branches: u64,
+        complexity: u64,
+    ) -> Result<(), Refusal> {
+        let number = self.defined;
         self.defined += 1;
-        let complexity = branches.saturating_mul(locals.max(1));
         self.complexity = self.complexity.saturating_add(complexity);
-        if self.defined > DEFINED_MAX {
-            let line = format!("ERR Module is too complex: more than {DEFINED_MAX} functions");
-            return Ok(Err(line.into()));
-        }
-        if complexity > COMPLEXITY_MAX || self.complexity > COMPLEXITY_SUM_MAX {
-            let number = self.defined - 1;
-            let line = format!(
-                "ERR Module is too complex: function {number} of those it defines has {locals} \
-                 local variables and {branches} branches, which take too long to compile"
-            );
-            return Ok(Err(line.into()));
-        }
-        Ok(Ok(()))
+        let what = if self.defined > DEFINED_MAX {
+            format!("more than {DEFINED_MAX} functions")
+        } else if instructions > INSTRUCTIONS_MAX {
+            format!(
+                "function {number} of those it defines has {instructions} instructions, the limit \
+                 is {INSTRUCTIONS_MAX}"
+            )
+        } else if complexity > COMPLEXITY_MAX || self.complexity > COMPLEXITY_SUM_MAX {
+            format!(
+                "function {number} of those it defines has {branches} branches, at which there are \
+                 {} values on average, which take too long to compile",
+                complexity / branches
+            )
+        } else {
+            return Ok(());
+        };
+        Err(format!("ERR Module is too complex: {what}").into())
     }
 
     fn type_text(&self, index: u32) -> TypeText {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use ferrite_engine::Error;
+
 use crate::limits::functions::ERROR_BYTES_MAX;
 
 /// Why a host function ends a call.
@@ -47,6 +49,8 @@ pub enum Failure {
     Deadline,
     /// It has to start again without the lock.
     Overrun,
+    /// It lacked memory that other databases may have.
+    Room,
     /// FUNCTION KILL.
     Killed,
     /// It used up its fuel.
@@ -84,6 +88,7 @@ impl Failure {
     pub fn line(&self, function: &str, deadline_ms: u64, fuel: u64) -> Cow<'_, str> {
         let what = match self {
             Failure::Line(line) => return Cow::Borrowed(line),
+            Failure::Room => return Error::OutOfMemory.to_string().into(),
             Failure::Trap(what) => format!("trapped: {what}"),
             Failure::Deadline | Failure::Overrun => {
                 format!("exceeded its deadline of {deadline_ms} ms")
@@ -97,7 +102,7 @@ impl Failure {
 
     /// Whether it is a trap, as opposed to an error that the function gave.
     pub fn is_trap(&self) -> bool {
-        !matches!(self, Failure::Line(_))
+        !matches!(self, Failure::Line(_) | Failure::Room)
     }
 }
 

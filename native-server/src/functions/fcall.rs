@@ -16,13 +16,13 @@ use crate::functions::library::{Function, Library};
 use crate::functions::metadata::Flag;
 use crate::functions::run::run;
 use crate::functions::slow;
+use crate::limits::ROOM_TRIES;
 use crate::limits::functions::TRANSACTION_TICKS;
-use crate::random;
 
 /// A call that somebody asks for.
 pub struct Request<'r> {
     /// The function, by its library and its position there.
-    pub library: Arc<Library>,
+    pub library: &'r Arc<Library>,
     /// See `library`.
     pub index: usize,
     /// The keys that are declared.
@@ -44,7 +44,7 @@ pub fn deadline_ms(function: &Function, config_ms: i64) -> u64 {
 /// # Errors
 /// The error that is answered.
 pub fn call(cx: &mut Context<'_>, request: Request<'_>) -> Result<(), Refusal> {
-    let library = Arc::clone(&request.library);
+    let library = request.library;
     let Some(function) = library.functions.get(request.index) else {
         return Err("ERR Function not found".into());
     };
@@ -58,12 +58,15 @@ pub fn call(cx: &mut Context<'_>, request: Request<'_>) -> Result<(), Refusal> {
     if !cx.is_in_exec && function.tally.slow_credit.load(Relaxed) > 0 {
         return slow::submit(cx, &request);
     }
-    let outcome = call_locked(cx, &request, function);
+    let mut outcome = call_locked(cx, &request, function, !cx.is_in_exec);
+    if matches!(outcome, Err(Failure::Room)) {
+        outcome = call_with_room(cx, &request, function);
+    }
     if matches!(outcome, Err(Failure::Overrun)) && !cx.is_in_exec {
         function.tally.slow_credit.store(slow::CREDIT, Relaxed);
         return slow::submit(cx, &request);
     }
-    cx.functions.measure(library.clone(), request.index);
+    cx.functions.measure(library, request.index);
     let config_ms = cx.config.function_deadline_ms;
     outcome.map_err(|failure| {
         let deadline_ms = match cx.is_in_exec {
@@ -75,12 +78,33 @@ pub fn call(cx: &mut Context<'_>, request: Request<'_>) -> Result<(), Refusal> {
     })
 }
 
-fn call_locked(
+/// Calls a function again that lacked memory, as commands are: after another database has made room,
+/// until none has any to give.
+#[cold]
+fn call_with_room(
     cx: &mut Context<'_>,
     request: &Request<'_>,
     function: &Function,
 ) -> Result<(), Failure> {
-    let library = &*request.library;
+    for tries in 1.. {
+        let has_room = cx.held.make_room(cx.session.database, cx.now_ms);
+        cx.functions.binding.bind(function, request.keys, request.args).map_err(Failure::Line)?;
+        let outcome = call_locked(cx, request, function, has_room && tries < ROOM_TRIES);
+        if !matches!(outcome, Err(Failure::Room)) {
+            return outcome;
+        }
+    }
+    Err(Failure::Room)
+}
+
+/// `asks_for_room` has it end with [`Failure::Room`] if it lacks memory.
+fn call_locked(
+    cx: &mut Context<'_>,
+    request: &Request<'_>,
+    function: &Function,
+    asks_for_room: bool,
+) -> Result<(), Failure> {
+    let library = &**request.library;
     let shown = cx.is_in_exec.then(|| {
         let running = Running::new(&function.name, request.command, request.keys, request.args);
         (cx.server.functions.show(running), library.machine.ticker.hold())
@@ -93,12 +117,13 @@ fn call_locked(
         }
     };
     let is_fresh = function.has(Flag::Fresh);
-    let mut instance = cx.functions.instances.acquire(&request.library, is_fresh, pace)?;
+    let mut instance = cx.functions.instances.acquire(request.library, is_fresh, pace)?;
     let mut call = cx.functions.take_call();
     begin(&mut call, function, request.keys, cx.now_ms);
     let index = cx.session.database;
     let database = cx.held.get(index);
     call.is_heard = database.has_listeners() || database.is_logged;
+    call.asks_for_room = asks_for_room;
     let binding = &mut cx.functions.binding;
     let ended = run(
         &mut instance,
@@ -118,7 +143,7 @@ fn call_locked(
     }
     let is_sound = ended.has_returned && !is_fresh;
     cx.functions.instances.release(library, instance, is_sound);
-    if !matches!(ended.outcome, Err(Failure::Overrun)) {
+    if !matches!(ended.outcome, Err(Failure::Overrun | Failure::Room)) {
         write_lines(library, function, &ended.call);
     }
     cx.functions.keep_call(ended.call);
@@ -133,7 +158,7 @@ pub fn begin(call: &mut Call, function: &Function, keys: &[&[u8]], now_ms: i64) 
     }
     call.now_ms = now_ms;
     call.is_read_only = function.is_read_only;
-    call.random = random::number();
+    call.random = None;
 }
 
 /// Writes what a call has said into the log.

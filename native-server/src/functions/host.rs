@@ -207,6 +207,16 @@ impl<'f> Frame<'f> {
         }
     }
 
+    /// The call, with the bytes of some ranges.
+    #[inline]
+    pub fn texts<const N: usize>(
+        &mut self,
+        ranges: [Range<usize>; N],
+    ) -> Result<([&[u8]; N], &mut Call), wasmtime::Error> {
+        let (memory, call) = self.call()?;
+        Ok((ranges.map(|range| memory.get(range).unwrap_or_default()), call))
+    }
+
     /// A range of the guest's memory.
     #[inline]
     pub fn range(&self, at: u32, len: u32) -> Result<Range<usize>, wasmtime::Error> {

@@ -162,26 +162,40 @@ impl Drop for Shown<'_> {
 /// What one thread keeps for its calls.
 #[derive(Default)]
 pub struct Thread {
-    seen: Seen,
+    seen: Option<Seen>,
     /// Instances that are not in use.
     pub instances: Instances,
     /// Memory for parameters.
     pub binding: Binding,
     call: Option<Box<Call>>,
-    /// The function whose call is being measured.
-    measured: Option<(Arc<Library>, usize)>,
+    /// The library of the call that was measured last, and which of its functions is measured now.
+    measured: Option<(Arc<Library>, Option<usize>)>,
 }
 
 impl Thread {
-    /// The libraries that are loaded now.
+    /// The libraries that are loaded now, to be given back with [`keep_seen`](Self::keep_seen):
+    /// so whoever calls a function of one of them need not count its references.
     #[inline]
-    pub fn registry(&mut self, loaded: &Loaded) -> &Registry {
-        if loaded.refresh(&mut self.seen) {
-            let registry = Arc::clone(&self.seen.registry);
-            let libraries = &registry.libraries;
-            self.instances.retain(|id| libraries.values().any(|library| library.id == id));
+    pub fn take_seen(&mut self, loaded: &Loaded) -> Seen {
+        let mut seen = self.seen.take().unwrap_or_default();
+        if loaded.refresh(&mut seen) {
+            self.forget_others(&seen.registry);
         }
-        &self.seen.registry
+        seen
+    }
+
+    /// See [`take_seen`](Self::take_seen).
+    #[inline]
+    pub fn keep_seen(&mut self, seen: Seen) {
+        self.seen = Some(seen);
+    }
+
+    /// Drops what it has of libraries that are not there any more.
+    #[cold]
+    fn forget_others(&mut self, registry: &Registry) {
+        let libraries = &registry.libraries;
+        self.instances.retain(|id| libraries.values().any(|library| library.id == id));
+        self.measured = None;
     }
 
     /// Memory for a call.
@@ -198,15 +212,18 @@ impl Thread {
 
     /// Has the command that runs counted as a call of this function.
     #[inline]
-    pub fn measure(&mut self, library: Arc<Library>, index: usize) {
-        self.measured = Some((library, index));
+    pub fn measure(&mut self, library: &Arc<Library>, index: usize) {
+        match &mut self.measured {
+            Some((last, measured)) if Arc::ptr_eq(last, library) => *measured = Some(index),
+            measured => *measured = Some((Arc::clone(library), Some(index))),
+        }
     }
 
     /// A command took so long: if it called a function, so did that.
     #[inline]
     pub fn note_elapsed(&mut self, elapsed: Duration) {
-        if let Some((library, index)) = self.measured.take()
-            && let Some(function) = library.functions.get(index)
+        if let Some((library, measured)) = &mut self.measured
+            && let Some(function) = measured.take().and_then(|index| library.functions.get(index))
         {
             function.tally.note(elapsed);
         }

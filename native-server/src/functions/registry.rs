@@ -22,7 +22,6 @@ pub struct Registry {
 
 impl Registry {
     /// A function, and its position in its library.
-    #[inline]
     pub fn find(&self, function: &[u8]) -> Option<&(Arc<Library>, usize)> {
         self.by_function.get(function)
     }
@@ -80,6 +79,22 @@ pub struct Seen {
     /// The libraries.
     pub registry: Arc<Registry>,
     version: u64,
+    /// The function that was found last.
+    last: Option<(Arc<Library>, usize)>,
+}
+
+impl Seen {
+    /// A function, and its position in its library. Most often it is the one of the call before.
+    #[inline]
+    pub fn find(&mut self, function: &[u8]) -> Option<(&Arc<Library>, usize)> {
+        let is_last = self.last.as_ref().is_some_and(|(library, index)| {
+            library.functions.get(*index).is_some_and(|last| last.name.as_bytes() == function)
+        });
+        if !is_last {
+            self.last = self.registry.find(function).cloned();
+        }
+        self.last.as_ref().map(|(library, index)| (library, *index))
+    }
 }
 
 impl Loaded {
@@ -96,7 +111,7 @@ impl Loaded {
             return false;
         }
         // In this order: a change in between makes it look older than it is, never newer.
-        *seen = Seen { registry: self.now(), version };
+        *seen = Seen { registry: self.now(), version, last: None };
         true
     }
 

@@ -58,6 +58,8 @@ pub fn run(
     }));
     let call = instance.store.data_mut().call.take();
     let mut call = call.unwrap_or_else(Call::new);
+    // Whatever the guest made of it: it gets another chance.
+    let caught = if call.lacks_room { caught.map(|_| Err(Failure::Room)) } else { caught };
     let is_failed = !matches!(caught, Ok(Ok(())));
     let mut is_budget_lifted = false;
     if is_failed {
@@ -86,7 +88,7 @@ fn note(
         tally.memory_max.fetch_max(memory_bytes, Relaxed);
     }
     match outcome {
-        Ok(()) | Err(Failure::Overrun) => {}
+        Ok(()) | Err(Failure::Overrun | Failure::Room) => {}
         Err(failure) if failure.is_trap() => drop(tally.traps.fetch_add(1, Relaxed)),
         Err(_) => drop(tally.errors.fetch_add(1, Relaxed)),
     }

@@ -13,11 +13,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ferrite_engine::{Args, Kept, Keyspace, Options, Reply, Value, find, limits};
+use ferrite_engine::{Args, Error, Kept, Keyspace, Options, Reply, Value, find, limits};
 
 use crate::client::state;
 use crate::commands::Refusal;
 use crate::context::Context;
+use crate::database::Database;
 use crate::functions::Thread;
 use crate::functions::call::Call;
 use crate::functions::failure::Failure;
@@ -26,7 +27,9 @@ use crate::functions::host::{Pace, Running, Timed};
 use crate::functions::library::{Function, Library};
 use crate::functions::metadata::Flag;
 use crate::functions::run::run;
+use crate::limits::ROOM_TRIES;
 use crate::limits::functions::{JOURNAL_BYTES_MAX, SLOW_CALLS_MAX, SLOW_THREADS, TRIES_MAX};
+use crate::persist::recover::Silent;
 use crate::resp::wire::Wire;
 use crate::server::Server;
 use crate::session::Blocked;
@@ -81,7 +84,7 @@ pub fn submit(cx: &mut Context<'_>, request: &Request<'_>) -> Result<(), Refusal
     let (index, protocol) = (cx.session.database, cx.session.protocol);
     let ticket = Ticket::patient(Arc::clone(&client), index, request.command, protocol);
     let call = SlowCall {
-        library: Arc::clone(&request.library),
+        library: Arc::clone(request.library),
         index: request.index,
         keys: owned(request.keys),
         args: owned(request.args),
@@ -161,7 +164,8 @@ fn work(server: &Arc<Server>) {
         call.ticket.answer(server.persistence.position(), &reply);
         note(server, &call, started.elapsed());
         // Instances of libraries that are gone go, too.
-        thread.registry(&server.functions.loaded);
+        let seen = thread.take_seen(&server.functions.loaded);
+        thread.keep_seen(seen);
     }
 }
 
@@ -280,7 +284,7 @@ impl Attempt<'_> {
             }
         }
         let options = Options { max_memory_bytes: limits::MEMORY_BYTES_MAX, ..Options::default() };
-        let error = |error: ferrite_engine::Error| Failure::Line(error.to_string());
+        let error = |error: Error| Failure::Line(error.to_string());
         let mut keys = Box::new(Keyspace::new(&options).map_err(error)?);
         for (key, kept) in self.keys.iter().zip(&kept) {
             keys.at(now_ms).put_back(key, kept, &buffer).map_err(error)?;
@@ -319,11 +323,29 @@ impl Attempt<'_> {
         }
     }
 
-    /// Does to the database what the call did to its copy, all of it or nothing.
+    /// Does to the database what the call did to its copy, all of it or nothing. If memory is lacking
+    /// other databases are asked for room, as they are for commands.
     fn apply(&self, thread: &mut Thread, call: &Call, flag: &WatchFlag) -> Result<(), Failure> {
-        let now_ms = self.server.clock.now_ms();
+        let (now_ms, own) = (self.server.clock.now_ms(), self.call.ticket.database);
         let mut held = self.server.databases.hold();
-        let database = held.get(self.call.ticket.database);
+        for _ in 0..ROOM_TRIES {
+            let outcome = self.apply_to(held.get(own), thread, call, flag);
+            let lacks_room = matches!(outcome, Err(Failure::Room));
+            if !lacks_room || !held.make_room(own, now_ms) {
+                return outcome;
+            }
+        }
+        Err(Failure::Room)
+    }
+
+    fn apply_to(
+        &self,
+        database: &mut Database,
+        thread: &mut Thread,
+        call: &Call,
+        flag: &WatchFlag,
+    ) -> Result<(), Failure> {
+        let now_ms = self.server.clock.now_ms();
         for key in self.keys {
             // A key that has expired meanwhile has changed.
             database.with(now_ms, |cx| cx.is_there(key));
@@ -349,9 +371,11 @@ impl Attempt<'_> {
         if is_lifted {
             database.restore_budget();
         }
-        // The flag of this call is not raised for its own changes any more.
-        for key in self.keys {
-            database.watched.remove(key, flag);
+        if outcome.is_ok() {
+            // The flag of this call is not raised for its own changes any more.
+            for key in self.keys {
+                database.watched.remove(key, flag);
+            }
         }
         database.release(&real.effects, self.call.ticket.client.id, now_ms);
         waiting::serve(database, now_ms);
@@ -377,18 +401,10 @@ fn redo(real: &mut Call, command: &'static str, arguments: &[Value<'_>]) -> Resu
     };
     real.keep_all();
     let mut args = Args::new(words.get(1..).unwrap_or_default());
-    let outcome = (row.run)(&mut real.cx(command), &mut args, &mut Nowhere);
-    outcome.map_err(|error| Failure::Line(error.parts(row.name).concat()))
-}
-
-/// A sink for replies that nobody wants.
-struct Nowhere;
-
-impl Reply for Nowhere {
-    fn simple(&mut self, _: &'static str) {}
-    fn integer(&mut self, _: i64) {}
-    fn bulk(&mut self, _: Value<'_>) {}
-    fn null(&mut self) {}
-    fn array(&mut self, _: usize) {}
-    fn error(&mut self, _: &[&[u8]]) {}
+    let mut reply = Silent::default();
+    match (row.run)(&mut real.cx(command), &mut args, &mut reply) {
+        Err(Error::OutOfMemory) => Err(Failure::Room),
+        Err(error) => Err(Failure::Line(error.parts(row.name).concat())),
+        Ok(()) => reply.0.map_or(Ok(()), |line| Err(Failure::Line(line))),
+    }
 }

@@ -200,7 +200,8 @@ fn refusal(outcome: Result<(), Error>, reply: Silent) -> Option<String> {
 }
 
 /// A reply that nobody reads, but for errors.
-struct Silent(Option<String>);
+#[derive(Default)]
+pub struct Silent(pub Option<String>);
 
 impl Reply for Silent {
     fn error(&mut self, parts: &[&[u8]]) {

@@ -1,5 +1,5 @@
 //! The requests behind the next one, as far as they can be told without reading them in earnest:
-//! for each its first argument, which mostly is its key.
+//! for each its first argument, which mostly is its key, or a function's first key.
 //!
 //! Nothing depends on what is found here: the keyspace is shown the keys that are about to be asked
 //! for, so that memory delivers what it has of them side by side. What looks unusual ends the look.
@@ -40,18 +40,30 @@ impl<'a> Ahead<'a> {
 /// The first argument of the request at `at`, and where the request ends.
 fn request(input: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let (count, mut at) = header(input, at, b'*')?;
-    let mut key: &[u8] = &[];
+    let (mut key, mut place): (&[u8], _) = (&[], 1);
     for number in 0..count {
         let (len, start) = header(input, at, b'$')?;
         at = start + len + 2;
         if at > input.len() {
             return None;
         }
-        if number == 1 {
+        if number == 0 && is_call(&input[start..start + len]) {
+            place = FIRST_KEY;
+        }
+        if number == place {
             key = &input[start..start + len];
         }
     }
     Some((key, at))
+}
+
+/// Behind a function's name and the number of its keys.
+const FIRST_KEY: usize = 3;
+
+#[inline]
+fn is_call(name: &[u8]) -> bool {
+    matches!(name.len(), 5 | 8)
+        && [&b"fcall"[..], b"fcall_ro"].iter().any(|call| name.eq_ignore_ascii_case(call))
 }
 
 /// The number behind a mark, and where the next line begins.
@@ -89,6 +101,8 @@ mod tests {
         check(get, &[b"a"], get.len());
         check(&[&get[..], b"*1\r\n$4\r\nPING\r\n"].concat(), &[b"a", b""], get.len() + 14);
         check(&[&get[..], &get[..10]].concat(), &[b"a"], get.len());
+        let fcall = b"*5\r\n$5\r\nFCALL\r\n$1\r\nf\r\n$1\r\n1\r\n$1\r\nk\r\n$1\r\na\r\n";
+        check(fcall, &[b"k"], fcall.len());
         check(&get.repeat(20), &[&b"a"[..]; AHEAD_MAX], AHEAD_MAX * get.len());
     }
 

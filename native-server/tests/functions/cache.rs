@@ -113,8 +113,7 @@ fn what_was_tampered_with_is_not_run() {
     };
     let cut = sound[..sound.len() / 2].to_vec();
     let longer = [&sound[..], b"x"].concat();
-    let forged =
-        [broken(0), broken(20), broken(sound.len() / 2), cut, longer, Vec::new(), others];
+    let forged = [broken(0), broken(20), broken(sound.len() / 2), cut, longer, Vec::new(), others];
     for code in forged {
         fs::write(&first, &code).expect("it can be written");
         assert_eq!(loads(directory.path(), 1), told(1, 0, "on"));

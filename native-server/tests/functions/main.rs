@@ -16,4 +16,6 @@ mod load;
 mod puppet;
 mod random;
 mod rollback;
+mod room;
 mod slow;
+mod stage;

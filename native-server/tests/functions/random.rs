@@ -5,7 +5,7 @@ use std::env;
 
 use ferrite_tests::random::Random;
 
-use crate::puppet::Puppet;
+use crate::puppet::{play, puppet};
 
 const SCRIPTS: u64 = 20_000;
 
@@ -14,10 +14,10 @@ fn whatever_a_guest_does_is_all_or_nothing() {
     let variable = |name| env::var(name).ok().and_then(|text: String| text.parse().ok());
     let scripts = SCRIPTS * variable("FERRITE_FUNCTIONS_ROUNDS").unwrap_or(1);
     let first = variable("FERRITE_FUNCTIONS_SEED").unwrap_or(0);
-    let mut puppet = Puppet::new();
+    let mut puppet = puppet();
     for seed in first..first + scripts {
         let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            puppet.play(&mut Random::new(seed));
+            play(&mut puppet, &mut Random::new(seed));
         }));
         assert!(played.is_ok(), "seed {seed}");
     }
