@@ -168,7 +168,6 @@ fn bombs() -> Vec<Bomb> {
         ("a table of branches", Box::new(|n| module(1, 1, |s| table(s, n)))),
         ("many tiny functions", Box::new(|n| module(n, 0, |s| straight(s, 0)))),
         ("many functions of 100", Box::new(|n| module(n / 100, 0, |s| straight(s, 100)))),
-        ("many functions of stores", Box::new(|n| module(n / 100, 0, |s| stores(s, 100)))),
     ]
 }
 

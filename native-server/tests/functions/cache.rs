@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::common::{Connection, Raw, TestServer};
-use crate::guest::single;
+use crate::guest::{single, words};
 
 /// A server whose compiled code is in a folder of this directory.
 fn server(directory: &Path, bytes_max: u64) -> TestServer {
@@ -76,6 +76,18 @@ fn the_second_start_does_not_compile() {
     assert_eq!(code.len(), 2);
     code.iter().for_each(|path| assert_eq!(mode(path), 0o600));
     assert_eq!(fs::read_dir(directory.path().join("code")).expect("the folder").count(), 3);
+}
+
+#[test]
+fn what_many_load_at_once_is_compiled_once() {
+    let server = TestServer::plain();
+    let request = words(&[b"FUNCTION", b"LOAD", b"REPLACE", &numbered(3)]);
+    let mut clients: Vec<Connection> = (0..8).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send_words(&request));
+    for client in &mut clients {
+        assert_eq!(client.read(), Raw::bulk("lib"));
+    }
+    assert_eq!(figures(&mut clients[0]), told(1, 0, "off"));
 }
 
 #[test]
