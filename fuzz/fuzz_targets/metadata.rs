@@ -1,5 +1,5 @@
-//! Any bytes as what FUNCTION LOAD and RESTORE are given, as a module's metadata, and as the reply of
-//! a function: what is wrong is refused in one line, and what is not can be read again.
+//! Any bytes as what FUNCTION LOAD and RESTORE are given, as a module's metadata, and as the reply
+//! of a function: what is wrong is refused in one line, and what is not can be read again.
 #![no_main]
 
 use ferrite_server::commands::Refusal;

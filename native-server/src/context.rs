@@ -108,8 +108,8 @@ impl Context<'_> {
         self.count(command, is_measured, request);
     }
 
-    /// Tries a command again that lacked memory, after other databases have made room for it. Not in
-    /// a transaction, whose lock must stay.
+    /// Tries a command again that lacked memory, after other databases have made room for it. Not
+    /// in a transaction, whose lock must stay.
     #[cold]
     fn try_again(
         &mut self,

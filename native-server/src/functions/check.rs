@@ -199,9 +199,9 @@ impl Reader {
         Ok(())
     }
 
-    /// Validates a function, and looks how much work its compilation is going to be. Memory is taken
-    /// by instruction; what keeps track of where each value lives takes time by branches times the
-    /// values that there are at each, be they local variables or operands.
+    /// Validates a function, and looks how much work its compilation is going to be. Memory is
+    /// taken by instruction; what keeps track of where each value lives takes time by branches
+    /// times the values that there are at each, be they local variables or operands.
     fn read_body(
         &mut self,
         validator: &mut FuncValidator<ValidatorResources>,

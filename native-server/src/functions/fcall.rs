@@ -78,8 +78,8 @@ pub fn call(cx: &mut Context<'_>, request: Request<'_>) -> Result<(), Refusal> {
     })
 }
 
-/// Calls a function again that lacked memory, as commands are: after another database has made room,
-/// until none has any to give.
+/// Calls a function again that lacked memory, as commands are: after another database has made
+/// room, until none has any to give.
 #[cold]
 fn call_with_room(
     cx: &mut Context<'_>,

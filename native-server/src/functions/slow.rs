@@ -323,8 +323,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// Does to the database what the call did to its copy, all of it or nothing. If memory is lacking
-    /// other databases are asked for room, as they are for commands.
+    /// Does to the database what the call did to its copy, all of it or nothing. If memory is
+    /// lacking other databases are asked for room, as they are for commands.
     fn apply(&self, thread: &mut Thread, call: &Call, flag: &WatchFlag) -> Result<(), Failure> {
         let (now_ms, own) = (self.server.clock.now_ms(), self.call.ticket.database);
         let mut held = self.server.databases.hold();

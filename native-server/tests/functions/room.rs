@@ -6,8 +6,8 @@ use ferrite_engine::Policy;
 use crate::common::{Connection, Raw, TestServer};
 use crate::guest::{module, record};
 
-/// `set`: sets its key to so many zeros, and says what it was told. `slow`: the same, but first works
-/// for so long that it is moved to another thread.
+/// `set`: sets its key to so many zeros, and says what it was told. `slow`: the same, but first
+/// works for so long that it is moved to another thread.
 const BODY: &str = r#"
   (func $set_zeros (param $k i32) (param $kl i32) (param $n i64) (result i64)
     (drop (memory.grow (i32.wrap_i64 (i64.shr_u (local.get $n) (i64.const 16)))))
