@@ -7,17 +7,13 @@
 //! Not here: what needs a judge of replies, which is the tests' work.
 
 #[expect(dead_code, reason = "not every bench needs all of it")]
+mod process;
+#[expect(dead_code, reason = "not every bench needs all of it")]
 mod report;
 
-use std::fs;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
+use process::{Process, ask, connect, figure};
 use report::{row, save, title};
 
-const START_TIMEOUT: Duration = Duration::from_secs(20);
 const COMMANDS: [&str; 7] = ["GET", "SET", "INCR", "LPUSH", "HSET", "SADD", "ZADD"];
 /// How deep the pipelines are, and how many requests make a round.
 const PIPELINES: [(usize, usize); 3] = [(1, 60_000), (16, 400_000), (64, 800_000)];
@@ -90,7 +86,7 @@ const METRICS: [Metric; 5] = [
 
 fn compare(pair: &mut [Server; 2], load: &Load, rounds: usize) -> Vec<String> {
     for server in pair.iter_mut() {
-        server.ask(&["FLUSHALL"]);
+        ask(&mut server.connection, &["FLUSHALL"]);
         if load.command == "GET" {
             let fill = Load { command: "SET", pipeline: 64, count: 3 * KEYS, threads: 1 };
             server.bear(&fill);
@@ -184,38 +180,34 @@ struct Server {
     name: String,
     host: String,
     port: u16,
-    process: Option<Child>,
     /// The process, where it is one of this machine.
     process_id: Option<u32>,
     connection: redis::Connection,
+    _process: Option<Process>,
 }
 
 impl Server {
     fn ferrite(threads: usize) -> Server {
-        let program = std::env::var("FERRITE_SERVER").expect("scripts/bench names the program");
-        Server::start("ferrite", &program, threads, &[])
+        Server::start("ferrite", &process::ferrite(), threads, &[])
     }
 
     fn redis(threads: usize) -> Server {
-        Server::start("redis", "redis-server", threads, &["--save", "", "--appendonly", "no"])
+        Server::start("redis", "redis-server", threads, &["--appendonly", "no"])
     }
 
     /// On one core for each thread, and the load on the last core of all.
     fn start(name: &str, program: &str, threads: usize, options: &[&str]) -> Server {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let port = port.expect("a free port").port();
-        let process = Command::new("taskset")
-            .args(["--cpu-list", if threads == 1 { "0" } else { "0,1" }, program])
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""])
-            .args(["--io-threads", &threads.to_string()])
-            .args(options)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("taskset {program}: {error}"));
-        let process_id = Some(process.id());
-        let (host, process) = ("127.0.0.1".to_string(), Some(process));
-        let connection = connect(&host, port);
-        Server { name: name.into(), host, port, process, process_id, connection }
+        let count = threads.to_string();
+        let options = [&["--save", "", "--io-threads", &count], options].concat();
+        let process = Process::start(program, if threads == 1 { "0" } else { "0,1" }, &options);
+        Server {
+            name: name.into(),
+            host: "127.0.0.1".into(),
+            port: process.port,
+            process_id: Some(process.id()),
+            connection: process.connect(),
+            _process: Some(process),
+        }
     }
 
     /// One that runs already. It is emptied again and again: so it must be empty.
@@ -225,73 +217,36 @@ impl Server {
         let mut connection = connect(host, port);
         let size: u64 = redis::cmd("DBSIZE").query(&mut connection).expect("a Redis server");
         assert_eq!(size, 0, "{address} holds keys: it would be emptied");
-        let info: String =
-            redis::cmd("INFO").arg("server").query(&mut connection).expect("a Redis server");
-        let line = info.lines().find_map(|line| line.strip_prefix("process_id:"));
-        let process_id = line.and_then(|text| text.parse().ok());
-        let process_id = process_id.filter(|_| matches!(host, "127.0.0.1" | "localhost"));
+        let is_local = matches!(host, "127.0.0.1" | "localhost");
+        let process_id = figure(&mut connection, "server", "process_id") as u32;
+        let process_id = Some(process_id).filter(|_| is_local);
         let (name, host) = (address.to_string(), host.to_string());
-        Server { name, host, port, process: None, process_id, connection }
-    }
-
-    fn ask(&mut self, words: &[&str]) -> redis::Value {
-        let mut request = redis::Cmd::new();
-        words.iter().for_each(|word| {
-            request.arg(word);
-        });
-        let answer = request.query(&mut self.connection);
-        answer.unwrap_or_else(|error| panic!("{} {words:?}: {error}", self.name))
+        Server { name, host, port, process_id, connection, _process: None }
     }
 
     /// Bears the load of redis-benchmark, and tells how it went.
     fn bear(&mut self, load: &Load) -> Figures {
         let before = self.cpu_ns();
-        let output = Command::new("taskset")
-            .args(["--cpu-list", "1", "redis-benchmark", "-h", &self.host, "--precision", "3"])
-            .args(["-p", &self.port.to_string(), "-c", "50", "-r", &KEYS.to_string()])
-            .args(["-n", &load.count.to_string(), "-P", &load.pipeline.to_string()])
-            .args(["-t", &load.command.to_ascii_lowercase()])
-            .output()
-            .expect("redis-benchmark is installed");
-        let cpu_ns = (self.cpu_ns() - before) / load.count as f64;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let told = || text.lines().flat_map(|line| line.rsplit('\r').next());
-        let rps = told().find_map(|line| {
-            let rest = line.trim().strip_prefix("throughput summary: ")?;
-            rest.split(' ').next()?.parse().ok()
-        });
-        // Lines as `99.902% <= 1.234 milliseconds (cumulative count 9990)`, in order.
-        let percentile = |share: f64| {
-            let found = told().find_map(|line| {
-                let (reached, rest) = line.split_once("% <= ")?;
-                let ms: f64 = rest.split(' ').next()?.parse().ok()?;
-                (reached.trim().parse::<f64>().ok()? >= share).then_some(1000.0 * ms)
-            });
-            found.unwrap_or_else(|| panic!("{share} in {text}"))
-        };
+        let (keys, command) = (KEYS.to_string(), load.command.to_ascii_lowercase());
+        let words = ["-r", &keys, "-t", &command];
+        let told = process::bear(&self.host, self.port, load.pipeline, load.count, &words);
         Figures {
-            cpu_ns,
-            rps: rps.unwrap_or_else(|| panic!("{}: {text}", self.name)),
-            p50_us: percentile(50.0),
-            p99_us: percentile(99.0),
-            p999_us: percentile(99.9),
+            cpu_ns: (self.cpu_ns() - before) / load.count as f64,
+            rps: told.rps(),
+            p50_us: told.percentile_us(50.0),
+            p99_us: told.percentile_us(99.0),
+            p999_us: told.percentile_us(99.9),
         }
     }
 
     /// CPU time of all its threads; nothing where the process is elsewhere.
     fn cpu_ns(&self) -> f64 {
-        let Some(process_id) = self.process_id else { return 0.0 };
-        let tasks = fs::read_dir(format!("/proc/{process_id}/task")).expect("the server runs");
-        let spent = tasks.flatten().filter_map(|task| {
-            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split(' ').next()?.parse::<f64>().ok()
-        });
-        spent.sum()
+        self.process_id.map_or(0.0, process::cpu_ns)
     }
 
     fn bytes_used_by(&mut self, case: &Memory) -> f64 {
-        self.ask(&["FLUSHALL"]);
-        let before = self.used_memory();
+        ask(&mut self.connection, &["FLUSHALL"]);
+        let before = figure(&mut self.connection, "memory", "used_memory");
         for first in (0..case.requests).step_by(REQUESTS_AT_ONCE) {
             let mut pipe = redis::pipe();
             for number in first..case.requests.min(first + REQUESTS_AT_ONCE) {
@@ -300,36 +255,6 @@ impl Server {
             let outcome: redis::RedisResult<()> = pipe.query(&mut self.connection);
             outcome.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         }
-        self.used_memory() - before
-    }
-
-    fn used_memory(&mut self) -> f64 {
-        let redis::Value::BulkString(info) = self.ask(&["INFO", "memory"]) else {
-            panic!("INFO answers a text")
-        };
-        let info = String::from_utf8_lossy(&info).into_owned();
-        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-        line.and_then(|text| text.parse().ok()).expect("a number of bytes")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-fn connect(host: &str, port: u16) -> redis::Connection {
-    let client = redis::Client::open(format!("redis://{host}:{port}/")).expect("an address");
-    let started = Instant::now();
-    loop {
-        match client.get_connection() {
-            Ok(connection) => return connection,
-            Err(why) => assert!(started.elapsed() < START_TIMEOUT, "{host}:{port}: {why}"),
-        }
-        sleep(Duration::from_millis(10));
+        figure(&mut self.connection, "memory", "used_memory") - before
     }
 }

@@ -15,6 +15,9 @@ mod guest;
 mod lua;
 mod native;
 #[expect(dead_code, reason = "not every bench needs all of it")]
+#[path = "../../../tests/benches/process/mod.rs"]
+mod process;
+#[expect(dead_code, reason = "not every bench needs all of it")]
 #[path = "../../../tests/benches/report/mod.rs"]
 mod report;
 mod server;

@@ -1,17 +1,13 @@
 //! `FCALL` end to end: the server beside redis-server with the same functions in Lua.
 
-use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use ferrite_tests::functions::example;
 
 use crate::document_of;
+use crate::process::{self, Process};
 use crate::report::row;
-
-const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 const LUA: &str = "#!lua name=bench
 redis.register_function('rate_limit', function(keys, args)
@@ -56,10 +52,9 @@ const LOADS: [Load; 4] = [
 
 /// Rows for each load, in so many rounds of so many calls.
 pub fn compare(rounds: usize, calls: usize) -> Vec<String> {
-    let program = std::env::var("FERRITE_SERVER").expect("scripts/bench names the program");
     let mut pair = [
-        Server::start("ferrite", &program, &[]),
-        Server::start("redis", "redis-server", &["--save", "", "--appendonly", "no"]),
+        Server::start("ferrite", &process::ferrite(), &[]),
+        Server::start("redis", "redis-server", &["--appendonly", "no"]),
     ];
     for name in ["rate_limit", "json_aggregate"] {
         let module = example(name, false).expect("Rust is there");
@@ -95,34 +90,21 @@ fn pair_rows(pair: &mut [Server; 2], load: &Load, rounds: usize, calls: usize) -
 /// A server, which ends with this process.
 struct Server {
     name: &'static str,
-    port: String,
-    process: Child,
+    process: Process,
 }
 
 impl Server {
     /// On one core, and the load on another.
     fn start(name: &'static str, program: &str, options: &[&str]) -> Server {
-        let socket = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let address = socket.expect("a free port");
-        let port = address.port().to_string();
-        let process = Command::new("taskset")
-            .args(["--cpu-list", "0", program, "--bind", "127.0.0.1", "--port", &port])
-            .args(options)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("taskset {program}: {error}"));
-        let started = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(started.elapsed() < START_TIMEOUT, "{program} does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Server { name, port, process }
+        let process = Process::start(program, "0", &[&["--save", ""], options].concat());
+        drop(process.connect());
+        Server { name, process }
     }
 
     /// What redis-cli prints, with this as its input.
     fn cli(&self, words: &[&str], input: &[u8]) -> String {
         let child = Command::new("redis-cli")
-            .args(["-p", &self.port, "-e"])
+            .args(["-p", &self.process.port.to_string(), "-e"])
             .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -139,34 +121,10 @@ impl Server {
 
     /// CPU nanoseconds of a call, and calls a second.
     fn bear(&self, load: &Load, calls: usize) -> (f64, f64) {
-        let before = self.cpu_ns();
-        let Output { stdout, .. } = Command::new("taskset")
-            .args(["--cpu-list", "1", "redis-benchmark", "--csv", "-p", &self.port, "-c", "50"])
-            .args(["-r", "100000", "-n", &calls.to_string(), "-P", &load.pipeline.to_string()])
-            .args(load.call)
-            .output()
-            .expect("redis-benchmark is installed");
-        let cpu_ns = (self.cpu_ns() - before) / calls as f64;
-        let text = String::from_utf8_lossy(&stdout);
-        let line = text.lines().last().unwrap_or_default();
-        let rate = line.split("\",\"").nth(1).and_then(|field| field.parse().ok());
-        (cpu_ns, rate.unwrap_or_else(|| panic!("{}: {text}", self.name)))
-    }
-
-    /// CPU time of all its threads.
-    fn cpu_ns(&self) -> f64 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id()));
-        let spent = tasks.expect("the server runs").flatten().filter_map(|task| {
-            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split(' ').next()?.parse::<f64>().ok()
-        });
-        spent.sum()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let cpu_ns = || process::cpu_ns(self.process.id());
+        let before = cpu_ns();
+        let words = [&["-r", "100000"], load.call].concat();
+        let told = process::bear("127.0.0.1", self.process.port, load.pipeline, calls, &words);
+        ((cpu_ns() - before) / calls as f64, told.rps())
     }
 }
