@@ -153,7 +153,7 @@ pub use rdb::{
 };
 pub use reply::Reply;
 #[cfg(feature = "snapshot")]
-pub use snapshot::{Broken, IMAGE_VERSION, Image, Pages};
+pub use snapshot::{Broken, IMAGE_VERSION, Image, Pages, Prepared};
 #[cfg(feature = "zset")]
 pub use sorted_set::{AddOptions, Added};
 pub use stats::Stats;

@@ -101,8 +101,11 @@ pub const CHECKPOINT_CHAIN_MAX: usize = 64;
 /// (Redis's `CONFIG_BGSAVE_RETRY_DELAY`).
 pub const CHECKPOINT_RETRY_MS: i64 = 5_000;
 
-/// Blocks that are read ahead of what is made of them.
-pub const CHECKPOINT_READ_BLOCKS: usize = 16;
+/// Threads that make blocks ready to be put in their places, and for each the blocks that wait for
+/// it, and those that it has made ready.
+pub const CHECKPOINT_READ_THREADS_MAX: usize = 4;
+/// See [`CHECKPOINT_READ_THREADS_MAX`].
+pub const CHECKPOINT_READ_BLOCKS: usize = 8;
 
 /// Different error codes that are counted apart.
 pub const ERROR_CODES_MAX: usize = 128;
@@ -113,6 +116,10 @@ pub const LOG_BUFFER_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const LOG_WRITE_BYTES: usize = 512 * 1024;
 /// Length of a file of the log.
 pub const LOG_SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
+/// Bytes of a segment that are read at once when a server starts: several of the longest records.
+pub const LOG_READ_BYTES: usize = 4 * 1024 * 1024;
+/// Such pieces that were read, and wait until what they say is done.
+pub const LOG_LOADS_MAX: usize = 2;
 /// Effects of a batch that are gathered before they go to the log and others get their turn.
 pub const BATCH_EFFECTS_BYTES: usize = 256 * 1024;
 

@@ -87,8 +87,9 @@ impl Arena {
         self.segments.try_reserve_exact(more).map_err(|_| Broken::NO_MEMORY)
     }
 
-    /// Takes a piece of a segment out of an image.
-    pub(crate) fn restore(&mut self, piece: &Piece, bytes: &[u8]) -> Result<(), Broken> {
+    /// Takes a piece of a segment out of an image. If it has the room of a whole one, its memory
+    /// may become that of the segment.
+    pub(crate) fn restore(&mut self, piece: &Piece, bytes: Vec<u8>) -> Result<(), Broken> {
         let number = piece.number as usize;
         let class = Class(piece.class);
         let len = usize::from(piece.cells) * class.bytes();
@@ -109,14 +110,18 @@ impl Arena {
             segment.bytes.clear();
         }
         (segment.class, segment.begun_cells) = (class, piece.cells);
+        if segment.bytes.is_empty() && piece.start == 0 && bytes.capacity() >= SEGMENT_BYTES {
+            segment.bytes = bytes;
+            return Ok(());
+        }
         if segment.bytes.capacity() == 0 && len > 0 {
             segment.bytes.try_reserve_exact(SEGMENT_BYTES).map_err(|_| Broken::NO_MEMORY)?;
         }
         if segment.bytes.len() == piece.start {
-            segment.bytes.extend_from_slice(bytes);
+            segment.bytes.extend_from_slice(&bytes);
         } else {
             segment.bytes.resize(len.max(segment.bytes.len()), 0);
-            bytes::write_at(&mut segment.bytes, piece.start, bytes);
+            bytes::write_at(&mut segment.bytes, piece.start, &bytes);
         }
         Ok(())
     }

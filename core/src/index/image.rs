@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::ops::Range;
 
 use crate::arena::Addr;
@@ -156,10 +157,13 @@ impl Index {
     }
 
     /// Completes the index of an image, and shows every entry. The structure is checked, so that
-    /// every chain has an end, and every overflow bucket belongs to one.
+    /// every chain has an end, and every overflow bucket belongs to one. What entries name is all
+    /// over the memory: `glance` looks there, at all of a bucket before the first is checked, so
+    /// that memory delivers it side by side.
     pub(crate) fn settle_image(
         &mut self,
         counts: &IndexCounts,
+        glance: &dyn Fn(Addr) -> u8,
         check: &mut dyn FnMut(Addr, bool) -> Result<(), Broken>,
     ) -> Result<(), Broken> {
         const BROKEN: Broken = Broken("the index is not one");
@@ -183,6 +187,9 @@ impl Index {
             let mut number = bucket;
             while let Some(at) = self.bucket(number) {
                 let used = self.used(number);
+                let seen =
+                    at.cells.iter().take(used).fold(0, |seen, &cell| seen ^ glance(Addr(cell)));
+                black_box(seen);
                 for (slot, &cell) in at.cells.iter().take(used).enumerate() {
                     check(Addr(cell), at.links >> slot & 1 == 1)?;
                 }

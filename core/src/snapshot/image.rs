@@ -5,7 +5,9 @@
 //! cell is a record or a page. What stands in records and pages is not read: that it is what was
 //! written the host's checksums have to tell.
 
-use crate::arena::{Addr, Arena};
+use alloc::vec::Vec;
+
+use crate::arena::{Addr, Arena, SEGMENT_BYTES};
 use crate::compress::Compression;
 use crate::error::Error;
 use crate::hasher::Hasher;
@@ -30,6 +32,32 @@ pub struct Image {
     compression: Option<Compression>,
     begin: Option<Begin>,
     end: Option<End>,
+}
+
+/// Pieces on their way into an image, each in memory of its own: that of a segment is what the
+/// segment will be made of. Several threads can prepare pieces, while one puts them in.
+pub struct Prepared(Vec<(Piece, Vec<u8>)>);
+
+impl Prepared {
+    /// Of pieces, one behind the other, each with its head.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn of(pieces: &[u8]) -> Result<Prepared, Broken> {
+        let (mut rest, mut prepared) = (pieces, Vec::new());
+        while !rest.is_empty() {
+            let (piece, bytes, behind) = Piece::read(rest)?;
+            rest = behind;
+            // What is most of a segment is worth the memory of all of it.
+            let is_segment = piece.place == Place::Segment && bytes.len() > SEGMENT_BYTES / 2;
+            let capacity = if is_segment { SEGMENT_BYTES } else { bytes.len() };
+            let mut memory = Vec::new();
+            memory.try_reserve_exact(capacity).map_err(|_| Broken::NO_MEMORY)?;
+            memory.extend_from_slice(bytes);
+            prepared.push((piece, memory));
+        }
+        Ok(Prepared(prepared))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -76,22 +104,27 @@ impl Image {
     /// # Errors
     /// What is wrong with them.
     pub fn take(&mut self, pieces: &[u8]) -> Result<(), Broken> {
-        let mut rest = pieces;
-        while !rest.is_empty() {
-            let (piece, bytes, behind) = Piece::read(rest)?;
-            rest = behind;
+        self.place(Prepared::of(pieces)?)
+    }
+
+    /// Takes pieces that were prepared.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn place(&mut self, prepared: Prepared) -> Result<(), Broken> {
+        for (piece, bytes) in prepared.0 {
             match piece.place {
                 Place::Segment => self.arena.restore(&piece, bytes)?,
-                Place::Index | Place::Overflow => self.index.restore(&piece, bytes)?,
-                Place::Objects => self.objects.restore(&piece, bytes)?,
-                Place::Begin => self.begin(&piece, bytes)?,
+                Place::Index | Place::Overflow => self.index.restore(&piece, &bytes)?,
+                Place::Objects => self.objects.restore(&piece, &bytes)?,
+                Place::Begin => self.begin(&piece, &bytes)?,
                 Place::Dictionary => {
                     self.compression = self.compression.take().or(Compression::wanted(true));
                     let compression = self.compression.as_mut();
                     let compression = compression.ok_or(Broken("its strings are compressed"))?;
-                    compression.restore(piece.number, piece.class > 0, bytes)?;
+                    compression.restore(piece.number, piece.class > 0, &bytes)?;
                 }
-                Place::End => self.end = Some(End::read(bytes)?),
+                Place::End => self.end = Some(End::read(&bytes)?),
             }
         }
         Ok(())
@@ -127,7 +160,8 @@ impl Image {
         self.arena.set_segments_max(keys.segments_max());
         let (mut expires, mut expiring_hashes) = (0, 0);
         let Image { arena, index, compression, .. } = &mut self;
-        index.settle_image(&begin.index, &mut |addr: Addr, is_volatile| {
+        let first_byte = |addr: Addr| arena.bytes_from(addr).first().copied().unwrap_or_default();
+        index.settle_image(&begin.index, &first_byte, &mut |addr: Addr, is_volatile| {
             let head = arena.record_at(addr).ok_or(Broken("an entry names no record"))?;
             if head.is_volatile() != is_volatile {
                 return Err(Broken("an entry and its record disagree on a deadline"));

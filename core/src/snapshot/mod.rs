@@ -21,7 +21,7 @@ use core::ops::Range;
 #[cfg(feature = "snapshot")]
 pub(crate) use door::{Door, Mark};
 #[cfg(feature = "snapshot")]
-pub use image::{IMAGE_VERSION, Image};
+pub use image::{IMAGE_VERSION, Image, Prepared};
 #[cfg(not(feature = "snapshot"))]
 pub(crate) use none::{Door, Mark};
 #[cfg(feature = "snapshot")]

@@ -1,13 +1,17 @@
-//! Reading checkpoints: a thread reads blocks and looks at their checksums, and the caller's makes
-//! keyspaces of them.
+//! Reading checkpoints: one thread reads blocks, several compare checksums and make the blocks'
+//! pieces ready, which is most of the work, and the caller's puts them in their places.
+//!
+//! Invariant: blocks take effect in the order in which they stand in the file: they go round among
+//! the threads, and are waited for in the same turn.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use ferrite_engine::{Image, Keyspace};
+use ferrite_engine::{Image, Keyspace, Prepared};
 
 use crate::checkpoint::files::File as Name;
 use crate::checkpoint::format::{
@@ -16,13 +20,26 @@ use crate::checkpoint::format::{
 use crate::checkpoint::{CheckpointError, Link, Loaded, Result, io_error};
 use crate::database::Databases;
 use crate::limits::{
-    CHECKPOINT_BLOCK_BYTES, CHECKPOINT_CHAIN_MAX, CHECKPOINT_READ_BLOCKS, DATABASES_MAX,
+    CHECKPOINT_BLOCK_BYTES, CHECKPOINT_CHAIN_MAX, CHECKPOINT_READ_BLOCKS,
+    CHECKPOINT_READ_THREADS_MAX, DATABASES_MAX,
 };
 
-/// A block that was read and is as it was written. The buffer may be longer than it.
+/// A block that was read. The buffer may be longer than it.
 struct Arrived {
+    /// Where in the file it begins.
+    at: u64,
     head: BlockHead,
     buffer: Vec<u8>,
+}
+
+/// A block that is as it was written, and what it has.
+enum Ready {
+    /// Pieces of a database.
+    Pieces(usize, Prepared),
+    /// What came of a database before is void.
+    Anew(usize),
+    /// A part of what is kept beside keys.
+    Extra(Vec<u8>),
 }
 
 /// What the files have brought so far.
@@ -32,6 +49,15 @@ struct Gathered {
     extra: Vec<u8>,
     last: Last,
     bytes: u64,
+}
+
+impl Gathered {
+    fn image(&mut self, number: usize) -> &mut Image {
+        if self.images.len() <= number {
+            self.images.resize_with(number + 1, Image::new);
+        }
+        &mut self.images[number]
+    }
 }
 
 impl Fault {
@@ -159,16 +185,40 @@ fn read_exact(file: &mut File, bytes: &mut [u8], at: u64) -> std::result::Result
     })
 }
 
+/// How many threads make blocks ready.
+fn thread_count() -> usize {
+    let count = thread::available_parallelism().map_or(1, NonZero::get);
+    count.min(CHECKPOINT_READ_THREADS_MAX)
+}
+
 /// Reads a whole file.
 fn read_file(name: &Name, gathered: &mut Gathered) -> Result<()> {
     let mut file = File::open(&name.path).map_err(io_error(&name.path))?;
-    let (blocks, arriving) = sync_channel(CHECKPOINT_READ_BLOCKS);
-    let (empty, buffers) = channel();
     gathered.extra.clear();
     let outcome = thread::scope(|scope| {
+        let (empty, buffers) = channel();
+        let (mut blocks, mut ready) = (Vec::new(), Vec::new());
+        for _ in 0..thread_count() {
+            let (to_prepare, arriving) = sync_channel::<Arrived>(CHECKPOINT_READ_BLOCKS);
+            let (prepared, to_place) = sync_channel(CHECKPOINT_READ_BLOCKS);
+            blocks.push(to_prepare);
+            ready.push(to_place);
+            let empty = empty.clone();
+            scope.spawn(move || {
+                for block in arriving {
+                    let outcome = prepare(&block);
+                    // Neither is waited for any more where something went wrong.
+                    let _ = empty.send(block.buffer);
+                    if prepared.send(outcome).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
         let reader = scope.spawn(move || read_blocks(&mut file, &blocks, &buffers));
-        let taken = take_blocks(arriving, &empty, gathered);
-        // The reader ends when nobody takes its blocks.
+        let taken = place_blocks(&ready, gathered);
+        // The threads end when nobody takes what they have.
+        drop(ready);
         let read = reader.join().unwrap_or_else(|_| Err(Why::Io(io::ErrorKind::Other.into())));
         (read, taken)
     });
@@ -185,14 +235,14 @@ fn read_file(name: &Name, gathered: &mut Gathered) -> Result<()> {
 /// Reads blocks up to the last, which tells whether they were all. It, and the length of the file.
 fn read_blocks(
     file: &mut File,
-    blocks: &SyncSender<Arrived>,
+    blocks: &[SyncSender<Arrived>],
     buffers: &Receiver<Vec<u8>>,
 ) -> std::result::Result<(Last, u64), Why> {
     let mut header = [0; HEADER_BYTES];
     read_exact(file, &mut header, 0)?;
     let mut found = Last { checksum: crc32c::crc32c(&header), ..Last::default() };
     let mut at = HEADER_BYTES as u64;
-    loop {
+    for thread in blocks.iter().cycle() {
         let mut head = [0; BLOCK_HEAD_BYTES];
         read_exact(file, &mut head, at)?;
         let broken = Why::Fault(Fault::Checksum { at });
@@ -206,56 +256,66 @@ fn read_blocks(
             buffer.resize(len, 0);
         }
         read_exact(file, &mut buffer[..len], at)?;
-        if !head.fits(&buffer[..len]) {
-            return Err(broken);
-        }
-        at += (BLOCK_HEAD_BYTES + len) as u64;
+        let behind = at + (BLOCK_HEAD_BYTES + len) as u64;
         if head.kind == Kind::Last {
-            let last = Last::read(&buffer[..len]).ok_or(broken)?;
+            let bytes = &buffer[..len];
+            let last = Last::read(bytes).filter(|_| head.fits(bytes)).ok_or(broken)?;
             let counted =
                 Last { log_position: last.log_position, ended_ms: last.ended_ms, ..found };
             if counted != last {
                 return Err(Why::Fault(Fault::Blocks));
             }
             return match file.read(&mut [0]).map_err(Why::Io)? {
-                0 => Ok((last, at)),
-                _ => Err(Why::Fault(Fault::TooLong { at })),
+                0 => Ok((last, behind)),
+                _ => Err(Why::Fault(Fault::TooLong { at: behind })),
             };
         }
         found.count(&head);
-        if blocks.send(Arrived { head, buffer }).is_err() {
-            // What is wrong the other side knows.
-            return Err(Why::Fault(Fault::Blocks));
+        if thread.send(Arrived { at, head, buffer }).is_err() {
+            break;
         }
+        at = behind;
     }
+    // Nobody takes them any more: what is wrong the other side knows.
+    Err(Why::Fault(Fault::Blocks))
 }
 
-/// Takes blocks as they come, until there are no more.
-fn take_blocks(
-    arriving: Receiver<Arrived>,
-    empty: &Sender<Vec<u8>>,
+/// Looks whether a block is as it was written, and makes ready what it has.
+fn prepare(block: &Arrived) -> std::result::Result<Ready, Fault> {
+    let Arrived { at, head, buffer } = block;
+    let bytes = &buffer[..head.len as usize];
+    if !head.fits(bytes) {
+        return Err(Fault::Checksum { at: *at });
+    }
+    let number = usize::from(head.database);
+    if number >= DATABASES_MAX {
+        return Err(Fault::Databases(number));
+    }
+    Ok(match head.kind {
+        Kind::Pieces => {
+            let prepared = Prepared::of(bytes);
+            Ready::Pieces(number, prepared.map_err(|why| Fault::Image { database: number, why })?)
+        }
+        Kind::Anew => Ready::Anew(number),
+        Kind::Extra | Kind::Last => Ready::Extra(bytes.into()),
+    })
+}
+
+/// Puts blocks in their places as they come, until there are no more.
+fn place_blocks(
+    ready: &[Receiver<std::result::Result<Ready, Fault>>],
     gathered: &mut Gathered,
 ) -> std::result::Result<(), Fault> {
-    for Arrived { head, buffer } in arriving {
-        let bytes = &buffer[..head.len as usize];
-        let number = usize::from(head.database);
-        if number >= DATABASES_MAX {
-            return Err(Fault::Databases(number));
-        }
-        if gathered.images.len() <= number {
-            gathered.images.resize_with(number + 1, Image::new);
-        }
-        match head.kind {
-            Kind::Pieces => {
-                let taken = gathered.images[number].take(bytes);
-                taken.map_err(|why| Fault::Image { database: number, why })?;
+    for thread in ready.iter().cycle() {
+        let Ok(block) = thread.recv() else { break };
+        match block? {
+            Ready::Pieces(number, prepared) => {
+                let placed = gathered.image(number).place(prepared);
+                placed.map_err(|why| Fault::Image { database: number, why })?;
             }
-            Kind::Anew => gathered.images[number] = Image::new(),
-            Kind::Extra => gathered.extra.extend_from_slice(bytes),
-            Kind::Last => {}
+            Ready::Anew(number) => *gathered.image(number) = Image::new(),
+            Ready::Extra(bytes) => gathered.extra.extend_from_slice(&bytes),
         }
-        // Nobody waits for it once the reader is done.
-        let _ = empty.send(buffer);
     }
     Ok(())
 }

@@ -67,15 +67,15 @@ fn put_number(buffer: &mut Vec<u8>, mut number: usize) {
 
 /// One entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Entry<'a, 't> {
+pub enum Entry {
     /// A change of keys.
-    Effect(&'t [&'a [u8]]),
+    Effect,
     /// See [`put_database`].
     Database(usize),
     /// See [`put_swap`].
     Swap(usize, usize),
     /// See [`put_command`].
-    Command(&'t [&'a [u8]]),
+    Command,
 }
 
 /// Bytes that are no entry.
@@ -91,13 +91,12 @@ impl fmt::Display for NoEntry {
 /// Reads entries, one after the other.
 pub struct Entries<'a> {
     rest: &'a [u8],
-    texts: Vec<&'a [u8]>,
 }
 
 impl<'a> Entries<'a> {
     /// Of these bytes.
     pub fn new(bytes: &'a [u8]) -> Entries<'a> {
-        Entries { rest: bytes, texts: Vec::new() }
+        Entries { rest: bytes }
     }
 
     /// How many bytes are left.
@@ -105,18 +104,20 @@ impl<'a> Entries<'a> {
         self.rest.len()
     }
 
-    /// The next entry. `None` behind the last.
+    /// The next entry; `None` behind the last. The texts of an effect, or of a command, go behind
+    /// those that are in `texts`.
     ///
     /// # Errors
     /// What follows is none.
-    pub fn read(&mut self) -> Result<Option<Entry<'a, '_>>, NoEntry> {
+    #[inline]
+    pub fn read(&mut self, texts: &mut Vec<&'a [u8]>) -> Result<Option<Entry>, NoEntry> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         let count = self.number()?;
         if count > 0 {
-            self.read_texts(count)?;
-            return Ok(Some(Entry::Effect(&self.texts)));
+            self.read_texts(count, texts)?;
+            return Ok(Some(Entry::Effect));
         }
         let (&kind, rest) = self.rest.split_first().ok_or(NoEntry)?;
         self.rest = rest;
@@ -125,19 +126,19 @@ impl<'a> Entries<'a> {
             SWAP => Ok(Some(Entry::Swap(self.number()?, self.number()?))),
             COMMAND => {
                 let count = self.number()?;
-                self.read_texts(count)?;
-                Ok(Some(Entry::Command(&self.texts)))
+                self.read_texts(count, texts)?;
+                Ok(Some(Entry::Command))
             }
             _ => Err(NoEntry),
         }
     }
 
-    fn read_texts(&mut self, count: usize) -> Result<(), NoEntry> {
-        self.texts.clear();
+    #[inline]
+    fn read_texts(&mut self, count: usize, texts: &mut Vec<&'a [u8]>) -> Result<(), NoEntry> {
         for _ in 0..count {
             let len = self.number()?;
             let (text, rest) = self.rest.split_at_checked(len).ok_or(NoEntry)?;
-            self.texts.push(text);
+            texts.push(text);
             self.rest = rest;
         }
         Ok(())
@@ -173,12 +174,14 @@ mod tests {
         Writer(&mut bytes).effect(&["SET".into(), "key".into(), long.as_slice().into()]);
         put_swap(&mut bytes, 3, 200);
         put_command(&mut bytes, &[b"FUNCTION", b"FLUSH"]);
-        let mut entries = Entries::new(&bytes);
-        assert_eq!(entries.read(), Ok(Some(Entry::Database(15))));
-        assert_eq!(entries.read(), Ok(Some(Entry::Effect(&[b"SET", b"key", &long]))));
-        assert_eq!(entries.read(), Ok(Some(Entry::Swap(3, 200))));
-        assert_eq!(entries.read(), Ok(Some(Entry::Command(&[b"FUNCTION", b"FLUSH"]))));
-        assert_eq!(entries.read(), Ok(None));
+        let (mut entries, mut texts) = (Entries::new(&bytes), Vec::new());
+        assert_eq!(entries.read(&mut texts), Ok(Some(Entry::Database(15))));
+        assert_eq!(entries.read(&mut texts), Ok(Some(Entry::Effect)));
+        assert_eq!(texts, [&b"SET"[..], b"key", &long]);
+        assert_eq!(entries.read(&mut texts), Ok(Some(Entry::Swap(3, 200))));
+        assert_eq!(entries.read(&mut texts), Ok(Some(Entry::Command)));
+        assert_eq!(texts[3..], [&b"FUNCTION"[..], b"FLUSH"]);
+        assert_eq!(entries.read(&mut texts), Ok(None));
     }
 
     #[test]
@@ -188,10 +191,10 @@ mod tests {
         Writer(&mut bytes).effect(&["DEL".into(), "k".into()]);
         for cut in 0..bytes.len() {
             let mut entries = Entries::new(&bytes[..cut]);
-            while let Ok(Some(_)) = entries.read() {}
+            while let Ok(Some(_)) = entries.read(&mut Vec::new()) {}
         }
         for bad in [&[0, 9][..], &[0x80; 20], &[1, 5, b'x'], &[0]] {
-            assert_eq!(Entries::new(bad).read(), Err(NoEntry), "{bad:?}");
+            assert_eq!(Entries::new(bad).read(&mut Vec::new()), Err(NoEntry), "{bad:?}");
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,16 +95,12 @@ impl Directory {
         Ok(numbers)
     }
 
-    /// A segment, or as much of its beginning as is wanted.
+    /// Reads from a place in a segment on. How many bytes; none behind its end.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn load(&self, number: u64, bytes_max: usize) -> io::Result<Vec<u8>> {
-        let file = File::open(self.segment(number))?;
-        let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX).min(bytes_max);
-        let mut bytes = Vec::with_capacity(len);
-        file.take(len as u64).read_to_end(&mut bytes)?;
-        Ok(bytes)
+    pub fn read_at(&self, number: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        File::open(self.segment(number))?.read_at(buffer, offset)
     }
 
     /// Cuts a segment off.

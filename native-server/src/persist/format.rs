@@ -155,6 +155,11 @@ impl RecordHead {
         u64_at(bytes, 8)
     }
 
+    /// The same for the length.
+    pub fn claimed_len(bytes: &[u8]) -> usize {
+        u32_at(bytes, 0) as usize
+    }
+
     /// Reads the record at the start of `bytes`; `None` if there is no whole one.
     pub fn read(salt: u64, bytes: &[u8]) -> Option<(RecordHead, &[u8])> {
         let (head, rest) = bytes.split_at_checked(RECORD_HEAD_BYTES)?;
@@ -165,7 +170,9 @@ impl RecordHead {
             flags: u32_at(head, 24),
         };
         let payload = rest.get(..record.len)?;
-        let is_possible = record.flags & !CONTINUES == 0 && record.durable <= record.position;
+        let is_possible = record.flags & !CONTINUES == 0
+            && record.durable <= record.position
+            && record.len <= RECORD_BYTES_MAX - RECORD_HEAD_BYTES;
         // What is all zeros has never been written: most of what is looked at for nothing is.
         let is_whole = is_possible
             && (u32_at(head, 4) != 0 || record.len != 0)

@@ -21,6 +21,8 @@ mod rewrite;
 pub mod simulated;
 pub mod tools;
 pub mod uring;
+mod walk;
+mod window;
 pub mod writer;
 
 use std::fs::{File, OpenOptions};

@@ -5,33 +5,23 @@
 //! the log was durable when it was made.
 //!
 //! Invariant: what is delivered are whole units, in order, without a gap.
-//! Not here: what units mean (entry.rs), and what is done about a torn tail (recover.rs).
+//! Not here: the way from record to record (walk.rs), what units mean (entry.rs), and what is done
+//! about a torn tail (recover.rs).
 
 use std::io;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread;
 
 use thiserror::Error;
 
+use crate::limits::LOG_LOADS_MAX;
 use crate::persist::format::{
-    BLOCK_BYTES_MAX, BadHead, CONTINUES, RECORD_BYTES_MAX, RECORD_HEAD_BYTES, RecordHead,
-    SEGMENT_HEAD_BYTES, SegmentHead, segment_name,
+    BLOCK_BYTES_MAX, BadHead, RECORD_BYTES_MAX, RECORD_HEAD_BYTES, RecordHead, SEGMENT_HEAD_BYTES,
+    SegmentHead, segment_name,
 };
+use crate::persist::walk::{Load, Walk};
+pub use crate::persist::window::Segments;
 use crate::persist::writer::Segment;
-
-/// Where segments are read from.
-pub trait Segments: Sync {
-    /// Their numbers, in order.
-    ///
-    /// # Errors
-    /// They cannot be told.
-    fn list(&self) -> io::Result<Vec<u64>>;
-
-    /// A segment, or as much of its beginning as is wanted.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    fn load(&self, number: u64, bytes_max: usize) -> io::Result<Vec<u8>>;
-}
 
 /// Why a log cannot be read.
 #[derive(Debug, Error)]
@@ -146,31 +136,46 @@ pub fn read<S: Segments>(source: &S, from: u64, deliver: &mut Deliver<'_>) -> Re
     end.segments = used.collect();
     // What is older than the first is of no use any more either.
     end.unused.extend(found.iter().map(|(number, _)| *number).chain(unused));
-    let mut walk = Walk::new(start, from, deliver);
-    std::thread::scope(|scope| {
-        // The next segment is read while this one is worked on.
-        let (sender, loaded) = sync_channel(1);
-        scope.spawn(move || {
-            for (number, start) in walked {
-                let bytes = source.load(number, usize::MAX);
-                if sender.send((number, start, bytes)).is_err() {
-                    return;
-                }
-            }
-        });
-        for (number, start, bytes) in loaded {
-            let bytes = bytes.map_err(|why| unreadable(&segment_name(number), why))?;
-            walk.segment(number, start, &bytes)?;
-        }
-        Ok(())
+    let walked = thread::scope(|scope| {
+        let (loads, arriving) = sync_channel(LOG_LOADS_MAX);
+        let (empty, buffers) = channel();
+        let walk = Walk::new(source, (start, from), loads, buffers);
+        let thread = thread::Builder::new().name("ferrite-walk".into());
+        let walking = thread.spawn_scoped(scope, move || walk.run(&walked));
+        let walking = walking.map_err(|why| unreadable("a thread to read the log", why))?;
+        let delivered = deliver_all(arriving, &empty, deliver);
+        let walked = walking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        delivered.and(walked)
     })?;
-    end.torn = walk.torn();
-    end.bytes = walk.bytes;
-    end.position = walk.delivered.max(from);
+    if let Some(walked) = walked {
+        end.torn = walked.torn;
+        end.bytes = walked.bytes;
+        end.position = walked.end.max(from);
+    }
     Ok(end)
 }
 
-fn unreadable(file: &str, why: io::Error) -> Fault {
+/// Gives units to who wants them, as they arrive.
+fn deliver_all(
+    arriving: Receiver<Load>,
+    empty: &Sender<Vec<u8>>,
+    deliver: &mut Deliver<'_>,
+) -> Result<(), Fault> {
+    for Load { buffer, units } in arriving {
+        for unit in units {
+            deliver(unit.position, unit.bytes(&buffer)).map_err(|why| {
+                let (file, offset) = (segment_name(unit.number), unit.offset);
+                Fault::Refused { file, offset, why }
+            })?;
+        }
+        // Nobody waits for it once the walk is over.
+        let _ = empty.send(buffer);
+    }
+    Ok(())
+}
+
+/// The system does not give a file.
+pub fn unreadable(file: &str, why: io::Error) -> Fault {
     Fault::Unreadable { file: file.into(), why }
 }
 
@@ -183,141 +188,16 @@ pub fn first_record<S: Segments>(
     number: u64,
 ) -> Result<(SegmentHead, Option<u64>), Fault> {
     let file = segment_name(number);
-    let bytes = source.load(number, BLOCK_BYTES_MAX + RECORD_BYTES_MAX);
-    let bytes = bytes.map_err(|why| unreadable(&file, why))?;
-    let head = SegmentHead::read(bytes.get(..SEGMENT_HEAD_BYTES).unwrap_or(&bytes));
-    let head = head.map_err(|why| Fault::Head { file, why })?;
-    let record = bytes.get(head.block_bytes as usize..).unwrap_or_default();
-    let start = RecordHead::read(head.salt, record).map(|(record, _)| record.position);
+    let mut bytes = vec![0; BLOCK_BYTES_MAX + RECORD_HEAD_BYTES];
+    let count = source.fill(number, 0, &mut bytes);
+    let count = count.map_err(|why| unreadable(&file, why))?;
+    let head = SegmentHead::read(bytes.get(..SEGMENT_HEAD_BYTES.min(count)).unwrap_or_default());
+    let head = head.map_err(|why| Fault::Head { file: file.clone(), why })?;
+    let place = head.block_bytes as usize;
+    let len = RecordHead::claimed_len(bytes.get(place..).unwrap_or_default());
+    let mut record = vec![0; (RECORD_HEAD_BYTES + len).min(RECORD_BYTES_MAX)];
+    let count = source.fill(number, place as u64, &mut record);
+    record.truncate(count.map_err(|why| unreadable(&file, why))?);
+    let start = RecordHead::read(head.salt, &record).map(|(record, _)| record.position);
     Ok((head, start))
-}
-
-/// The way through the segments.
-struct Walk<'w, 'd> {
-    from: u64,
-    /// The position that the next record must have.
-    expected: u64,
-    /// The end of what was delivered.
-    delivered: u64,
-    /// Where the last whole unit ends: a segment and an offset.
-    whole: Torn,
-    /// Where the record stands, or ought to, that is missing.
-    missing: Torn,
-    /// Whether anything stands behind `whole`.
-    has_rest: bool,
-    /// The beginning of a unit that goes on in the next record.
-    begun: Vec<u8>,
-    bytes: u64,
-    deliver: &'w mut Deliver<'d>,
-}
-
-impl<'w, 'd> Walk<'w, 'd> {
-    fn new(start: u64, from: u64, deliver: &'w mut Deliver<'d>) -> Walk<'w, 'd> {
-        Walk {
-            from,
-            expected: start,
-            delivered: start,
-            whole: Torn { number: 0, offset: 0 },
-            missing: Torn { number: 0, offset: 0 },
-            has_rest: false,
-            begun: Vec::new(),
-            bytes: 0,
-            deliver,
-        }
-    }
-
-    fn torn(&self) -> Option<Torn> {
-        (self.has_rest || !self.begun.is_empty()).then_some(self.whole)
-    }
-
-    fn segment(&mut self, number: u64, start: Option<u64>, bytes: &[u8]) -> Result<(), Fault> {
-        let file = segment_name(number);
-        let head = SegmentHead::read(bytes.get(..SEGMENT_HEAD_BYTES).unwrap_or_default());
-        let head = head.map_err(|why| Fault::Head { file, why })?;
-        let mut offset = head.block_bytes as usize;
-        if start == Some(self.expected) {
-            // Nothing is missing where this one goes on.
-            self.has_rest = false;
-            if self.begun.is_empty() {
-                self.whole = Torn { number, offset: offset as u64 };
-            }
-            offset = self.records(number, head, bytes, offset)?;
-            self.missing = Torn { number, offset: offset as u64 };
-        } else if self.missing.number == 0 {
-            self.missing = Torn { number, offset: offset as u64 };
-            self.whole = self.missing;
-        }
-        self.rest(number, head, bytes, offset)
-    }
-
-    /// Delivers records as long as they follow each other. Where they end.
-    fn records(
-        &mut self,
-        number: u64,
-        head: SegmentHead,
-        bytes: &[u8],
-        mut offset: usize,
-    ) -> Result<usize, Fault> {
-        let block = head.block_bytes as usize;
-        while let Some(rest) = bytes.get(offset..)
-            && let Some((record, payload)) = RecordHead::read(head.salt, rest)
-            && record.position == self.expected
-        {
-            let at = offset;
-            offset += (RECORD_HEAD_BYTES + record.len).next_multiple_of(block);
-            self.expected = record.end();
-            self.bytes += record.len as u64;
-            let continues = record.flags & CONTINUES != 0;
-            if continues || !self.begun.is_empty() {
-                self.begun.extend_from_slice(payload);
-            }
-            if continues {
-                continue;
-            }
-            let begun = std::mem::take(&mut self.begun);
-            let unit = if begun.is_empty() { payload } else { &begun };
-            let start = self.expected - unit.len() as u64;
-            let known = usize::try_from(self.from.saturating_sub(start)).unwrap_or(usize::MAX);
-            if let Some(unit) = unit.get(known..).filter(|unit| !unit.is_empty()) {
-                (self.deliver)(start + known as u64, unit).map_err(|why| {
-                    let (file, offset) = (segment_name(number), at as u64);
-                    Fault::Refused { file, offset, why }
-                })?;
-            }
-            self.delivered = self.expected;
-            self.whole = Torn { number, offset: offset.min(bytes.len()) as u64 };
-        }
-        Ok(offset)
-    }
-
-    /// Looks behind the record that is missing for one that knows it was durable.
-    fn rest(
-        &mut self,
-        number: u64,
-        head: SegmentHead,
-        bytes: &[u8],
-        offset: usize,
-    ) -> Result<(), Fault> {
-        let block = head.block_bytes as usize;
-        let mut at = offset;
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            // What an older life of the file has left behind has lower positions.
-            let is_later = RecordHead::claimed_position(rest) >= self.expected;
-            if let Some((record, _)) = is_later.then(|| RecordHead::read(head.salt, rest)).flatten()
-            {
-                self.has_rest = true;
-                if record.durable > self.expected {
-                    return Err(Fault::Damaged {
-                        file: segment_name(self.missing.number),
-                        offset: self.missing.offset,
-                        witness: format!("{} at offset {at}", segment_name(number)),
-                    });
-                }
-            } else if at == offset && RecordHead::claimed_position(rest) == self.expected {
-                self.has_rest |= rest.iter().take(RECORD_HEAD_BYTES).any(|&byte| byte != 0);
-            }
-            at += block;
-        }
-        Ok(())
-    }
 }

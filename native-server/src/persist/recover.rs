@@ -26,8 +26,8 @@ impl Segments for Directory {
         Directory::list(self)
     }
 
-    fn load(&self, number: u64, bytes_max: usize) -> std::io::Result<Vec<u8>> {
-        Directory::load(self, number, bytes_max)
+    fn read_at(&self, number: u64, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+        Directory::read_at(self, number, offset, buffer)
     }
 }
 
@@ -56,6 +56,7 @@ pub fn replay(
         held,
         count,
         runs: all().map(|spec| (spec.name.as_bytes(), spec.run)).collect(),
+        recent: None,
         database: 0,
         began: Instant::now(),
         told: 0,
@@ -74,6 +75,8 @@ struct Replayer<'d, 'c> {
     held: Held<'d>,
     count: usize,
     runs: HashMap<&'static [u8], Run>,
+    /// The last of them: most often it is the next as well.
+    recent: Option<(&'static [u8], Run)>,
     database: usize,
     began: Instant,
     told: u64,
@@ -81,7 +84,7 @@ struct Replayer<'d, 'c> {
     command: &'c mut ReplayCommand<'c>,
 }
 
-/// Effects that are run together.
+/// Effects that are run together: their texts, and where those of each end.
 #[derive(Default)]
 struct Batch<'a> {
     texts: Vec<&'a [u8]>,
@@ -92,32 +95,26 @@ impl Replayer<'_, '_> {
     fn unit(&mut self, bytes: &[u8]) -> Result<(), String> {
         let mut entries = Entries::new(bytes);
         let mut batch = Batch::default();
-        loop {
-            match entries.read().map_err(|error| error.to_string())? {
-                Some(Entry::Effect(texts)) => {
-                    batch.texts.extend_from_slice(texts);
-                    batch.ends.push(batch.texts.len());
-                    if batch.ends.len() == AHEAD {
-                        self.run(&mut batch)?;
-                    }
-                    continue;
-                }
-                Some(Entry::Database(number)) => {
+        while let Some(entry) = entries.read(&mut batch.texts).map_err(|no| no.to_string())? {
+            if entry == Entry::Effect {
+                batch.ends.push(batch.texts.len());
+                if batch.ends.len() == AHEAD {
                     self.run(&mut batch)?;
-                    self.database = self.check(number)?;
                 }
-                Some(Entry::Swap(one, other)) => {
-                    self.run(&mut batch)?;
+                continue;
+            }
+            // What concerns more than the keys of one database comes behind what came before.
+            let command = batch.texts.split_off(batch.ends.last().copied().unwrap_or_default());
+            self.run(&mut batch)?;
+            match entry {
+                Entry::Effect => {}
+                Entry::Database(number) => self.database = self.check(number)?,
+                Entry::Swap(one, other) => {
                     let (one, other) = (self.check(one)?, self.check(other)?);
                     let (one, other) = self.held.get_two(one, other);
                     std::mem::swap(&mut one.keys, &mut other.keys);
                 }
-                Some(Entry::Command(texts)) => {
-                    let texts = texts.to_vec();
-                    self.run(&mut batch)?;
-                    (self.command)(&texts)?;
-                }
-                None => break,
+                Entry::Command => (self.command)(&command)?,
             }
         }
         self.run(&mut batch)?;
@@ -133,33 +130,30 @@ impl Replayer<'_, '_> {
     }
 
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), String> {
-        let keys = &mut self.held.get(self.database).keys;
-        let mut starts = [0; AHEAD];
-        for (start, end) in starts.iter_mut().skip(1).zip(&batch.ends) {
-            *start = *end;
-        }
         let mut first_keys = [&[][..]; AHEAD];
-        let mut count = 0;
-        for start in starts.iter().take(batch.ends.len()) {
-            if let (Some(key), Some(place)) =
-                (batch.texts.get(start + 1), first_keys.get_mut(count))
-            {
-                *place = key;
-                count += 1;
-            }
+        let mut start = 0;
+        for (place, &end) in first_keys.iter_mut().zip(&batch.ends) {
+            *place = batch.texts.get(start + 1).copied().unwrap_or_default();
+            start = end;
         }
-        keys.preload(first_keys.get(..count).unwrap_or_default());
-        for (start, end) in starts.into_iter().zip(&batch.ends) {
-            let Some((name, arguments)) =
-                batch.texts.get(start..*end).and_then(|texts| texts.split_first())
-            else {
-                continue;
+        let keys = &mut self.held.get(self.database).keys;
+        keys.preload(first_keys.get(..batch.ends.len()).unwrap_or_default());
+        let mut start = 0;
+        for &end in &batch.ends {
+            let effect = batch.texts.get(start..end).and_then(<[_]>::split_first);
+            start = end;
+            let Some((name, arguments)) = effect else { continue };
+            let run = match self.recent {
+                Some((recent, run)) if name.eq_ignore_ascii_case(recent) => run,
+                _ => {
+                    let lower = name.to_ascii_lowercase();
+                    let found = self.runs.get_key_value(&lower[..]).ok_or_else(|| {
+                        format!("'{}' is no command of this server", String::from_utf8_lossy(name))
+                    })?;
+                    self.recent = Some((*found.0, *found.1));
+                    *found.1
+                }
             };
-            let mut lower = [0; 32];
-            let lower = lowered(name, &mut lower);
-            let run = self.runs.get(lower).ok_or_else(|| {
-                format!("'{}' is no command of this server", String::from_utf8_lossy(name))
-            })?;
             let mut reply = Silent(None);
             let outcome = run(&mut keys.at(0), &mut Args::new(arguments), &mut reply);
             if let Some(why) = refusal(outcome, reply) {
@@ -179,18 +173,6 @@ impl Replayer<'_, '_> {
             let mb = self.bytes / 1_000_000;
             self.server.log.notice(format_args!("replaying the append-only log: {mb} MB"));
         }
-    }
-}
-
-/// A name in lower case, without asking for memory.
-fn lowered<'b>(name: &'b [u8], buffer: &'b mut [u8; 32]) -> &'b [u8] {
-    match buffer.get_mut(..name.len()) {
-        Some(place) => {
-            place.copy_from_slice(name);
-            place.make_ascii_lowercase();
-            place
-        }
-        None => name,
     }
 }
 

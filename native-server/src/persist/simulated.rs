@@ -166,10 +166,13 @@ impl Segments for Storage {
         Ok(self.state().files.keys().copied().collect())
     }
 
-    fn load(&self, number: u64, bytes_max: usize) -> io::Result<Vec<u8>> {
+    fn read_at(&self, number: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let state = self.state();
         let file = state.files.get(&number).ok_or(io::ErrorKind::NotFound)?;
-        Ok(file.durable.iter().take(bytes_max).copied().collect())
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let rest = file.durable.get(offset..).unwrap_or_default();
+        let (places, bytes) = (buffer.iter_mut(), rest.iter());
+        Ok(places.zip(bytes).map(|(place, byte)| *place = *byte).count())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -71,10 +72,8 @@ impl Segments for Single {
         Ok(vec![self.number])
     }
 
-    fn load(&self, _: u64, bytes_max: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = fs::read(&self.path)?;
-        bytes.truncate(bytes_max);
-        Ok(bytes)
+    fn read_at(&self, _: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        fs::File::open(&self.path)?.read_at(buffer, offset)
     }
 }
 
@@ -118,9 +117,10 @@ pub fn check(path: &str) -> Result<bool, String> {
     let mut changes = 0_u64;
     let from = if from == u64::MAX { 0 } else { from };
     let mut count = |_: u64, unit: &[u8]| {
-        let mut entries = Entries::new(unit);
-        while let Some(entry) = entries.read().map_err(|why| why.to_string())? {
-            changes += u64::from(matches!(entry, Entry::Effect(_)));
+        let (mut entries, mut texts) = (Entries::new(unit), Vec::new());
+        while let Some(entry) = entries.read(&mut texts).map_err(|why| why.to_string())? {
+            changes += u64::from(entry == Entry::Effect);
+            texts.clear();
         }
         Ok(())
     };
