@@ -261,12 +261,14 @@ impl Connection {
         }
     }
 
-    /// A pause may be over.
+    /// A pause may be over. What it held up may be held up again.
     fn look_at_pause(&mut self, task: &mut Task<'_>) {
-        let Some(until) = self.session.paused_until else { return };
-        let sleep = || Box::pin(tokio::time::sleep_until(Instant::from_std(until)));
-        let is_over = self.timer.get_or_insert_with(sleep).as_mut().poll(task).is_ready();
-        if is_over || self.server.gate.current_pause().is_none() {
+        while let Some(until) = self.session.paused_until {
+            let sleep = || Box::pin(tokio::time::sleep_until(Instant::from_std(until)));
+            let is_over = self.timer.get_or_insert_with(sleep).as_mut().poll(task).is_ready();
+            if !is_over && self.server.gate.current_pause().is_some() {
+                return;
+            }
             self.session.paused_until = None;
             self.resume();
         }

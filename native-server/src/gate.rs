@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::client::Client;
 
@@ -28,7 +28,12 @@ struct State {
     /// Why writes are refused, by who says so.
     refusals: BTreeMap<&'static str, Cow<'static, str>>,
     is_starved: bool,
+    /// The log has more to write than is good.
+    is_crowded: bool,
 }
+
+/// How long a write is held up until it is looked whether the log has caught up.
+const CROWDED_PAUSE: Duration = Duration::from_millis(5);
 
 /// See the module.
 #[derive(Default)]
@@ -47,8 +52,9 @@ impl Gate {
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let outcome = change(&mut state);
-        let State { monitors, pause, refusals, is_starved } = &*state;
-        let others = usize::from(pause.is_some()) + usize::from(*is_starved);
+        let State { monitors, pause, refusals, is_starved, is_crowded } = &*state;
+        let others = [pause.is_some(), *is_starved, *is_crowded].map(usize::from);
+        let others: usize = others.into_iter().sum();
         let reasons = monitors.len() + refusals.len() + others;
         self.reasons.store(reasons as u32, Ordering::Relaxed);
         outcome
@@ -61,6 +67,11 @@ impl Gate {
     /// Whether `maxmemory` is so small that nothing may take memory.
     pub fn set_starved(&self, is_starved: bool) {
         self.change(|state| state.is_starved = is_starved);
+    }
+
+    /// Whether the log has so much to write that nothing more may be written for now.
+    pub fn set_crowded(&self, is_crowded: bool) {
+        self.change(|state| state.is_crowded = is_crowded);
     }
 
     /// Somebody watches every command.
@@ -97,12 +108,17 @@ impl Gate {
 
     /// The pause there is at this moment.
     pub fn current_pause(&self) -> Option<Pause> {
-        let pause = self.lock().pause?;
-        if pause.until > Instant::now() {
-            return Some(pause);
+        let (pause, is_crowded) = {
+            let state = self.lock();
+            (state.pause, state.is_crowded)
+        };
+        let now = Instant::now();
+        match pause {
+            Some(pause) if pause.until > now => return Some(pause),
+            Some(_) => self.resume(),
+            None => {}
         }
-        self.resume();
-        None
+        is_crowded.then(|| Pause { until: now + CROWDED_PAUSE, is_for_writes: true })
     }
 
     /// Somebody wants writes refused, with this line, or no longer.

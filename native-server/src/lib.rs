@@ -22,6 +22,7 @@ pub mod glob;
 pub mod io_thread;
 pub mod latency;
 pub mod limits;
+pub mod lobby;
 pub mod log;
 pub mod meter;
 pub mod news;

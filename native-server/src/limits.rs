@@ -107,6 +107,12 @@ pub const CHECKPOINT_READ_THREADS_MAX: usize = 4;
 /// See [`CHECKPOINT_READ_THREADS_MAX`].
 pub const CHECKPOINT_READ_BLOCKS: usize = 8;
 
+/// Connections that are told that the server loads, at a time, and bytes that one may send before
+/// its request is complete.
+pub const LOBBY_CONNECTIONS_MAX: usize = 1024;
+/// See [`LOBBY_CONNECTIONS_MAX`].
+pub const LOBBY_INPUT_BYTES_MAX: usize = 64 * 1024;
+
 /// Different error codes that are counted apart.
 pub const ERROR_CODES_MAX: usize = 128;
 

@@ -25,8 +25,10 @@ use crate::functions::Functions;
 use crate::functions::cache::Cache;
 use crate::gate::Gate;
 use crate::latency::Latency;
+use crate::lobby::Lobby;
 use crate::log::{Level, Log};
 use crate::news::News;
+use crate::persist::log::Notice;
 use crate::persist::{self, Persistence};
 use crate::random;
 use crate::slowlog::SlowLog;
@@ -162,10 +164,11 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let listeners = listen(&config)?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let server = prepare(config, clock, addresses)?;
+    let lobby = Lobby::open(&listeners).map_err(StartError::Thread)?;
     let is_recovered = recover(&server)?;
     let config = server.config.snapshot().config;
     server.persistence.begin(&server, &config, is_recovered)?;
-    run(server, listeners)
+    run(server, listeners, lobby.close())
 }
 
 /// A server for tools: nobody can connect to it, it has its directory for itself, and nothing is
@@ -223,7 +226,10 @@ fn prepare(
         clock,
     });
     let gate = Arc::clone(&server.gate);
-    server.databases.log.tell_trouble(move |why| gate.refuse_writes("log", why.map(Into::into)));
+    server.databases.log.tell(move |notice| match notice {
+        Notice::Trouble(why) => gate.refuse_writes("log", why.map(Into::into)),
+        Notice::Crowded(is_crowded) => gate.set_crowded(is_crowded),
+    });
     Ok(server)
 }
 
@@ -245,7 +251,12 @@ pub fn recover(server: &Arc<Server>) -> Result<bool, StartError> {
     Ok(is_recovered)
 }
 
-fn run(server: Arc<Server>, listeners: Vec<std::net::TcpListener>) -> Result<Running, StartError> {
+/// Serves those who are there already, and whoever comes.
+fn run(
+    server: Arc<Server>,
+    listeners: Vec<std::net::TcpListener>,
+    early: Vec<Visitor>,
+) -> Result<Running, StartError> {
     let (mut running, mut doors) = (Vec::new(), Vec::new());
     for (number, stats) in server.stats.threads.iter().map(Arc::clone).enumerate() {
         let (door, visitors) = mpsc::unbounded_channel();
@@ -253,6 +264,11 @@ fn run(server: Arc<Server>, listeners: Vec<std::net::TcpListener>) -> Result<Run
         let server = Arc::clone(&server);
         let thread = move || io_thread::run(&server, &stats, visitors);
         running.push(spawn(format!("ferrite-io-{number}"), thread)?);
+    }
+    for (visitor, door) in early.into_iter().zip(doors.iter().cycle()) {
+        server.stats.connections_received.fetch_add(1, Ordering::Relaxed);
+        // Only a thread that has ended does not take it, and then the server ends as well.
+        let _ = door.send(visitor);
     }
     let acceptor = Arc::clone(&server);
     let accept = move || run_acceptor(&acceptor, listeners, &doors);

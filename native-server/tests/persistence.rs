@@ -5,6 +5,9 @@ mod common;
 use std::path::Path;
 
 use common::{Connection, Raw, TestServer};
+use ferrite_server::clock::Clock;
+use ferrite_server::config::Config;
+use ferrite_server::server;
 use ferrite_tests::subject::START_MS;
 use ferrite_tests::transcript;
 
@@ -181,21 +184,60 @@ fn waitaof_tells_who_has_it() {
     assert!(text.contains("appendonly is disabled"), "{text}");
 }
 
-#[test]
-fn two_servers_do_not_share_a_directory() {
-    use ferrite_server::{clock::Clock, config::Config, server};
-    let directory = tempfile::tempdir().expect("a directory");
-    let _first = start(directory.path(), "everysec");
-    let config = Config {
+/// Of a server with a log that is not going to start.
+fn config_of(directory: &Path) -> Config {
+    Config {
         port: 0,
         bind: "127.0.0.1".into(),
-        dir: directory.path().to_str().expect("a path").into(),
+        dir: directory.to_str().expect("a path").into(),
         appendonly: true,
         ..Config::default()
-    };
+    }
+}
+
+#[test]
+fn two_servers_do_not_share_a_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let _first = start(directory.path(), "everysec");
+    let config = config_of(directory.path());
     let refused = server::start(config.clone(), Clock::System).err().expect("a refusal");
     assert!(refused.to_string().starts_with("another server (process"), "{refused}");
     let config = Config { dir: "/nowhere/at/all".into(), ..config };
     let refused = server::start(config, Clock::System).err().expect("a refusal").to_string();
     assert!(refused.starts_with("cannot write in the directory /nowhere/at/all"), "{refused}");
+}
+
+#[test]
+fn who_saves_without_a_log_has_the_directory_as_well() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plain = || {
+        TestServer::start(|config| config.dir = directory.path().to_str().expect("a path").into())
+    };
+    let (first, second) = (plain(), plain());
+    assert_eq!(first.connect().ask("SAVE").text(), "OK");
+    let refused = second.connect().ask("SAVE").text();
+    assert!(refused.starts_with("ERR another server (process"), "{refused}");
+    drop(first);
+    assert_eq!(second.connect().ask("SAVE").text(), "OK");
+    let refused = server::start(config_of(directory.path()), Clock::System).err();
+    let refused = refused.expect("a server with a log does not start there either").to_string();
+    assert!(refused.starts_with("another server (process"), "{refused}");
+}
+
+/// As while the log has more to write than is good.
+#[test]
+fn writes_are_held_up_while_too_much_waits_for_the_disk_and_reads_are_not() {
+    let server = TestServer::plain();
+    let (mut writes, mut reads) = (server.connect(), server.connect());
+    writes.ask("SET key before");
+    server.shared().gate.set_crowded(true);
+    writes.send("SET key after");
+    writes.send("GET key");
+    while !reads.ask("CLIENT LIST").text().contains("flags=b") {}
+    for _ in 0..100 {
+        assert_eq!(reads.ask("GET key"), Raw::bulk("before"));
+    }
+    server.shared().gate.set_crowded(false);
+    assert_eq!(writes.read(), Raw::Simple("OK".into()));
+    assert_eq!(writes.read(), Raw::bulk("after"));
 }

@@ -51,6 +51,9 @@ pub enum CheckpointError {
         /// What is wrong with it.
         fault: Fault,
     },
+    /// The directory is another server's, or cannot be written.
+    #[error("{0}")]
+    Directory(String),
     /// What it has beside keys.
     #[error("the functions of the checkpoint cannot be loaded: {0}")]
     Functions(String),

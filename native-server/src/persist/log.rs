@@ -5,7 +5,9 @@
 //!
 //! Invariant: what was appended reaches the disk in order and without a gap, or the log has failed
 //! and takes nothing any more until a checkpoint makes it whole.
-//! Invariant: the buffer is bounded; whoever finds it full waits.
+//! Invariant: nobody who appends waits for the disk, since who appends holds a database. While more
+//! waits to be written than the buffer is meant for, commands that write are held up before they
+//! run: so it exceeds that by no more than what each I/O thread was in the middle of.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -77,6 +79,17 @@ pub struct Buffer {
     pub wants_sync: bool,
     requests: Vec<Request>,
     trouble: Option<Trouble>,
+    /// Whether writes are held up, since more waits to be written than is good.
+    is_crowded: bool,
+}
+
+/// What whoever lets clients write has to know of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// Writes are to be refused with this line, or no longer.
+    Trouble(Option<String>),
+    /// Writes are to be held up, or no longer.
+    Crowded(bool),
 }
 
 /// See the module. By default it is off.
@@ -95,12 +108,11 @@ pub struct Log {
     pub bell: Arc<Bell>,
     /// Who is woken when the log has moved: the I/O threads' replies.
     listeners: Mutex<Vec<Arc<AtomicWaker>>>,
-    /// Told when writes begin to be refused, or no longer are.
-    on_trouble: Mutex<Option<OnTrouble>>,
+    /// Who is told of that.
+    on_notice: Mutex<Option<OnNotice>>,
 }
 
-/// Hears why writes are refused; nothing once they are not.
-type OnTrouble = Box<dyn Fn(Option<String>) + Send>;
+type OnNotice = Box<dyn Fn(Notice) + Send>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -167,6 +179,7 @@ impl Log {
     /// Begins to keep what is appended, from a position on, for records of so many bytes at most.
     pub fn open(&self, position: u64, record_bytes: usize) {
         let mut buffer = lock(&self.buffer);
+        self.set_crowded(&mut buffer, false);
         let start = position;
         *buffer = Buffer { start, is_on: true, is_kept: true, record_bytes, ..Buffer::default() };
         self.appended.store(position, Ordering::Release);
@@ -179,6 +192,7 @@ impl Log {
         buffer.is_on = false;
         buffer.is_kept = false;
         buffer.trouble = None;
+        self.set_crowded(&mut buffer, false);
         drop(buffer);
         // Nobody waits for what is not going to come.
         self.durable.store(self.position(), Ordering::Release);
@@ -190,18 +204,13 @@ impl Log {
     /// Appends a unit: it is there as a whole after a restart, or not at all. Its end.
     pub fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
         let mut buffer = lock(&self.buffer);
-        while buffer.bytes.len() > LOG_BUFFER_BYTES_MAX && buffer.is_kept {
-            self.bell.ring();
-            if buffer.trouble.is_some() {
-                // The disk takes nothing, and who waits here would keep others from reading.
-                buffer.lose();
-                let why = "the log's buffer is full, since nothing can be written";
-                buffer.trouble = Some(Trouble::Failed(why.into()));
-                self.has_failed.store(true, Ordering::Release);
-                self.announce(buffer.trouble.as_ref());
-                break;
-            }
-            buffer = self.moved.wait(buffer).unwrap_or_else(PoisonError::into_inner);
+        if buffer.bytes.len() > LOG_BUFFER_BYTES_MAX && buffer.is_kept && buffer.trouble.is_some() {
+            // The disk takes nothing, and reads go on, which drop what has expired.
+            buffer.lose();
+            let why = "the log's buffer is full, since nothing can be written";
+            buffer.trouble = Some(Trouble::Failed(why.into()));
+            self.has_failed.store(true, Ordering::Release);
+            self.announce(buffer.trouble.as_ref());
         }
         let before = buffer.bytes.len();
         write(&mut buffer.bytes);
@@ -221,6 +230,9 @@ impl Log {
         }
         buffer.last_end = buffer.bytes.len();
         self.appended.store(position, Ordering::Release);
+        if buffer.bytes.len() > LOG_BUFFER_BYTES_MAX && buffer.trouble.is_none() {
+            self.set_crowded(&mut buffer, true);
+        }
         drop(buffer);
         let is_first = before == 0 && self.policy() != Fsync::Always;
         if is_first || before < LOG_WRITE_BYTES && end >= LOG_WRITE_BYTES {
@@ -283,15 +295,26 @@ impl Log {
         lock(&self.listeners).push(listener);
     }
 
-    /// Whom to tell when writes begin to be refused, or no longer are.
-    pub fn tell_trouble(&self, tell: impl Fn(Option<String>) + Send + 'static) {
-        *lock(&self.on_trouble) = Some(Box::new(tell));
+    /// Whom to tell what those have to know who let clients write.
+    pub fn tell(&self, tell: impl Fn(Notice) + Send + 'static) {
+        *lock(&self.on_notice) = Some(Box::new(tell));
+    }
+
+    fn notify(&self, notice: Notice) {
+        if let Some(tell) = &*lock(&self.on_notice) {
+            tell(notice);
+        }
     }
 
     fn announce(&self, trouble: Option<&Trouble>) {
-        if let Some(tell) = &*lock(&self.on_trouble) {
-            let line = |why: &str| format!("MISCONF Errors writing to the AOF file: {why}");
-            tell(trouble.map(|trouble| line(trouble.why())));
+        let line = |why: &str| format!("MISCONF Errors writing to the AOF file: {why}");
+        self.notify(Notice::Trouble(trouble.map(|trouble| line(trouble.why()))));
+    }
+
+    fn set_crowded(&self, buffer: &mut Buffer, is_crowded: bool) {
+        if buffer.is_crowded != is_crowded {
+            buffer.is_crowded = is_crowded;
+            self.notify(Notice::Crowded(is_crowded));
         }
     }
 
@@ -345,10 +368,7 @@ impl Log {
         std::mem::swap(&mut buffer.bytes, &mut spare.bytes);
         std::mem::swap(&mut buffer.cuts, &mut spare.cuts);
         buffer.reset_cuts();
-        drop(buffer);
-        if spare.bytes.len() > LOG_BUFFER_BYTES_MAX {
-            self.moved.notify_all();
-        }
+        self.set_crowded(&mut buffer, false);
     }
 
     /// What it is asked to do; whether to make all durable; and how many bytes are in the buffer.
@@ -380,9 +400,58 @@ impl Log {
             buffer.lose();
         }
         buffer.trouble.clone_from(&trouble);
+        if trouble.is_some() {
+            // Who writes is told why that cannot be, and does not wait.
+            self.set_crowded(&mut buffer, false);
+        }
         self.has_failed.store(has_failed, Ordering::Release);
         drop(buffer);
         self.announce(trouble.as_ref());
         self.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_appends_never_waits_and_writes_are_held_up_while_too_much_does() {
+        let log = Log::default();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&heard);
+        log.tell(move |notice| lock(&hears).push(notice));
+        log.open(0, 1 << 20);
+        let unit = vec![b'x'; 1 << 20];
+        for _ in 0..2 {
+            // No thread takes anything: all of this is done at once, or never.
+            for _ in 0..=LOG_BUFFER_BYTES_MAX / unit.len() + 3 {
+                log.append(|buffer| buffer.extend_from_slice(&unit));
+            }
+            assert_eq!(*lock(&heard), [Notice::Crowded(true)]);
+            log.take(&mut Taken::default());
+            assert_eq!(*lock(&heard), [Notice::Crowded(true), Notice::Crowded(false)]);
+            lock(&heard).clear();
+        }
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_refuses_instead_and_the_buffer_stays_bounded() {
+        let log = Log::default();
+        log.open(0, 1 << 20);
+        let unit = vec![b'x'; 1 << 20];
+        log.append(|buffer| buffer.extend_from_slice(&unit));
+        log.set_trouble(Some(Trouble::Full("no room".into())));
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&heard);
+        log.tell(move |notice| lock(&hears).push(notice));
+        for number in 2..100 {
+            let position = log.append(|buffer| buffer.extend_from_slice(&unit));
+            assert_eq!(position, number << 20, "positions go on");
+            assert!(log.waiting_bytes() <= LOG_BUFFER_BYTES_MAX + 2 * unit.len());
+        }
+        assert!(log.has_failed(), "a checkpoint has to make it whole");
+        let heard = lock(&heard);
+        assert!(matches!(&heard[..], [Notice::Trouble(Some(line))] if line.starts_with("MISCONF")));
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::checkpoint::{self, Saved, saver};
+use crate::checkpoint::{self, CheckpointError, Saved, saver};
 use crate::config::Config;
 use crate::persist::log::Request;
 use crate::persist::{OpenError, Persistence, policy};
@@ -18,6 +18,8 @@ impl Persistence {
     /// # Errors
     /// Why there is none. The log goes on as it was.
     pub fn checkpoint(&self, server: &Server) -> checkpoint::Result<Saved> {
+        // Without a log it is the first that is written there.
+        self.claim().map_err(|why| CheckpointError::Directory(why.to_string()))?;
         let began = Instant::now();
         self.state().figures.is_rewriting = true;
         let at = || self.log.keep_again();
