@@ -17,6 +17,8 @@ use crate::arena::{Addr, Arena, SEGMENT_BYTES};
 use crate::compress::Compression;
 use crate::effects::{Cause, Effects};
 use crate::error::{Error, Result};
+#[cfg(any(feature = "hyperloglog", feature = "stream"))]
+use crate::forms::Forms;
 use crate::hasher::Hasher;
 use crate::history::History;
 use crate::index::{Index, Place};
@@ -73,6 +75,8 @@ pub struct Keyspace {
     /// What the command that runs was lent of the budget, for buffers of its own.
     pub(crate) lent_bytes: usize,
     pub(crate) hasher: Hasher,
+    #[cfg(any(feature = "hyperloglog", feature = "stream"))]
+    pub(crate) forms: Forms,
     #[cfg(feature = "snapshot")]
     pub(crate) snapshot: Snapshot,
     #[cfg(feature = "snapshot")]
@@ -128,6 +132,8 @@ impl Keyspace {
             pins: Vec::new(),
             lent_bytes: 0,
             hasher,
+            #[cfg(any(feature = "hyperloglog", feature = "stream"))]
+            forms: Forms::DEFAULT,
             #[cfg(feature = "snapshot")]
             snapshot: Snapshot::new(),
             #[cfg(feature = "snapshot")]
@@ -382,6 +388,11 @@ impl Keyspace {
     pub(crate) fn release(&mut self, id: ObjectId) {
         self.objects.bury(id);
         self.reap();
+    }
+
+    /// Whether there is something deleted that is still to be taken apart.
+    pub fn is_reaping(&self) -> bool {
+        self.objects.dying().is_some()
     }
 
     /// Gives some pages back of what is to be taken apart. False if there is nothing.

@@ -68,6 +68,8 @@ mod error;
 mod evict;
 mod expire;
 mod float;
+#[cfg(any(feature = "hyperloglog", feature = "stream"))]
+mod forms;
 #[cfg(feature = "geo")]
 mod geo;
 mod glob;
@@ -137,6 +139,8 @@ pub use effects::{Cause, Effects};
 pub use error::{Error, Result};
 pub use expire::{ExpireOptions, Ttl};
 pub use float::FloatText;
+#[cfg(any(feature = "hyperloglog", feature = "stream"))]
+pub use forms::Forms;
 #[cfg(feature = "geo")]
 pub use geo::Position;
 #[cfg(feature = "hash")]

@@ -56,9 +56,14 @@ pub const EVICTION_LOOK_KEYS: usize = 96;
 pub const SNAPSHOT_LOOKS_MAX: usize = 1024;
 
 /// Entries that one node of a stream ever has: what Redis's `stream-node-max-entries` says unless
-/// it is configured.
+/// it is configured, where it can only be fewer.
 #[cfg(feature = "stream")]
 pub const STREAM_NODE_ENTRIES_MAX: usize = 100;
+
+/// Bytes of one node of a stream: a page less its head. Redis's `stream-node-max-bytes` is as much
+/// unless it is configured.
+#[cfg(feature = "stream")]
+pub const STREAM_NODE_BYTES_MAX: usize = 4096;
 
 /// Longest entry of a stream that stands among others, in bytes of fields and values.
 #[cfg(feature = "stream")]
@@ -71,9 +76,14 @@ pub const STREAM_NAME_BYTES_MAX: usize = 512;
 /// Pages of a large hash in which one step looks for expired fields.
 pub const SWEEP_PAGES: usize = 64;
 
-/// Longest sparse HyperLogLog, in bytes: what Redis's `hll-sparse-max-bytes` is by default.
+/// Longest sparse HyperLogLog, in bytes, unless another length was set: what Redis's
+/// `hll-sparse-max-bytes` is by default.
 #[cfg(feature = "hyperloglog")]
-pub const SPARSE_SKETCH_BYTES_MAX: usize = 3000;
+pub const SPARSE_SKETCH_BYTES: usize = 3000;
+
+/// The longest that can be set: a dense one is hardly longer.
+#[cfg(feature = "hyperloglog")]
+pub const SPARSE_SKETCH_BYTES_MAX: usize = 12_000;
 
 /// Members of a sorted set that a search on earth looks at before it makes room for more places.
 #[cfg(feature = "geo")]

@@ -5,6 +5,8 @@
 //! Where nobody listens nothing is made known, which costs nothing. The log alone goes a short way:
 //! it takes changes as they come.
 
+use std::sync::atomic::Ordering;
+
 use ferrite_engine::{Cause, Cx, Effects, Keys, Millis, Value, find};
 
 use crate::commands::keys_of;
@@ -13,7 +15,7 @@ use crate::functions::effects::HeldEffects;
 use crate::news::{self, Event, News, Origin};
 use crate::persist::entry;
 use crate::waiting::Waiting;
-use crate::watch::Watched;
+use crate::watch::{Flag, Watched};
 
 struct Changes<'d> {
     /// Where the log's entries are gathered.
@@ -28,6 +30,8 @@ struct Changes<'d> {
     events: Vec<(Event, Box<[u8]>)>,
     /// Keys of collections that something was taken from.
     shrunk: Vec<Box<[u8]>>,
+    /// What a command that drops all keys raises: the flags of those that are there.
+    flushed: Option<Vec<Flag>>,
 }
 
 impl Effects for Changes<'_> {
@@ -41,7 +45,10 @@ impl Effects for Changes<'_> {
         let (name, keys) = spec.map_or(("", Keys::NONE), |spec| (spec.name, spec.keys));
         if keys == Keys::NONE {
             // FLUSHDB, the one change that names no key.
-            self.watched.touch_where(|_| true);
+            match self.flushed.take() {
+                Some(flags) => flags.iter().for_each(|flag| flag.store(true, Ordering::Relaxed)),
+                None => self.watched.touch_where(|_| true),
+            }
             self.waiting.note_all();
             // FLUSHALL does that once for all databases.
             if self.origin.command != "flushall" {
@@ -76,7 +83,8 @@ impl<'d> Changes<'d> {
         origin: Origin,
     ) -> Changes<'d> {
         let (events, shrunk) = (Vec::new(), Vec::new());
-        Changes { log: None, watched, waiting, news, origin, cause: None, events, shrunk }
+        let (log, cause, flushed) = (None, None, None);
+        Changes { log, watched, waiting, news, origin, cause, events, shrunk, flushed }
     }
 
     /// What is to be told once the command is over.
@@ -105,6 +113,11 @@ impl<'d> Changes<'d> {
                 let is_left = |at: usize| text(at).eq_ignore_ascii_case(b"left");
                 self.push(('l', if is_left(3) { "lpop" } else { "rpop" }), key);
                 self.push(('l', if is_left(4) { "lpush" } else { "rpush" }), text(2));
+            }
+            (None, "xgroup") => {
+                if let Some(event) = news::group_event(self.origin.command, key) {
+                    self.push(event, text(2));
+                }
             }
             _ => {
                 if let Some(event) = news::event(self.origin.command, effect) {
@@ -158,6 +171,12 @@ impl Database {
             return act(&mut self.keys.at(now_ms).with_effects(&mut log));
         }
         let mut changes = Changes::new(&self.watched, &mut self.waiting, &self.news, origin);
+        if matches!(origin.command, "flushall" | "flushdb") && !self.watched.is_empty() {
+            // Who watches a key that is not there sees no change.
+            let keys = &mut self.keys;
+            let flags = self.watched.flags_where(|key| keys.at(now_ms).is_there(key));
+            changes.flushed = Some(flags);
+        }
         changes.log = self.is_logged.then_some(&mut self.effects);
         let outcome = act(&mut self.keys.at(now_ms).with_effects(&mut changes));
         let told = changes.told();

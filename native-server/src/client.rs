@@ -50,15 +50,23 @@ pub mod state {
     pub const RESP3: u32 = 1 << 7;
     /// A key that it watches has changed.
     pub const DIRTY: u32 = 1 << 8;
+    /// It is connected no more.
+    pub const GONE: u32 = 1 << 9;
+    /// It tracks keys by their prefixes.
+    pub const BROADCAST: u32 = 1 << 10;
+    /// Whom it wanted told in its place has gone.
+    pub const REDIRECT_BROKEN: u32 = 1 << 11;
 
     /// The letters, as Redis has them.
-    pub const LETTERS: [(u32, char); 7] = [
+    pub const LETTERS: [(u32, char); 9] = [
         (SUBSCRIBER, 'P'),
         (MULTI, 'x'),
         (BLOCKED, 'b'),
         (MONITOR, 'O'),
         (NO_EVICT, 'e'),
         (TRACKING, 't'),
+        (REDIRECT_BROKEN, 'R'),
+        (BROADCAST, 'B'),
         (CLOSING, 'c'),
     ];
 }
@@ -96,6 +104,8 @@ pub struct Client {
     pub state: AtomicU32,
     /// Commands that it has queued.
     pub queued: AtomicUsize,
+    /// Who is told of the keys that it tracks: 0 for itself, -1 if it tracks none.
+    pub redirect: AtomicI64,
     /// Keys that it watches.
     pub watches: AtomicUsize,
     /// Channels, patterns and shard channels it listens to.
@@ -134,6 +144,7 @@ impl Client {
             database: AtomicUsize::new(0),
             state: AtomicU32::new(0),
             queued: AtomicUsize::new(0),
+            redirect: AtomicI64::new(-1),
             watches: AtomicUsize::new(0),
             subscriptions: Default::default(),
             output_bytes: AtomicUsize::new(0),
@@ -245,7 +256,10 @@ impl Clients {
 
     /// Somebody has gone.
     pub fn leave(&self, id: u64) {
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let gone = self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if let Some(client) = gone {
+            client.set(state::GONE, true);
+        }
     }
 
     /// Who has this number.

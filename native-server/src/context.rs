@@ -98,8 +98,8 @@ impl Context<'_> {
             Err(Error::OutOfMemory) => self.try_again(run, arguments, origin, mark),
             outcome => outcome,
         };
-        if self.session.client.is(state::TRACKING) && command.has(READ) {
-            self.remember(command, arguments);
+        if self.session.client.is(state::TRACKING) {
+            self.track(command, arguments);
         }
         if let Err(error) = outcome {
             self.wire.out.truncate(mark);
@@ -138,10 +138,18 @@ impl Context<'_> {
 
     /// Notes the keys that a client has read, while their database is still locked.
     #[cold]
-    fn remember(&mut self, command: &Command, arguments: &[&[u8]]) {
+    fn track(&mut self, command: &Command, arguments: &[&[u8]]) {
+        // What CLIENT CACHING says holds for the next command, or for all of a transaction.
+        let said = self.session.caches_next;
+        let is_amid = self.is_in_exec || self.session.transaction.is_some();
+        if !is_amid && !command.name.starts_with("client|") {
+            self.session.caches_next = None;
+        }
+        if !command.has(READ) {
+            return;
+        }
         let client = &self.session.client;
         let tracking = &self.server.news.tracking;
-        let said = self.session.caches_next.take();
         let is_wanted = tracking.mode(client).is_some_and(|mode| match said {
             Some(is_yes) => is_yes,
             None => !mode.is_opt_in,
@@ -209,7 +217,7 @@ impl Context<'_> {
             refuse_unknown(name, arguments, &mut self.wire);
             self.session.refuse_transaction();
             self.count_error(None, |_| {});
-            self.mute(mark);
+            self.mute(mark, false);
             return;
         };
         match self.admit(command, request) {
@@ -222,7 +230,10 @@ impl Context<'_> {
                 self.count_error(Some(command), |tally| tally.rejected_calls.add(1));
             }
         }
-        self.mute(mark);
+        // Confirmations of these are messages, as what comes of them is.
+        let is_message = command.has(flags::PUBSUB) && command.name.ends_with("subscribe");
+        let is_error = self.wire.out.get(mark) == Some(&b'-');
+        self.mute(mark, is_message && !is_error);
     }
 
     /// The command to be run now: a subcommand where there are some. `None` if it is queued.
@@ -273,7 +284,8 @@ impl Context<'_> {
         }
         let Some(pause) = self.server.gate.current_pause() else { return false };
         let is_write = self.is_any(command, |command| {
-            command.has(WRITE) || matches!(command.name, "publish" | "spublish" | "fcall")
+            command.has(WRITE)
+                || matches!(command.name, "publish" | "spublish" | "fcall" | "pfcount")
         });
         let is_paused = is_write || !pause.is_for_writes;
         if is_paused {
@@ -351,6 +363,9 @@ impl Context<'_> {
             self.wire.out.truncate(mark);
             refusal.answer(command.name, &mut self.wire);
         }
+        if self.session.client.is(state::TRACKING) {
+            self.track(command, arguments);
+        }
         self.count(command, true, request);
     }
 
@@ -372,7 +387,8 @@ impl Context<'_> {
     }
 
     /// Takes back a reply that CLIENT REPLY does not want.
-    fn mute(&mut self, mark: usize) {
+    fn mute(&mut self, mark: usize, is_message: bool) {
+        let mark = if is_message { self.wire.out.len() } else { mark };
         match self.session.replies {
             Replies::On => {}
             Replies::Off => self.wire.out.truncate(mark),

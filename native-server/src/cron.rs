@@ -42,6 +42,9 @@ pub async fn run(server: Arc<Server>) {
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         interval.tick().await;
+        if server.rests.load(Relaxed) {
+            continue;
+        }
         turn(&server, &config, &mut rates);
     }
 }
@@ -65,7 +68,7 @@ fn tend_databases(server: &Server) {
         for _ in 0..EXPIRY_STEPS_MAX {
             let mut held = server.databases.hold();
             let database = held.get(index);
-            if database.keys.is_empty() {
+            if database.keys.is_empty() && !database.keys.is_reaping() {
                 break;
             }
             let dropped =

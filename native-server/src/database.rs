@@ -89,7 +89,9 @@ impl Database {
     /// Puts other keys in the place of those that are there, for which `options` were asked. Who
     /// watches or waits for a key hears of it.
     pub fn install(&mut self, keys: Keyspace) {
+        let forms = self.keys.forms();
         *self.keys = keys;
+        self.keys.set_forms(forms);
         self.budget = Budget { others_bytes: 0, ..self.budget };
         self.watched.touch_where(|_| true);
         self.waiting.note_all();

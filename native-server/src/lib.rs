@@ -16,6 +16,7 @@ pub mod connection;
 pub mod context;
 pub mod cron;
 pub mod database;
+pub mod encoding;
 pub mod functions;
 pub mod gate;
 pub mod glob;

@@ -65,6 +65,9 @@ pub const EXPIRY_BUCKETS: usize = 64;
 /// See [`EXPIRY_BUCKETS`].
 pub const EXPIRY_STEPS_MAX: usize = 64;
 
+/// Steps of one MEMORY PURGE in a database; each gives back a few MiB at most.
+pub const PURGE_STEPS_MAX: usize = 1 << 16;
+
 /// Times that a command which lacks memory is tried again after another database has made room, and
 /// bytes that it has to give back for that.
 pub const ROOM_TRIES: usize = 64;

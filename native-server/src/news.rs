@@ -107,11 +107,8 @@ const BY_EFFECT: &[(&str, Event)] = &[
     ("set", ('$', "set")),
     ("setrange", ('$', "setrange")),
     ("srem", ('s', "srem")),
-    ("xack", ('t', "xack")),
     ("xadd", ('t', "xadd")),
-    ("xclaim", ('t', "xclaim")),
     ("xdel", ('t', "xdel")),
-    ("xgroup", ('t', "xgroup")),
     ("xsetid", ('t', "xsetid")),
     ("xtrim", ('t', "xtrim")),
     ("zadd", ('z', "zadd")),
@@ -147,6 +144,24 @@ const BY_COMMAND: &[(&str, Event)] = &[
     ("zremrangebyscore", ('z', "zremrangebyscore")),
     ("zunionstore", ('z', "zunionstore")),
 ];
+
+/// Events of groups of streams, by XGROUP's subcommand.
+const BY_SUBCOMMAND: &[(&str, Event)] = &[
+    ("create", ('t', "xgroup-create")),
+    ("createconsumer", ('t', "xgroup-createconsumer")),
+    ("delconsumer", ('t', "xgroup-delconsumer")),
+    ("destroy", ('t', "xgroup-destroy")),
+    ("setid", ('t', "xgroup-setid")),
+];
+
+/// The event of a change to a stream's groups. What XREADGROUP moves on is told of nowhere.
+pub fn group_event(command: &str, subcommand: &[u8]) -> Option<Event> {
+    if command != "xgroup" && subcommand.eq_ignore_ascii_case(b"setid") {
+        return None;
+    }
+    let is_it = |(name, _): &&(&str, Event)| subcommand.eq_ignore_ascii_case(name.as_bytes());
+    BY_SUBCOMMAND.iter().find(is_it).map(|(_, event)| *event)
+}
 
 /// The event of an effect. `None` for one that is told otherwise, or not at all.
 pub fn event(command: &str, effect: &str) -> Option<Event> {

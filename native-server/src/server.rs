@@ -99,6 +99,8 @@ pub struct Server {
     pub addresses: Vec<SocketAddr>,
     /// Whether keys are dropped when their time has come, without being asked for.
     pub expires_actively: AtomicBool,
+    /// Whether nothing is done by the clock (DEBUG PAUSE-CRON).
+    pub rests: AtomicBool,
     /// How often the clock's work was done.
     pub turns: AtomicU64,
     /// What may stand before every command.
@@ -204,6 +206,7 @@ fn prepare(
     news.tracking.set_keys_max(usize::try_from(config.tracking_table_max_keys).unwrap_or_default());
     let databases =
         Databases::new(database_count, config.budget_bytes(), policy, random::number, &news);
+    databases.each(|_, database| database.keys.set_forms(config.forms.to_engine()));
     let server = Arc::new(Server {
         started_ms: clock.now_ms(),
         persistence: Persistence::new(&config, &databases.log),
@@ -219,6 +222,7 @@ fn prepare(
         run_id: random::hexadecimal(40),
         addresses,
         expires_actively: AtomicBool::new(true),
+        rests: AtomicBool::new(false),
         turns: AtomicU64::new(0),
         gate,
         latency: Latency::default(),

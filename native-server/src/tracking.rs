@@ -30,6 +30,10 @@ pub struct Mode {
     pub is_no_loop: bool,
 }
 
+/// In the place of a prefix's number: a key that the client remembers and has changed itself. It
+/// is told of that behind the reply.
+const OWN: usize = usize::MAX;
+
 struct Tracker {
     client: Arc<Client>,
     mode: Mode,
@@ -40,7 +44,7 @@ struct State {
     trackers: BTreeMap<u64, Tracker>,
     readers_by_key: HashMap<Box<[u8]>, BTreeSet<u64>>,
     /// Keys that changed since the last [`Tracking::flush`], by the client that wants to know and
-    /// the number of its prefix.
+    /// the number of its prefix: [`OWN`] for those that it has read and changed itself.
     changed: BTreeMap<(u64, usize), BTreeSet<Box<[u8]>>>,
     keys_max: usize,
 }
@@ -65,6 +69,10 @@ impl Tracking {
 
     /// A client tracks from now on.
     pub fn start(&self, client: &Arc<Client>, mode: Mode) {
+        let redirect = mode.redirect.as_ref().map_or(0, |other| other.id as i64);
+        client.redirect.store(redirect, Ordering::Relaxed);
+        client.set(state::BROADCAST, mode.prefixes.is_some());
+        client.set(state::REDIRECT_BROKEN, false);
         let mut state = self.lock();
         state.trackers.insert(client.id, Tracker { client: Arc::clone(client), mode });
         self.trackers.store(state.trackers.len(), Ordering::Relaxed);
@@ -79,7 +87,8 @@ impl Tracking {
             state.readers_by_key.clear();
         }
         self.trackers.store(state.trackers.len(), Ordering::Relaxed);
-        client.set(state::TRACKING, false);
+        client.set(state::TRACKING | state::BROADCAST | state::REDIRECT_BROKEN, false);
+        client.redirect.store(-1, Ordering::Relaxed);
     }
 
     /// How a client tracks.
@@ -87,9 +96,13 @@ impl Tracking {
         self.lock().trackers.get(&client.id).map(|tracker| tracker.mode.clone())
     }
 
-    /// How many keys are remembered at most.
+    /// How many keys are remembered at most. Those that are too many are told of at once.
     pub fn set_keys_max(&self, keys_max: usize) {
-        self.lock().keys_max = keys_max;
+        let mut state = self.lock();
+        state.keys_max = keys_max;
+        while state.readers_by_key.len() > keys_max {
+            state.forget_one();
+        }
     }
 
     /// Keys that are remembered, clients that each of them is remembered for, and prefixes.
@@ -108,10 +121,7 @@ impl Tracking {
             return;
         }
         if state.readers_by_key.len() >= state.keys_max && !state.readers_by_key.contains_key(key) {
-            let victim = state.readers_by_key.keys().next().cloned();
-            if let Some(victim) = victim {
-                state.tell_readers(&victim, 0);
-            }
+            state.forget_one();
         }
         state.readers_by_key.entry(key.into()).or_default().insert(client);
     }
@@ -132,17 +142,18 @@ impl Tracking {
         }
     }
 
-    /// Tells those who named prefixes what has changed: at the end of a batch, one message for each
-    /// prefix, as Redis does.
+    /// Tells those who named prefixes what has changed, at the end of a batch, one message for each
+    /// prefix, as Redis does; and clients what they have changed themselves.
     pub fn flush(&self) {
         if !self.is_active() {
             return;
         }
         let mut state = self.lock();
-        for ((id, _), keys) in std::mem::take(&mut state.changed) {
+        for ((id, prefix), keys) in std::mem::take(&mut state.changed) {
             if let Some(tracker) = state.trackers.get(&id) {
                 let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
-                tracker.tell(Some(&keys));
+                let together = if prefix == OWN { 1 } else { keys.len() };
+                keys.chunks(together).for_each(|keys| tracker.tell(Some(keys)));
             }
         }
     }
@@ -158,11 +169,23 @@ impl Tracking {
 }
 
 impl State {
+    /// Any key makes way for another.
+    fn forget_one(&mut self) {
+        if let Some(victim) = self.readers_by_key.keys().next().cloned() {
+            self.tell_readers(&victim, 0);
+        }
+    }
+
     fn tell_readers(&mut self, key: &[u8], by: u64) {
         for reader in self.readers_by_key.remove(key).unwrap_or_default() {
-            if let Some(tracker) = self.trackers.get(&reader)
-                && !tracker.is_deaf_to(by)
-            {
+            let Some(tracker) = self.trackers.get(&reader) else { continue };
+            // Who has turned to prefixes since does not hear of what it has read before.
+            if tracker.is_deaf_to(by) || tracker.mode.prefixes.is_some() {
+                continue;
+            }
+            if reader == by {
+                self.changed.entry((reader, OWN)).or_default().insert(key.into());
+            } else {
                 tracker.tell(Some(&[key]));
             }
         }
@@ -177,14 +200,27 @@ impl Tracker {
 
     /// Tells of keys, or of all.
     fn tell(&self, keys: Option<&[&[u8]]>) {
-        let to = self.mode.redirect.as_ref().unwrap_or(&self.client);
+        let redirect = self.mode.redirect.as_ref();
+        let to = redirect.unwrap_or(&self.client);
         let mut message = Vec::new();
+        if to.is(state::GONE) {
+            // The client must not trust what it keeps any longer.
+            self.client.set(state::REDIRECT_BROKEN, true);
+            if self.client.is(state::RESP3) {
+                let mut wire = Wire::new(&mut message, Protocol::Resp3);
+                wire.push(2);
+                wire.text("tracking-redir-broken");
+                wire.integer(to.id as i64);
+                self.client.send(&message);
+            }
+            return;
+        }
         if to.is(state::RESP3) {
             let mut wire = Wire::new(&mut message, Protocol::Resp3);
             wire.push(2);
             wire.text("invalidate");
             write_keys(&mut wire, keys);
-        } else if to.is(state::SUBSCRIBER) {
+        } else if redirect.is_some() && to.is(state::SUBSCRIBER) {
             let mut wire = Wire::new(&mut message, Protocol::Resp2);
             wire.push(3);
             wire.text("message");

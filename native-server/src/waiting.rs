@@ -102,6 +102,32 @@ impl Ticket {
         self.client.signal(signal::LOOK);
     }
 
+    /// Whether it takes from one key for another.
+    fn moves(&self) -> bool {
+        matches!(self.command, "blmove" | "brpoplpush")
+    }
+
+    /// Its arguments as if it waited for this key alone, since none of the others has changed.
+    fn arguments_for<'t>(&'t self, key: &'t [u8]) -> Vec<&'t [u8]> {
+        let all: Vec<&[u8]> = self.arguments.iter().map(|bytes| &**bytes).collect();
+        let count = self.keys.len();
+        match (self.command, all.as_slice()) {
+            ("blpop" | "brpop" | "bzpopmax" | "bzpopmin", [.., timeout]) => vec![key, timeout],
+            ("blmpop" | "bzmpop", [timeout, _, rest @ ..]) => {
+                let options = rest.get(count..).unwrap_or_default();
+                [&[timeout, &b"1"[..], key], options].concat()
+            }
+            ("xread" | "xreadgroup", all) => {
+                let (options, ids) = all.split_at(all.len().saturating_sub(count));
+                let options = options.get(..options.len() - count.min(options.len()));
+                let at = self.keys.iter().position(|own| **own == *key).unwrap_or_default();
+                let id = ids.get(at).copied().unwrap_or_default();
+                [options.unwrap_or_default(), &[key, id]].concat()
+            }
+            _ => all,
+        }
+    }
+
     /// Whether it was answered.
     pub fn is_done(&self) -> bool {
         self.is_done.load(Ordering::Acquire)
@@ -181,22 +207,39 @@ impl Waiting {
     }
 }
 
+fn type_of(database: &mut Database, now_ms: Millis, key: &[u8]) -> Option<&'static str> {
+    database.with(now_ms, |cx| cx.type_name(key))
+}
+
 /// Tries again what waits for keys that have changed, until nothing more changes by that. It comes
 /// to an end, since whoever is served waits no more.
 pub fn serve(database: &mut Database, now_ms: Millis) {
     while let Some(key) = database.waiting.changed.pop_front() {
         for ticket in database.waiting.queue(&key) {
-            let arguments: Vec<&[u8]> = ticket.arguments.iter().map(|bytes| &**bytes).collect();
+            let arguments = ticket.arguments_for(&key);
             let mut reply = Vec::new();
             let mut wire = Wire::new(&mut reply, ticket.protocol);
             let origin = Origin { command: ticket.command, client: ticket.client.id };
             let outcome = database
                 .with_origin(origin, now_ms, |cx| (ticket.attempt)(cx, &arguments, &mut wire));
+            let is_refused = outcome.is_err() || wire.out.first() == Some(&b'-');
             match outcome {
+                _ if is_refused
+                    && ticket.command == "xreadgroup"
+                    && type_of(database, now_ms, &key) != Some("stream") =>
+                {
+                    wire.out.clear();
+                    wire.error_text("UNBLOCKED the stream key no longer exists");
+                }
                 Ok(false) => continue,
                 Ok(true) => {}
-                // A key of another type is none to wait for: it may become a list later on.
-                Err(Refusal::Engine(ferrite_engine::Error::WrongType)) => continue,
+                // A key of another type is none to wait for: it may become a list later on. Where
+                // it is a list, what it was to go to is none.
+                Err(Refusal::Engine(ferrite_engine::Error::WrongType))
+                    if !(ticket.moves() && type_of(database, now_ms, &key) == Some("list")) =>
+                {
+                    continue;
+                }
                 Err(refusal) => {
                     wire.out.clear();
                     refusal.answer(ticket.command, &mut wire);

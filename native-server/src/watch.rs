@@ -49,6 +49,12 @@ impl Watched {
         }
     }
 
+    /// The flags of keys of which `is_one` says so.
+    pub fn flags_where(&self, mut is_one: impl FnMut(&[u8]) -> bool) -> Vec<Flag> {
+        let flags = self.flags_by_key.iter().filter(|(key, _)| is_one(key));
+        flags.flat_map(|(_, flags)| flags).cloned().collect()
+    }
+
     /// Every key for which `has_changed` says so has changed.
     pub fn touch_where(&self, mut has_changed: impl FnMut(&[u8]) -> bool) {
         for (key, flags) in &self.flags_by_key {

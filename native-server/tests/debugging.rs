@@ -83,7 +83,8 @@ fn a_database_is_populated_and_values_are_described() {
     assert_eq!(connection.ask("GET sized:0"), Raw::bulk("value:0\0\0\0"));
     connection.ask("RPUSH list a b");
     let shown = connection.ask("DEBUG OBJECT list").text();
-    assert!(shown.contains(" refcount:1 encoding:listpack serializedlength:"), "{shown}");
+    assert!(shown.contains(" refcount:1 encoding:quicklist serializedlength:"), "{shown}");
+    assert!(shown.ends_with(" ql_compressed:0 ql_uncompressed_size:13"), "{shown}");
     assert_eq!(connection.ask("DEBUG OBJECT missing"), Raw::Error("ERR no such key".into()));
     let unknown = connection.ask("DEBUG JMAP").text();
     assert_eq!(unknown, "ERR unknown subcommand 'JMAP'. Try DEBUG HELP.");

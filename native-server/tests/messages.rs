@@ -116,6 +116,26 @@ fn events_have_redis_s_names() {
         &["SET a 1", "RENAME a b", "COPY b c"],
         &["set a", "rename_from a", "rename_to b", "copy_to c"],
     );
+    check(
+        &[
+            "XADD s 1-1 f v",
+            "XGROUP CREATE s g 0",
+            "XGROUP CREATECONSUMER s g c",
+            "XREADGROUP GROUP g c STREAMS s >",
+            "XACK s g 1-1",
+            "XGROUP SETID s g 0",
+            "XGROUP DELCONSUMER s g c",
+            "XGROUP DESTROY s g",
+        ],
+        &[
+            "xadd s",
+            "xgroup-create s",
+            "xgroup-createconsumer s",
+            "xgroup-setid s",
+            "xgroup-delconsumer s",
+            "xgroup-destroy s",
+        ],
+    );
     check(&["SET k 1 PX 10", "advance 20", "GET k"], &["set k", "expire k", "expired k"]);
     assert_eq!(events("K$", &["SET k 1", "LPUSH l x"]), ["/k set"]);
     assert_eq!(events("gE", &["SET k 1", "DEL k"]), ["del k"]);
@@ -199,4 +219,106 @@ fn who_does_not_read_is_dropped() {
         (0..10_000).any(|_| two.ask_words(&[&b"PUBLISH"[..], b"a", &message]) == Raw::Integer(0));
     assert!(is_dropped, "the server keeps what nobody reads");
     assert_eq!(two.ask("PING"), Raw::Simple("PONG".into()));
+}
+
+#[test]
+fn messages_come_though_replies_are_off() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    one.ask("HELLO 3");
+    one.send("CLIENT REPLY OFF");
+    one.send("SUBSCRIBE news");
+    let push = |words: [&str; 2], last: Raw| {
+        Raw::Push(words.map(Raw::bulk).into_iter().chain([last]).collect())
+    };
+    assert_eq!(one.read(), push(["subscribe", "news"], Raw::Integer(1)));
+    assert_eq!(two.ask("PUBLISH news hello"), Raw::Integer(1));
+    assert_eq!(one.read(), push(["message", "news"], Raw::bulk("hello")));
+    one.send("GET k");
+    one.send("SUBSCRIBE");
+    one.send("UNSUBSCRIBE news");
+    assert_eq!(one.read(), push(["unsubscribe", "news"], Raw::Integer(0)));
+    assert_eq!(one.ask("CLIENT REPLY ON"), ok());
+}
+
+#[test]
+fn who_tracks_hears_of_its_own_changes_behind_the_replies() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    let invalid = |key: &str| Raw::Push(vec![Raw::bulk("invalidate"), array([key])]);
+    one.ask("HELLO 3");
+    assert_eq!(one.ask("CLIENT TRACKING ON"), ok());
+    for key in ["a", "b"] {
+        assert_eq!(one.ask(&format!("GET {key}")), Raw::Null);
+    }
+    assert_eq!(one.ask("MSET a 1 b 2"), ok());
+    assert_eq!([one.read(), one.read()], ["a", "b"].map(invalid));
+    // A command that waited is answered before, too.
+    assert_eq!(one.ask("LRANGE to 0 -1"), Raw::Array(vec![]));
+    one.send("BLMOVE from to LEFT LEFT 0");
+    let is_blocked = |two: &mut Connection| two.ask("INFO clients").text().contains("ed_clients:1");
+    assert!((0..100_000).any(|_| is_blocked(&mut two)));
+    assert_eq!(two.ask("RPUSH from x"), Raw::Integer(1));
+    assert_eq!([one.read(), one.read()], [Raw::bulk("x"), invalid("to")]);
+    // Reads of all kinds are remembered, and the table keeps to its size.
+    for (read, key) in [("XREAD STREAMS s 0", "s"), ("OBJECT ENCODING o", "o")] {
+        one.ask(read);
+        let total = two.ask("INFO stats").text();
+        assert!(total.contains("tracking_total_keys:1\r"), "{read}: {total}");
+        assert_eq!(two.ask("CONFIG SET tracking-table-max-keys 1"), ok());
+        two.ask(&format!("HSET {key} f v"));
+        assert_eq!(one.read(), invalid(key), "{read}");
+    }
+    one.ask("MGET c d");
+    let told = one.read();
+    assert!([invalid("c"), invalid("d")].contains(&told), "{told:?}");
+}
+
+#[test]
+fn a_redirect_that_breaks_is_told_of() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    one.ask("HELLO 3");
+    let Raw::Integer(id) = two.ask("CLIENT ID") else { panic!("an integer") };
+    assert_eq!(one.ask(&format!("CLIENT TRACKING ON REDIRECT {id}")), ok());
+    assert!(one.ask("CLIENT INFO").text().contains(&format!(" redir={id} ")));
+    assert_eq!(one.ask("GET k"), Raw::Null);
+    assert_eq!(two.ask("QUIT"), ok());
+    assert!(two.is_closed());
+    let mut three = server.connect();
+    assert!((0..100_000).any(|_| !three.ask("CLIENT LIST").text().contains(&format!("id={id} "))));
+    assert_eq!(three.ask("SET k 1"), ok());
+    let broken = vec![Raw::bulk("tracking-redir-broken"), Raw::Integer(id)];
+    assert_eq!(one.read(), Raw::Push(broken));
+    let Raw::Map(facts) = one.ask("CLIENT TRACKINGINFO") else { panic!("a map") };
+    let flags = ["on", "broken_redirect"].map(Raw::bulk);
+    assert_eq!(facts[0].1, Raw::Set(flags.into()));
+    assert_eq!(facts[1].1, Raw::Integer(id));
+}
+
+#[test]
+fn prefixes_do_not_overlap_and_caching_is_said_of_one_command() {
+    let server = TestServer::plain();
+    let mut one = server.connect();
+    let refusal = |one: &str, which: &str, other: &str| {
+        Raw::Error(format!(
+            "ERR Prefix '{one}' overlaps with {which} prefix '{other}'. Prefixes for a single \
+             client must not overlap."
+        ))
+    };
+    let given = one.ask("CLIENT TRACKING ON BCAST PREFIX foo PREFIX foobar");
+    assert_eq!(given, refusal("foo", "another provided", "foobar"));
+    assert_eq!(one.ask("CLIENT TRACKING ON BCAST PREFIX foo PREFIX bar"), ok());
+    let given = one.ask("CLIENT TRACKING ON BCAST PREFIX barbara");
+    assert_eq!(given, refusal("barbara", "an existing", "bar"));
+    assert_eq!(one.ask("CLIENT TRACKING OFF"), ok());
+    assert_eq!(one.ask("CLIENT TRACKING ON OPTIN"), ok());
+    let flags = |one: &mut Connection| {
+        let Raw::Array(facts) = one.ask("CLIENT TRACKINGINFO") else { panic!("an array") };
+        facts[1].clone()
+    };
+    assert_eq!(one.ask("CLIENT CACHING YES"), ok());
+    assert_eq!(flags(&mut one), array(["on", "optin", "caching-yes"]));
+    assert_eq!(one.ask("PING"), Raw::Simple("PONG".into()));
+    assert_eq!(flags(&mut one), array(["on", "optin"]));
 }

@@ -68,6 +68,14 @@ fn a_watched_key_that_changes_stops_the_transaction() {
     assert_eq!(attempt(&["RENAME k other", "DEL other"], 0), Raw::NullArray);
     assert_eq!(attempt(&["SWAPDB 0 1", "SWAPDB 0 1"], 0), Raw::NullArray);
     assert_eq!(attempt(&[], 2000), Raw::NullArray);
+    // What is not there is not dropped.
+    for flush in ["FLUSHALL", "FLUSHDB"] {
+        assert_eq!(two.ask("SET other 1"), ok());
+        assert_eq!(one.ask("WATCH missing"), ok());
+        assert_eq!(two.ask(flush), ok());
+        assert_eq!(one.ask("MULTI"), ok());
+        assert_eq!(one.ask("EXEC"), Raw::Array(vec![]), "{flush}");
+    }
     assert_eq!(one.ask("WATCH k"), ok());
     assert_eq!(two.ask("SET k 2"), ok());
     assert_eq!(one.ask("UNWATCH"), ok());
@@ -128,7 +136,7 @@ fn readers_of_streams_wait_for_entries() {
     one.send("XREADGROUP GROUP group me BLOCK 0 STREAMS s >");
     await_blocked(&mut three, 1);
     assert_eq!(three.ask("DEL s"), Raw::Integer(1));
-    assert!(one.read().text().starts_with("NOGROUP No such key 's'"));
+    assert_eq!(one.read().text(), "UNBLOCKED the stream key no longer exists");
 }
 
 #[test]
@@ -158,4 +166,54 @@ fn waiting_ends_by_time_by_others_and_with_the_connection() {
     await_blocked(&mut two, 0);
     assert_eq!(two.ask("RPUSH list x"), Raw::Integer(1));
     assert_eq!(two.ask("LLEN list"), Raw::Integer(1));
+}
+
+#[test]
+fn only_the_key_that_changed_decides() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    // Another key has become of another type meanwhile.
+    for (request, change, expected) in [
+        ("BLPOP a b 0", "RPUSH b x", array(["b", "x"])),
+        ("BLMPOP 0 2 a b LEFT", "RPUSH b x", Raw::Array(vec![Raw::bulk("b"), array(["x"])])),
+        ("BZPOPMIN a b 0", "ZADD b 1 x", array(["b", "x", "1"])),
+    ] {
+        two.ask("FLUSHALL");
+        one.send(request);
+        await_blocked(&mut two, 1);
+        assert_eq!(two.ask("SET a text"), ok());
+        assert_eq!(two.ask(change), Raw::Integer(1));
+        assert_eq!(one.read(), expected, "{request}");
+    }
+    two.ask("FLUSHALL");
+    one.send("XREAD BLOCK 0 STREAMS a b 0 0");
+    await_blocked(&mut two, 1);
+    assert_eq!(two.ask("SET a text"), ok());
+    assert_eq!(two.ask("XADD b 1-1 f v"), Raw::bulk("1-1"));
+    let entry = Raw::Array(vec![Raw::bulk("1-1"), array(["f", "v"])]);
+    let stream = Raw::Array(vec![Raw::bulk("b"), Raw::Array(vec![entry])]);
+    assert_eq!(one.read(), Raw::Array(vec![stream]));
+}
+
+#[test]
+fn who_waits_in_vain_is_told() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    // The list is there, but what its element was to go to is none.
+    assert_eq!(two.ask("SET target text"), ok());
+    one.send("BLMOVE list target LEFT LEFT 0");
+    await_blocked(&mut two, 1);
+    assert_eq!(two.ask("RPUSH list x"), Raw::Integer(1));
+    let wrong = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    assert_eq!(one.read(), Raw::Error(wrong.into()));
+    assert_eq!(two.ask("LLEN list"), Raw::Integer(1));
+    for end in ["DEL s", "SET s text", "FLUSHDB", "FLUSHALL", "RENAME s t"] {
+        two.ask("DEL s");
+        assert_eq!(two.ask("XGROUP CREATE s g $ MKSTREAM"), ok());
+        one.send("XREADGROUP GROUP g c BLOCK 0 STREAMS s >");
+        await_blocked(&mut two, 1);
+        assert!(!matches!(two.ask(end), Raw::Error(_)), "{end}");
+        let gone = "UNBLOCKED the stream key no longer exists";
+        assert_eq!(one.read(), Raw::Error(gone.into()), "{end}");
+    }
 }

@@ -50,10 +50,11 @@ impl Cx<'_> {
             is_changed = self.keys.add_dense(found, elements);
         } else {
             let mut room = [0; DENSE_BYTES];
-            let mut sketch = match self.value_of(found) {
+            let sketch = match self.value_of(found) {
                 Some(value) => Sketch::read(&mut room, &value, Form::Sparse)?,
                 None => Sketch::new(&mut room),
             };
+            let mut sketch = sketch.sparse_up_to(self.keys.forms.sparse_sketch_bytes);
             for element in elements {
                 is_changed |= sketch.add(element)?;
             }
@@ -118,10 +119,11 @@ impl Cx<'_> {
         let hash = self.keys.hash(destination);
         let found = self.find_string(destination, hash)?;
         let mut room = [0; DENSE_BYTES];
-        let mut sketch = match self.value_of(found) {
+        let sketch = match self.value_of(found) {
             Some(value) => Sketch::read(&mut room, &value, sketch::form(&value)?)?,
             None => Sketch::new(&mut room),
         };
+        let mut sketch = sketch.sparse_up_to(self.keys.forms.sparse_sketch_bytes);
         if is_dense {
             sketch.make_dense()?;
         }

@@ -9,7 +9,7 @@
 
 use crate::bytes;
 use crate::error::{Error, Result};
-use crate::limits::SPARSE_SKETCH_BYTES_MAX;
+use crate::limits::SPARSE_SKETCH_BYTES;
 use crate::value::Value;
 
 use super::estimate::Histogram;
@@ -203,12 +203,15 @@ pub(super) type Room = [u8; DENSE_BYTES];
 pub(super) struct Sketch<'r> {
     bytes: &'r mut Room,
     len: usize,
+    /// Where a sparse one becomes dense.
+    sparse_bytes_max: usize,
 }
 
 impl<'r> Sketch<'r> {
     /// One without elements, which is sparse.
     pub(super) fn new(room: &'r mut Room) -> Sketch<'r> {
-        let mut sketch = Sketch { bytes: room, len: HEAD_BYTES };
+        let mut sketch =
+            Sketch { bytes: room, len: HEAD_BYTES, sparse_bytes_max: SPARSE_SKETCH_BYTES };
         bytes::write_at(sketch.bytes, 0, MAGIC);
         sketch.set(FORM_AT, 1);
         let mut all = Pieces::default();
@@ -220,7 +223,8 @@ impl<'r> Sketch<'r> {
 
     /// A copy of one that is there. One that is as long as only a hand makes it gets dense.
     pub(super) fn read(room: &'r mut Room, value: &Value<'_>, form: Form) -> Result<Sketch<'r>> {
-        let mut sketch = Sketch { bytes: room, len: value.len() };
+        let mut sketch =
+            Sketch { bytes: room, len: value.len(), sparse_bytes_max: SPARSE_SKETCH_BYTES };
         if form == Form::Sparse && value.len() > DENSE_BYTES - PIECES_BYTES_MAX {
             read(&value.range(0, HEAD_BYTES), sketch.bytes);
             sketch.spread(body(value))?;
@@ -228,6 +232,11 @@ impl<'r> Sketch<'r> {
             read(value, sketch.bytes);
         }
         Ok(sketch)
+    }
+
+    /// The same sketch, sparse up to another length.
+    pub(super) fn sparse_up_to(self, bytes_max: usize) -> Sketch<'r> {
+        Sketch { sparse_bytes_max: bytes_max, ..self }
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -323,7 +332,7 @@ impl<'r> Sketch<'r> {
         pieces.run(count, 1);
         pieces.run(run.count, first + run.len - 1 - index);
         let len = self.len - run.bytes + pieces.len;
-        if len > self.len && len > SPARSE_SKETCH_BYTES_MAX {
+        if len > self.len && len > self.sparse_bytes_max {
             return Ok(None);
         }
         // A sparse sketch leaves room for what may be added.

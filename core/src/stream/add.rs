@@ -7,14 +7,13 @@ use super::id::{Id, NewId};
 use crate::command::{Args, word};
 use crate::error::{Error, Result};
 use crate::keyspace::Cx;
-use crate::limits::STREAM_NODE_ENTRIES_MAX;
 use crate::num::{Digits, integer};
 use crate::record::Kind;
 use crate::reply::Reply;
 use crate::value::Value;
 
-/// Entries that one rough trim takes out at most, unless it says otherwise.
-const ROUGH_TRIM_ENTRIES: usize = 100 * STREAM_NODE_ENTRIES_MAX;
+/// Full nodes whose entries one rough trim takes out at most, unless it says otherwise.
+const ROUGH_TRIM_NODES: usize = 100;
 
 impl Cx<'_> {
     /// XADD: adds an entry of fields and values, in turns. Its id, or `None` if there is no stream
@@ -138,7 +137,7 @@ struct Options {
 }
 
 impl Options {
-    fn parse(args: &mut Args<'_>, is_xadd: bool) -> Result<Options> {
+    fn parse(args: &mut Args<'_>, is_xadd: bool, node_entries: usize) -> Result<Options> {
         let mut options = Options { trim: None, makes_stream: true, id: NewId::Next };
         let mut limit = None;
         while let Some(option) = args.next() {
@@ -176,7 +175,7 @@ impl Options {
         if let Some(trim) = &mut options.trim
             && is_rough
         {
-            let limit = limit.unwrap_or(ROUGH_TRIM_ENTRIES);
+            let limit = limit.unwrap_or(ROUGH_TRIM_NODES * node_entries);
             trim.limit = Some(limit).filter(|&limit| limit > 0);
         }
         Ok(options)
@@ -201,7 +200,8 @@ fn parse_trim(args: &mut Args<'_>, is_len: bool) -> Result<Trim> {
 
 pub(super) fn xadd(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
     let key = args.required();
-    let Options { trim, makes_stream, id } = Options::parse(args, true)?;
+    let node_entries = cx.keys.forms.node_entries();
+    let Options { trim, makes_stream, id } = Options::parse(args, true, node_entries)?;
     let texts = args.as_slice();
     if texts.len() < 2 || !texts.len().is_multiple_of(2) {
         return Err(Error::WrongArity);
@@ -220,7 +220,7 @@ pub(super) fn xadd(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) 
 
 pub(super) fn xtrim(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
     let key = args.required();
-    let options = Options::parse(args, false)?;
+    let options = Options::parse(args, false, cx.keys.forms.node_entries())?;
     let stream = cx.change_stream(key)?;
     let removed = match stream.zip(options.trim) {
         Some((mut stream, trim)) => cx.trim_entries(key, &mut stream, &trim),

@@ -381,7 +381,8 @@ impl Cx<'_> {
         begins_node: bool,
     ) -> Result<()> {
         let node = self.keys.stream_node(stream, stream.meta.tail).filter(|_| !begins_node);
-        let node = node.filter(|node| node.begun < STREAM_NODE_ENTRIES_MAX);
+        let forms = self.keys.forms;
+        let node = node.filter(|node| node.begun < forms.node_entries());
         let has_names = apart.is_none() && node.is_some_and(|node| node.has_names(texts));
         let body = match apart {
             Some(object) => Body::Apart(object),
@@ -393,7 +394,8 @@ impl Cx<'_> {
             let len = head.as_bytes().len() + body_len(&body, texts);
             (head, node.bytes.len(), len)
         });
-        match tail.filter(|(_, used, len)| START + used + len <= PAGE_BYTES) {
+        let bytes_max = PAGE_BYTES.min(START + forms.node_bytes());
+        match tail.filter(|(_, used, len)| START + used + len <= bytes_max) {
             Some((head, used, len)) => {
                 self.widen_tail(stream, START + used + len)?;
                 let addr = self.keys.node_page(stream, stream.meta.tail);

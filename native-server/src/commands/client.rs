@@ -350,9 +350,9 @@ pub fn describe(client: &Client, now_ms: i64) -> String {
     let _ = writeln!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={letters} db={} sub={} psub={} \
-         ssub={} multi={queued} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 \
-         obl=0 oll={} omem={} tot-mem={} events=r cmd={} user=default redir=-1 resp={} \
-         lib-name={} lib-ver={} tot-net-in={} tot-net-out={}",
+         ssub={} multi={queued} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 \
+         obl=0 oll={} omem={} tot-mem={} events=r cmd={} user=default redir={} resp={} \
+         lib-name={} lib-ver={} watch={} tot-net-in={} tot-net-out={}",
         client.id,
         client.address,
         client.local_address,
@@ -364,15 +364,16 @@ pub fn describe(client: &Client, now_ms: i64) -> String {
         channels.load(Relaxed),
         patterns.load(Relaxed),
         shards.load(Relaxed),
-        client.watches.load(Relaxed),
         client.input_bytes.load(Relaxed),
         u8::from(client.output_bytes.load(Relaxed) > 0),
         client.output_bytes.load(Relaxed),
         client.output_bytes.load(Relaxed) + client.input_bytes.load(Relaxed),
         last.map_or("NULL", |command| command.name),
+        client.redirect.load(Relaxed),
         if client.is(state::RESP3) { 3 } else { 2 },
         names.library,
         names.library_version,
+        client.watches.load(Relaxed),
         client.total_bytes[0].load(Relaxed),
         client.total_bytes[1].load(Relaxed),
     );

@@ -3,6 +3,7 @@
 use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, Keys, READ, Reply, STORES, WRITE, docs};
 
 use crate::commands::flags::{ADMIN, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB};
+use crate::commands::key_use::{self, Use};
 use crate::commands::{Command, ROW, Result, ServerSpec, keys_of, table};
 use crate::context::Context;
 use crate::glob;
@@ -41,6 +42,15 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         syntax: docs("command [arg ...]"),
         summary: docs("Returns the keys of a request."),
         run: getkeys,
+        ..COMMAND_ROW
+    },
+    ServerSpec {
+        name: "command|getkeysandflags",
+        arity: Arity::AtLeast(4),
+        since: docs("7.0.0"),
+        syntax: docs("command [arg ...]"),
+        summary: docs("Returns the keys of a request, and what it does with each."),
+        run: getkeysandflags,
         ..COMMAND_ROW
     },
     ServerSpec {
@@ -90,6 +100,31 @@ fn flag_names(command: &Command) -> Vec<&'static str> {
     }
     names
 }
+
+/// Every category, in Redis's order.
+pub const CATEGORIES: &[&str] = &[
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
 
 /// The categories of a command, without their `@`.
 pub fn categories(command: &Command) -> Vec<String> {
@@ -203,7 +238,25 @@ fn document(cx: &mut Context<'_>, command: &Command) {
 }
 
 fn getkeys(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
-    let request = args.as_slice();
+    let keys: Vec<&[u8]> = keys_in(args.as_slice())?.into_iter().map(|(key, _)| key).collect();
+    cx.wire.texts(&keys);
+    Ok(())
+}
+
+fn getkeysandflags(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let keys = keys_in(args.as_slice())?;
+    cx.wire.array(keys.len());
+    for (key, words) in keys {
+        cx.wire.array(2);
+        cx.wire.text(key);
+        cx.wire.set(words.len());
+        words.iter().for_each(|word| cx.wire.status(word));
+    }
+    Ok(())
+}
+
+/// The keys of a request, with what it does with each.
+fn keys_in<'a>(request: &[&'a [u8]]) -> Result<Vec<(&'a [u8], Use)>> {
     let name = request.first().copied().unwrap_or_default();
     let command = table().find(name).ok_or("ERR Invalid command specified")?;
     let sub = request.get(1).and_then(|name| command.subcommand(name));
@@ -212,20 +265,22 @@ fn getkeys(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
     let text = |at: usize| request.get(at).copied().unwrap_or_default();
-    let mut keys: Vec<_> =
-        keys_of(command.name, command.keys, request.len(), text).map(text).collect();
+    let [first, others] = key_use::of(command, request);
+    let uses = std::iter::once(first).chain(std::iter::repeat(others));
+    let keys = keys_of(command.name, command.keys, request.len(), text).map(text);
+    let mut keys: Vec<(&[u8], Use)> = keys.zip(uses).collect();
     if command.has(STORES) {
         for option in [&b"store"[..], b"storedist"] {
-            let mut pairs = request.windows(2).skip(2);
-            let found = pairs.find(|pair| pair[0].eq_ignore_ascii_case(option));
-            keys.extend(found.map(|pair| pair[1]));
+            // Of several of one name the last one holds.
+            let mut pairs = request.windows(2).skip(2).rev();
+            let stored = pairs.find(|pair| pair[0].eq_ignore_ascii_case(option));
+            keys.extend(stored.map(|pair| (pair[1], key_use::STORED)));
         }
     }
     if keys.is_empty() {
         return Err("ERR The command has no key arguments".into());
     }
-    cx.wire.texts(&keys);
-    Ok(())
+    Ok(keys)
 }
 
 fn list(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::checkpoint::saver;
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, info};
 use crate::config::Config;
-use crate::config::table::{Changes, SETTINGS, find};
+use crate::config::table::{Changes, SETTINGS, Setting, find};
 use crate::context::Context;
 use crate::glob;
 use crate::log::Level;
@@ -45,11 +45,13 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
 fn get(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let patterns: Vec<Vec<u8>> = args.map(<[u8]>::to_ascii_lowercase).collect();
     let is_asked = |name: &str| patterns.iter().any(|pattern| glob::matches(pattern, name));
-    let asked: Vec<_> = SETTINGS.iter().filter(|setting| is_asked(setting.name)).collect();
+    let named = |setting: &'static Setting| setting.names().map(move |name| (name, setting));
+    let asked: Vec<_> =
+        SETTINGS.iter().flat_map(named).filter(|(name, _)| is_asked(name)).collect();
     let config = cx.server.config.snapshot().config;
     cx.wire.map(asked.len());
-    for setting in asked {
-        cx.wire.text(setting.name);
+    for (name, setting) in asked {
+        cx.wire.text(name);
         cx.wire.text(setting.show(&config));
     }
     Ok(())
@@ -122,6 +124,11 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
         databases.set_max_bytes(config.budget_bytes());
         cx.server.gate.set_starved(config.is_starved());
         cx.held.refresh();
+    }
+    if names.iter().any(|name| name.starts_with("hll-") || name.starts_with("stream-node-")) {
+        for index in 0..databases.count() {
+            cx.held.get(index).keys.set_forms(config.forms.to_engine());
+        }
     }
     if names.contains("save") || names.contains("stop-writes-on-bgsave-error") {
         saver::refuse_writes(cx.server, config);

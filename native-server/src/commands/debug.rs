@@ -1,11 +1,11 @@
-//! DEBUG, for tests; and SLOWLOG, TIME, MEMORY: what operators look at and do.
+//! DEBUG, for tests; and SLOWLOG, TIME: what operators look at and do.
 //!
 //! Invariant: DEBUG answers nobody unless `enable-debug-command` says so.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ferrite_engine::{Args, Arity, Error, FAST, Keys, READ, Reply, docs};
+use ferrite_engine::{Args, Arity, Error, FAST, READ, Reply, docs};
 
 use crate::checkpoint;
 use crate::commands::connection::REDIS_VERSION;
@@ -45,23 +45,6 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
             cx.wire.verbatim(&format!("Ferrite ver. {version}, as Redis ver. {REDIS_VERSION}\n"));
             Ok(())
         },
-        ..ROW
-    },
-    ServerSpec {
-        name: "memory",
-        since: docs("4.0.0"),
-        summary: docs("Tells what takes memory."),
-        ..ROW
-    },
-    ServerSpec {
-        name: "memory|usage",
-        arity: Arity::AtLeast(3),
-        keys: Keys { first: 2, last: 2, step: 1 },
-        flags: READ,
-        since: docs("4.0.0"),
-        syntax: docs("key [SAMPLES count]"),
-        summary: docs("Returns how many bytes a key takes."),
-        run: memory_usage,
         ..ROW
     },
     ServerSpec {
@@ -180,6 +163,11 @@ fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
             checkpoint::reload(&cx.server.databases).map_err(|why| format!("ERR {why}"))?;
             cx.wire.ok();
         }
+        [flag] if is(b"pause-cron") => {
+            let rests = number::integer(flag).ok_or(Error::NotAnInteger)? != 0;
+            cx.server.rests.store(rests, Ordering::Relaxed);
+            cx.wire.ok();
+        }
         [flag] if is(b"set-active-expire") => {
             let is_on = number::integer(flag).ok_or(Error::NotAnInteger)? != 0;
             cx.server.expires_actively.store(is_on, Ordering::Relaxed);
@@ -197,22 +185,6 @@ fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 fn is_local(address: &str) -> bool {
     let address = address.parse::<std::net::SocketAddr>();
     address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
-}
-
-fn memory_usage(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
-    let key = args.required();
-    while let Some(option) = args.next() {
-        let count = args.value()?;
-        if !option.eq_ignore_ascii_case(b"samples") {
-            return Err(Error::Syntax.into());
-        }
-        number::integer(count).filter(|&count| count >= 0).ok_or(Error::NotAnInteger)?;
-    }
-    match cx.with(|cx| cx.memory_usage(key)) {
-        Some(bytes) => cx.wire.integer(i64::try_from(bytes).unwrap_or(i64::MAX)),
-        None => cx.wire.null(),
-    }
-    Ok(())
 }
 
 fn slowlog_get(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {

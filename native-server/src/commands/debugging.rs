@@ -8,6 +8,7 @@ use ferrite_engine::{Cx, Error, Reply};
 use crate::commands::Result;
 use crate::commands::digest::{Fingerprint, ask};
 use crate::context::Context;
+use crate::encoding::Encodings;
 use crate::limits::{POPULATE_KEYS_MAX, POPULATE_STEPS};
 use crate::news::Origin;
 use crate::number;
@@ -25,6 +26,8 @@ pub const HELP: &[&str] = &[
     "    Writes a line to the log.",
     "OBJECT <key>",
     "    Shows how a value is stored.",
+    "PAUSE-CRON <0|1>",
+    "    Whether nothing is done by the clock.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Sets keys that are missing among prefix:0 to prefix:count-1.",
     "PROTOCOL <type>",
@@ -60,7 +63,8 @@ pub fn run(cx: &mut Context<'_>, name: &[u8], arguments: &[&[u8]]) -> Result<boo
             cx.wire.ok();
         }
         (b"object", [key]) => {
-            let shown = cx.with(|cx| describe(cx, key)).ok_or(Error::NoSuchKey)?;
+            let encodings = cx.server.config.snapshot().config.encodings;
+            let shown = cx.with(|cx| describe(cx, key, &encodings)).ok_or(Error::NoSuchKey)?;
             cx.wire.status(&shown);
         }
         (b"populate", [count, options @ ..]) if options.len() < 3 => populate(cx, count, options)?,
@@ -84,16 +88,17 @@ fn digest(cx: &mut Context<'_>) {
 }
 
 /// How a value is stored, in Redis's words. Nothing here has an address or is shared.
-fn describe(cx: &mut Cx<'_>, key: &[u8]) -> Option<String> {
-    let mut first = |name: &str, arguments: &[&[u8]]| ask(cx, name, arguments).into_iter().next();
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let encoding = text(first("OBJECT", &[b"ENCODING", key])?);
-    let idle_s = first("OBJECT", &[b"IDLETIME", key]).map(text).unwrap_or_else(|| "0".into());
+fn describe(cx: &mut Cx<'_>, key: &[u8], encodings: &Encodings) -> Option<String> {
+    // First of all, since to look at a value is to use it.
+    let idle_s = ask(cx, "OBJECT", &[b"IDLETIME", key]).pop().unwrap_or_else(|| b"0".into());
+    let idle_s = String::from_utf8_lossy(&idle_s);
+    let encoding = encodings.name(cx, key)?;
     // Redis counts neither the type in front of the value nor version and checksum behind it.
-    let payload = first("DUMP", &[key])?.len().saturating_sub(1 + 2 + 8);
+    let payload = ask(cx, "DUMP", &[key]).pop()?.len().saturating_sub(1 + 2 + 8);
     Some(format!(
         "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{payload} lru:0 \
-         lru_seconds_idle:{idle_s}"
+         lru_seconds_idle:{idle_s}{}",
+        encodings.nodes(cx, key),
     ))
 }
 

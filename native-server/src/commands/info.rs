@@ -13,6 +13,7 @@ use crate::commands::{ROW, Result, ServerSpec, table};
 use crate::config::table::find as setting;
 use crate::context::Context;
 use crate::process;
+use crate::pubsub::Kind;
 
 pub(crate) const COMMANDS: &[ServerSpec] = &[ServerSpec {
     name: "info",
@@ -31,6 +32,8 @@ struct Figures<'c, 'b> {
     keyspace: [u64; 4],
     used_memory: u64,
     changes: u64,
+    /// Databases in which something deleted is still being taken apart.
+    reaping: usize,
 }
 
 /// Figures, each with its name, in the order in which they are shown.
@@ -81,18 +84,19 @@ fn info(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
             }),
         }
     };
-    let (mut databases, mut changes) = (Vec::new(), 0);
+    let (mut databases, mut changes, mut reaping) = (Vec::new(), 0, 0);
     for index in 0..cx.server.databases.count() {
         let database = cx.held.get(index);
         databases.push(database.stats());
         changes += database.keys.changes();
+        reaping += usize::from(database.keys.is_reaping());
     }
     if !cx.is_in_exec {
         cx.held.release();
     }
     let keyspace = counted(cx, &databases);
     let used_memory = used(&databases);
-    let figures = Figures { cx, databases, keyspace, used_memory, changes };
+    let figures = Figures { cx, databases, keyspace, used_memory, changes, reaping };
     let mut text = String::new();
     for section in SECTIONS.iter().filter(|section| is_asked(section)) {
         if !text.is_empty() {
@@ -229,7 +233,9 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
         ("maxmemory_policy", policy.unwrap_or_default()),
         ("mem_fragmentation_ratio", format!("{:.2}", rss as f64 / used.max(1) as f64)),
         ("mem_fragmentation_bytes", (rss as i64 - used as i64).to_string()),
+        ("mem_not_counted_for_evict", "0".into()),
         ("mem_allocator", "libc".into()),
+        ("lazyfree_pending_objects", figures.reaping.to_string()),
     ])
 }
 
@@ -260,6 +266,9 @@ fn stats(figures: &Figures<'_, '_>) -> Lines {
     let kilobytes =
         |at: usize| format!("{:.2}", stats.bytes_per_second[at].load(Relaxed) as f64 / 1024.0);
     let errors: u64 = stats.errors().values().sum();
+    let news = &figures.cx.server.news;
+    let [tracked_keys, tracked_items, tracked_prefixes] = news.tracking.counts();
+    let count = |kind| news.pubsub.names(kind, None).len().to_string();
     lines([
         ("total_connections_received", stats.connections_received.load(Relaxed).to_string()),
         ("total_commands_processed", stats.commands_processed().to_string()),
@@ -279,6 +288,12 @@ fn stats(figures: &Figures<'_, '_>) -> Lines {
         }),
         ("keyspace_hits", hits.to_string()),
         ("keyspace_misses", misses.to_string()),
+        ("pubsub_channels", count(Kind::Channel)),
+        ("pubsub_patterns", count(Kind::Pattern)),
+        ("pubsubshard_channels", count(Kind::Shard)),
+        ("tracking_total_keys", tracked_keys.to_string()),
+        ("tracking_total_items", tracked_items.to_string()),
+        ("tracking_total_prefixes", tracked_prefixes.to_string()),
         ("total_error_replies", errors.to_string()),
         ("total_reads_processed", stats.sum(|thread| thread.reads.get()).to_string()),
         ("total_writes_processed", stats.sum(|thread| thread.writes.get()).to_string()),

@@ -70,6 +70,9 @@ fn flushall(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     cx.held.take_all();
     for index in 0..cx.server.databases.count() {
         cx.held.get(index).with_origin(origin, now_ms, |cx| cx.flush());
+        if !cx.is_in_exec {
+            cx.serve_waiting(index);
+        }
     }
     cx.server.news.tracking.invalidate_all();
     release(cx);

@@ -7,6 +7,7 @@
 //! Invariant: whoever wants to know something of commands (dispatch, COMMAND, transactions, errors)
 //! reads these rows.
 
+pub mod acl;
 pub mod blocking;
 pub mod checkpoint;
 pub mod client;
@@ -19,8 +20,11 @@ pub mod digest;
 pub mod functions;
 pub mod gate;
 pub mod info;
+pub mod key_use;
 pub mod keyspace;
 pub mod latency;
+pub mod memory;
+pub mod object;
 pub mod persistence;
 pub mod pubsub;
 pub mod tracking;
@@ -186,6 +190,7 @@ impl Command {
 
 /// The server's rows.
 const FAMILIES: &[&[ServerSpec]] = &[
+    acl::COMMANDS,
     blocking::COMMANDS,
     checkpoint::COMMANDS,
     client::COMMANDS,
@@ -198,6 +203,8 @@ const FAMILIES: &[&[ServerSpec]] = &[
     info::COMMANDS,
     keyspace::COMMANDS,
     latency::COMMANDS,
+    memory::COMMANDS,
+    object::COMMANDS,
     persistence::COMMANDS,
     pubsub::COMMANDS,
     tracking::COMMANDS,

@@ -107,7 +107,10 @@ fn tracking(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
                     .into(),
             );
         }
+        refuse_overlaps(&prefixes, before.prefixes.as_deref().unwrap_or_default())?;
         prefixes.extend(before.prefixes.unwrap_or_default());
+    } else {
+        refuse_overlaps(&prefixes, &[])?;
     }
     if is_broadcast {
         if prefixes.is_empty() {
@@ -118,6 +121,29 @@ fn tracking(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     cx.session.caches_next = None;
     cx.server.news.tracking.start(client, mode);
     cx.wire.ok();
+    Ok(())
+}
+
+/// Looks whether a key could begin with two of the prefixes: it would be told of twice.
+fn refuse_overlaps(prefixes: &[Box<[u8]>], before: &[Box<[u8]>]) -> Result<()> {
+    let overlap = |one: &[u8], other: &[u8]| one.starts_with(other) || other.starts_with(one);
+    let refusal = |one: &[u8], which: &str, other: &[u8]| {
+        let [one, other] = [one, other].map(String::from_utf8_lossy);
+        Err(format!(
+            "ERR Prefix '{one}' overlaps with {which} prefix '{other}'. Prefixes for a single \
+             client must not overlap."
+        )
+        .into())
+    };
+    for (at, prefix) in prefixes.iter().enumerate() {
+        if let Some(other) = before.iter().find(|other| overlap(prefix, other)) {
+            return refusal(prefix, "an existing", other);
+        }
+        let behind = prefixes.get(at + 1..).unwrap_or_default();
+        if let Some(other) = behind.iter().find(|other| overlap(prefix, other)) {
+            return refusal(prefix, "another provided", other);
+        }
+    }
     Ok(())
 }
 
@@ -157,8 +183,11 @@ fn trackinginfo(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
         let named = [
             (mode.prefixes.is_some(), "bcast"),
             (mode.is_opt_in, "optin"),
+            (cx.session.caches_next == Some(true), "caching-yes"),
             (mode.is_opt_out, "optout"),
+            (cx.session.caches_next == Some(false), "caching-no"),
             (mode.is_no_loop, "noloop"),
+            (cx.session.client.is(state::REDIRECT_BROKEN), "broken_redirect"),
         ];
         flags.extend(named.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name));
         if let Some(client) = &mode.redirect {

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ferrite_engine::Policy;
+use ferrite_engine::{Forms, Policy};
 
 use crate::checkpoint::saver::Rule;
+use crate::encoding::Encodings;
 
 /// What may be held for one client that does not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,37 @@ pub struct OutputLimit {
 
 /// The kinds of clients that have output limits of their own, with their names.
 pub const OUTPUT_CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
+
+/// Where values that the engine stores take another form.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the table explains them")]
+pub struct FormLimits {
+    pub hll_sparse_max_bytes: u64,
+    pub stream_node_max_bytes: u64,
+    pub stream_node_max_entries: i64,
+}
+
+impl Default for FormLimits {
+    fn default() -> FormLimits {
+        let Forms { sparse_sketch_bytes, stream_node_entries, stream_node_bytes } = Forms::DEFAULT;
+        FormLimits {
+            hll_sparse_max_bytes: sparse_sketch_bytes as u64,
+            stream_node_max_bytes: stream_node_bytes as u64,
+            stream_node_max_entries: stream_node_entries as i64,
+        }
+    }
+}
+
+impl FormLimits {
+    /// As the engine takes them.
+    pub fn to_engine(self) -> Forms {
+        Forms {
+            sparse_sketch_bytes: self.hll_sparse_max_bytes as usize,
+            stream_node_entries: usize::try_from(self.stream_node_max_entries).unwrap_or_default(),
+            stream_node_bytes: self.stream_node_max_bytes as usize,
+        }
+    }
+}
 
 /// Every setting's value, under its name in the table.
 #[derive(Clone, Debug)]
@@ -63,6 +95,8 @@ pub struct Config {
     pub notify_keyspace_events: String,
     pub output_limits: [OutputLimit; 3],
     pub client_query_buffer_limit: u64,
+    pub encodings: Encodings,
+    pub forms: FormLimits,
     pub proto_max_bulk_len: u64,
     pub enable_debug_command: String,
     pub logfile: String,
@@ -116,6 +150,8 @@ impl Default for Config {
             notify_keyspace_events: String::new(),
             output_limits: [unlimited, limit(256, 64), limit(32, 8)],
             client_query_buffer_limit: 1 << 30,
+            encodings: Encodings::default(),
+            forms: FormLimits::default(),
             proto_max_bulk_len: 512 << 20,
             enable_debug_command: "no".into(),
             logfile: String::new(),

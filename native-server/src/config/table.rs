@@ -29,6 +29,8 @@ pub struct Setting {
     pub name: &'static str,
     /// When it may change.
     pub changes: Changes,
+    /// The name it had in older versions of Redis, by which it is still known.
+    pub former_name: Option<&'static str>,
     kind: Kind,
 }
 
@@ -47,7 +49,7 @@ use Changes::{AtStart, Live};
 use Kind::{FileName, Memory, Number, OneOf, Other, Text, YesNo};
 
 const fn row(name: &'static str, changes: Changes, kind: Kind) -> Setting {
-    Setting { name, changes, kind }
+    Setting { name, changes, former_name: None, kind }
 }
 
 const BYTES_MAX: u64 = i64::MAX as u64;
@@ -100,6 +102,27 @@ pub const SETTINGS: &[Setting] = &[
         Number(|config| &mut config.function_deadline_ms, 1, 3_600_000),
     ),
     row("function-module-dir", AtStart, Text(|config| &mut config.function_module_dir)),
+    row(
+        "hash-max-listpack-entries",
+        Live,
+        Number(|config| &mut config.encodings.hash_entries, 0, i64::MAX),
+    )
+    .formerly("hash-max-ziplist-entries"),
+    row(
+        "hash-max-listpack-value",
+        Live,
+        Memory(|config| &mut config.encodings.hash_value_bytes, 0, BYTES_MAX),
+    )
+    .formerly("hash-max-ziplist-value"),
+    row(
+        "hll-sparse-max-bytes",
+        Live,
+        Memory(
+            |config| &mut config.forms.hll_sparse_max_bytes,
+            0,
+            limits::SPARSE_SKETCH_BYTES_MAX as u64,
+        ),
+    ),
     row("hz", Live, Number(|config| &mut config.hz, 1, 500)),
     row("io-threads", AtStart, Number(|config| &mut config.io_threads, 1, IO_THREADS_MAX as i64)),
     row(
@@ -107,6 +130,17 @@ pub const SETTINGS: &[Setting] = &[
         Live,
         Number(|config| &mut config.latency_monitor_threshold_ms, 0, i64::MAX),
     ),
+    row(
+        "list-compress-depth",
+        Live,
+        Number(|config| &mut config.encodings.list_compress_depth, 0, i32::MAX as i64),
+    ),
+    row(
+        "list-max-listpack-size",
+        Live,
+        Number(|config| &mut config.encodings.list_size, i32::MIN as i64, i32::MAX as i64),
+    )
+    .formerly("list-max-ziplist-size"),
     row("logfile", AtStart, Text(|config| &mut config.logfile)),
     row(
         "loglevel",
@@ -128,6 +162,21 @@ pub const SETTINGS: &[Setting] = &[
     row("requirepass", Live, Text(|config| &mut config.requirepass)),
     row("save", Live, Other(|config| show_rules(&config.save), save)),
     row(
+        "set-max-intset-entries",
+        Live,
+        Number(|config| &mut config.encodings.intset_entries, 0, i64::MAX),
+    ),
+    row(
+        "set-max-listpack-entries",
+        Live,
+        Number(|config| &mut config.encodings.set_entries, 0, i64::MAX),
+    ),
+    row(
+        "set-max-listpack-value",
+        Live,
+        Memory(|config| &mut config.encodings.set_value_bytes, 0, BYTES_MAX),
+    ),
+    row(
         "slowlog-log-slower-than",
         Live,
         Number(|config| &mut config.slowlog_slower_than_us, -1, i64::MAX),
@@ -138,6 +187,24 @@ pub const SETTINGS: &[Setting] = &[
         Live,
         YesNo(|config| &mut config.stop_writes_on_bgsave_error),
     ),
+    row(
+        "stream-node-max-bytes",
+        Live,
+        Memory(
+            |config| &mut config.forms.stream_node_max_bytes,
+            0,
+            limits::STREAM_NODE_BYTES_MAX as u64,
+        ),
+    ),
+    row(
+        "stream-node-max-entries",
+        Live,
+        Number(
+            |config| &mut config.forms.stream_node_max_entries,
+            0,
+            limits::STREAM_NODE_ENTRIES_MAX as i64,
+        ),
+    ),
     row("tcp-backlog", AtStart, Number(|config| &mut config.tcp_backlog, 0, i32::MAX as i64)),
     row("tcp-keepalive", Live, Number(|config| &mut config.tcp_keepalive_s, 0, i32::MAX as i64)),
     row("timeout", Live, Number(|config| &mut config.timeout_s, 0, i32::MAX as i64)),
@@ -146,14 +213,35 @@ pub const SETTINGS: &[Setting] = &[
         Live,
         Number(|config| &mut config.tracking_table_max_keys, 1, i64::MAX),
     ),
+    row(
+        "zset-max-listpack-entries",
+        Live,
+        Number(|config| &mut config.encodings.zset_entries, 0, i64::MAX),
+    )
+    .formerly("zset-max-ziplist-entries"),
+    row(
+        "zset-max-listpack-value",
+        Live,
+        Memory(|config| &mut config.encodings.zset_value_bytes, 0, BYTES_MAX),
+    )
+    .formerly("zset-max-ziplist-value"),
 ];
 
 /// The setting of this name, in upper or lower case.
 pub fn find(name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name))
+    SETTINGS.iter().find(|setting| setting.names().any(|own| own.eq_ignore_ascii_case(name)))
 }
 
 impl Setting {
+    const fn formerly(self, name: &'static str) -> Setting {
+        Setting { former_name: Some(name), ..self }
+    }
+
+    /// Its name, and the one that it had.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.former_name)
+    }
+
     /// The value as text.
     pub fn show(&self, config: &Config) -> String {
         // The rows name a place once, to read and to write: so it is shown from a copy.

@@ -1,0 +1,264 @@
+//! What the server tells of values, of users and of itself: OBJECT ENCODING by the settings, ACL,
+//! MEMORY, LATENCY, and the keys of requests.
+//!
+//! redis-server is the judge where there is one.
+
+mod common;
+
+use common::{Raw, TestServer};
+use ferrite_tests::answer::Answer;
+use ferrite_tests::oracle::Oracle;
+use ferrite_tests::subject::Subject;
+
+fn ok() -> Raw {
+    Raw::Simple("OK".into())
+}
+
+fn words(request: &str) -> Vec<Vec<u8>> {
+    request.split(' ').map(Into::into).collect()
+}
+
+/// What is set, then what is stored, and the key whose encoding is asked for.
+const ENCODINGS: &[(&str, &str)] = &[
+    ("", "HSET k a 1 b 2"),
+    ("hash-max-listpack-entries 1", "HSET k a 1 b 2"),
+    ("hash-max-listpack-entries 2", "HSET k a 1 b 2"),
+    ("hash-max-ziplist-entries 1", "HSET k a 1 b 2"),
+    ("hash-max-ziplist-value 3", "HSET k a 1 b 2222"),
+    ("hash-max-listpack-value 4", "HSET k a 1 b 2222"),
+    ("hash-max-listpack-value 1", "HSET k aa 1"),
+    ("", "RPUSH k a b c"),
+    ("list-max-ziplist-size 1", "RPUSH k a b c"),
+    ("list-compress-depth 1", "RPUSH k a b c"),
+    ("", "SADD k 1 2 3"),
+    ("", "SADD k 1 2 x"),
+    ("set-max-intset-entries 2", "SADD k 1 2 3"),
+    ("set-max-intset-entries 3", "SADD k 1 2 3"),
+    ("", "ZADD k 1 a 2 b"),
+    ("zset-max-listpack-entries 1", "ZADD k 1 a 2 b"),
+    ("zset-max-ziplist-entries 2", "ZADD k 1 a 2 b"),
+    ("zset-max-ziplist-value 1", "ZADD k 1 aa"),
+    ("zset-max-listpack-value 2", "ZADD k 1 aa"),
+    ("", "SET k 12"),
+    ("", "XADD k 1-1 f v"),
+];
+
+#[test]
+fn encodings_follow_the_settings_as_in_redis() {
+    for (setting, store) in ENCODINGS {
+        let server = TestServer::plain();
+        let mut connection = server.connect();
+        let mut oracle = Oracle::start_or_skip();
+        let set = format!("CONFIG SET {setting}");
+        for request in [set.as_str(), store].into_iter().filter(|text| *text != "CONFIG SET ") {
+            assert!(!matches!(connection.ask(request), Raw::Error(_)), "{request}");
+            let Some(oracle) = &mut oracle else { continue };
+            assert!(!matches!(oracle.ask(&words(request)), Answer::Error(_)), "{request}");
+        }
+        let Some(oracle) = &mut oracle else { continue };
+        let Answer::Bulk(expected) = oracle.ask(&words("OBJECT ENCODING k")) else {
+            panic!("{store} stores k");
+        };
+        assert_eq!(connection.ask("OBJECT ENCODING k"), Raw::Bulk(expected), "{setting}: {store}");
+    }
+}
+
+#[test]
+fn thresholds_are_settings_under_both_names() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    assert_eq!(client.ask("CONFIG SET zset-max-ziplist-entries 7"), ok());
+    let pair = |name: &str| Raw::Array(vec![Raw::bulk(name), Raw::bulk("7")]);
+    for name in ["zset-max-ziplist-entries", "zset-max-listpack-entries"] {
+        assert_eq!(client.ask(&format!("CONFIG GET {name}")), pair(name));
+    }
+    let twice = "CONFIG SET zset-max-ziplist-entries 7 zset-max-listpack-entries 8";
+    let refusal = "ERR CONFIG SET failed (possibly related to argument \
+                   'zset-max-listpack-entries') - duplicate parameter";
+    assert_eq!(client.ask(twice), Raw::Error(refusal.into()));
+    // What the engine cannot do is refused.
+    for (setting, most) in [
+        ("stream-node-max-entries", "100"),
+        ("stream-node-max-bytes", "4096"),
+        ("hll-sparse-max-bytes", "12000"),
+    ] {
+        let Raw::Error(line) = client.ask(&format!("CONFIG SET {setting} 99999")) else {
+            panic!("{setting} has a limit");
+        };
+        assert!(line.ends_with(&format!("must be between 0 and {most} inclusive")), "{line}");
+    }
+    assert_eq!(client.ask("CONFIG SET set-max-listpack-entries 9"), ok());
+    assert_eq!(client.ask("SADD s a b"), Raw::Integer(2));
+    assert_eq!(client.ask("OBJECT ENCODING s"), Raw::bulk("listpack"));
+}
+
+#[test]
+fn nodes_of_streams_and_sparse_counts_end_where_they_are_told() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    assert_eq!(client.ask("CONFIG SET stream-node-max-entries 10"), ok());
+    let fill = |client: &mut common::Connection, key: &str| {
+        for number in 1..=35 {
+            client.ask(&format!("XADD {key} {number} f v"));
+        }
+    };
+    fill(&mut client, "s");
+    assert_eq!(client.ask("XTRIM s MAXLEN ~ 12"), Raw::Integer(20), "two nodes of ten");
+    assert_eq!(client.ask("CONFIG SET stream-node-max-entries 0 stream-node-max-bytes 1"), ok());
+    fill(&mut client, "t");
+    assert_eq!(client.ask("XTRIM t MAXLEN ~ 12"), Raw::Integer(23), "one entry a node");
+    // A reload keeps what was set.
+    assert_eq!(client.ask("CONFIG SET hll-sparse-max-bytes 20"), ok());
+    assert_eq!(client.ask("DEBUG RELOAD"), ok());
+    for number in 0..20 {
+        client.ask(&format!("PFADD h {number}"));
+    }
+    assert_eq!(client.ask("PFDEBUG ENCODING h"), Raw::Simple("dense".into()));
+    assert_eq!(client.ask("CONFIG SET hll-sparse-max-bytes 3000"), ok());
+    for number in 0..20 {
+        client.ask(&format!("PFADD g {number}"));
+    }
+    assert_eq!(client.ask("PFDEBUG ENCODING g"), Raw::Simple("sparse".into()));
+}
+
+/// Requests of which the keys, and what is done with them, are asked.
+const REQUESTS: &[&str] = &[
+    "GET k",
+    "SET k v",
+    "SET k v GET",
+    "MSET a 1 b 2",
+    "MSETNX a 1 b 2",
+    "DEL a b",
+    "EXISTS a b",
+    "INCR k",
+    "APPEND k v",
+    "GETDEL k",
+    "LMOVE a b LEFT RIGHT",
+    "BLPOP a b 0",
+    "SORT k BY w STORE d",
+    "SORT k STORE x STORE d",
+    "COPY a b",
+    "RENAME a b",
+    "RENAMENX a b",
+    "SINTERSTORE d a b",
+    "ZUNIONSTORE d 2 a b",
+    "ZADD k 1 a",
+    "ZREM k a",
+    "HSET k f v",
+    "HDEL k f",
+    "PFMERGE d a",
+    "PFCOUNT k",
+    "BITOP NOT d a",
+    "XADD k * f v",
+    "XREADGROUP GROUP g c STREAMS a b > >",
+    "EXPIRE k 1",
+    "TTL k",
+    "GEORADIUS k 1 1 1 m STORE d",
+    "PING",
+    "NOSUCH k",
+];
+
+#[test]
+fn what_is_done_with_keys_is_what_redis_says() {
+    let Some(mut oracle) = Oracle::start_or_skip() else { return };
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    for request in REQUESTS {
+        let request = format!("COMMAND GETKEYSANDFLAGS {request}");
+        let expected = oracle.ask(&words(&request)).to_string();
+        let given = answer(connection.ask(&request)).to_string();
+        assert_eq!(given, expected, "{request}");
+    }
+}
+
+fn answer(raw: Raw) -> Answer {
+    match raw {
+        Raw::Array(parts) | Raw::Set(parts) => {
+            Answer::Array(parts.into_iter().map(answer).collect())
+        }
+        Raw::Bulk(bytes) => Answer::Bulk(bytes),
+        Raw::Simple(text) => Answer::Simple(text),
+        Raw::Error(line) => Answer::Error(line),
+        other => panic!("not what COMMAND answers: {other:?}"),
+    }
+}
+
+#[test]
+fn there_is_one_user() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    let list = |text: &str| Raw::Array(vec![Raw::bulk(text)]);
+    assert_eq!(client.ask("ACL WHOAMI"), Raw::bulk("default"));
+    assert_eq!(client.ask("ACL USERS"), list("default"));
+    assert_eq!(client.ask("ACL LIST"), list("user default on nopass ~* &* +@all"));
+    assert_eq!(client.ask("ACL GETUSER nobody"), Raw::NullArray);
+    assert_eq!(client.ask("ACL DRYRUN default GET k"), ok());
+    let refusal = "ERR wrong number of arguments for 'get' command";
+    assert_eq!(client.ask("ACL DRYRUN default GET"), Raw::Error(refusal.into()));
+    assert_eq!(client.ask("ACL GENPASS 17").text().len(), 5);
+    let Raw::Array(names) = client.ask("ACL CAT hyperloglog") else { panic!("an array") };
+    assert!(names.contains(&Raw::bulk("pfadd")) && !names.contains(&Raw::bulk("get")));
+    for request in ["ACL SETUSER x on", "ACL DELUSER x", "ACL SAVE", "ACL LOAD", "ACL LOG"] {
+        let Raw::Error(line) = client.ask(request) else { panic!("{request} does nothing") };
+        assert!(line.starts_with("ERR access lists are not supported"), "{line}");
+    }
+    assert_eq!(client.ask("CONFIG SET requirepass secret"), ok());
+    let hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+    assert_eq!(client.ask("ACL LIST"), list(&format!("user default on #{hash} ~* &* +@all")));
+    let Raw::Array(facts) = client.ask("ACL GETUSER default") else { panic!("a map") };
+    assert_eq!(facts[3], list(hash));
+}
+
+#[test]
+fn memory_is_told_of_and_given_back() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    assert_eq!(client.ask("DEBUG POPULATE 10000 key 1000"), ok());
+    client.ask("HELLO 3");
+    let Raw::Map(facts) = client.ask("MEMORY STATS") else { panic!("a map") };
+    let fact = |name: &str| {
+        let found = facts.iter().find(|(key, _)| *key == Raw::bulk(name));
+        found.unwrap_or_else(|| panic!("{name}")).1.clone()
+    };
+    assert_eq!(fact("keys.count"), Raw::Integer(10_000));
+    assert!(matches!(fact("dataset.bytes"), Raw::Integer(10_000_000..)));
+    assert!(matches!(fact("keys.bytes-per-key"), Raw::Integer(1000..2000)));
+    assert!(matches!(fact("peak.percentage"), Raw::Double(_)));
+    assert!(matches!(fact("db.0"), Raw::Map(_)));
+    assert!(!client.ask("MEMORY DOCTOR").text().is_empty());
+    // A large value is taken apart by and by; or at once.
+    client.ask("FLUSHALL");
+    let used = |client: &mut common::Connection| {
+        let info = client.ask("INFO memory").text();
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.and_then(|bytes| bytes.parse::<u64>().ok()).expect("used_memory")
+    };
+    let before = used(&mut client);
+    assert_eq!(client.ask("SETRANGE big 9999999 x"), Raw::Integer(10_000_000));
+    assert_eq!(client.ask("DEL big"), Raw::Integer(1));
+    assert_eq!(client.ask("MEMORY PURGE"), ok());
+    let left = used(&mut client);
+    assert!(left < before + (1 << 20), "{left} bytes are left, {before} were in use before");
+}
+
+#[test]
+fn latency_is_drawn_and_explained() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    assert!(client.ask("LATENCY DOCTOR").text().contains("latency-monitor-threshold is 0"));
+    let refusal = "ERR No samples available for event 'command'";
+    assert_eq!(client.ask("LATENCY GRAPH command"), Raw::Error(refusal.into()));
+    assert_eq!(client.ask("CONFIG SET latency-monitor-threshold 1"), ok());
+    for (seconds, ms) in [("0.05", 1000), ("0.01", 70_000)] {
+        assert_eq!(client.ask(&format!("DEBUG SLEEP {seconds}")), ok());
+        server.advance(ms);
+    }
+    let graph = client.ask("LATENCY GRAPH command").text();
+    let lines: Vec<&str> = graph.lines().collect();
+    assert!(lines[0].starts_with("command - high "), "{graph}");
+    // A column of two, the first one high, the other at the foot; and their ages below.
+    assert_eq!(&lines[2..6], ["#", "|", "|", "|_"], "{graph}");
+    assert_eq!(lines[7], "11", "{graph}");
+    let told = client.ask("LATENCY DOCTOR").text();
+    assert!(told.starts_with("command: 2 latency spikes (average "), "{told}");
+}
