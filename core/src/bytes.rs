@@ -32,26 +32,44 @@ pub(crate) fn write_at(target: &mut [u8], start: usize, source: &[u8]) {
 
 /// Whether two strings are the same. Short ones, which most are, are compared in place by their
 /// first and last words, without a call.
-#[inline]
+#[inline(always)]
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
+    let len = b.len();
+    if a.len() != len {
         return false;
     }
+    if cfg!(target_arch = "wasm32") {
+        return same_in_wasm(a, b);
+    }
+    if !(8..=16).contains(&len) {
+        return a == b;
+    }
+    let word = |bytes: &[u8], at: usize| {
+        bytes.get(at..).and_then(<[u8]>::first_chunk::<8>).copied().unwrap_or_default()
+    };
+    word(a, 0) == word(b, 0) && word(a, len - 8) == word(b, len - 8)
+}
+
+/// The same in wasm, where the library, built to be small, compares byte by byte.
+#[inline]
+fn same_in_wasm(a: &[u8], b: &[u8]) -> bool {
+    let words =
+        |bytes| <[u8]>::as_chunks::<8>(bytes).0.iter().map(|word| u64::from_le_bytes(*word));
     if let (Some(a_first), Some(b_first), Some(a_last), Some(b_last)) =
         (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>())
     {
-        return a_last == b_last && a_first == b_first && (a.len() <= 16 || same_words(a, b));
+        return a_last == b_last && a_first == b_first && (a.len() <= 16 || words(a).eq(words(b)));
     }
     a.iter().zip(b).all(|(a, b)| a == b)
 }
 
-/// Whether two strings have the same whole words. The library compares faster still, but not in
-/// wasm, where it is built to be small: byte by byte.
-#[inline]
-fn same_words(a: &[u8], b: &[u8]) -> bool {
-    let words =
-        |bytes| <[u8]>::as_chunks::<8>(bytes).0.iter().map(|word| u64::from_le_bytes(*word));
-    if cfg!(target_arch = "wasm32") { words(a).eq(words(b)) } else { a == b }
+/// No bytes, where a record has some: apart, so that the way to those that are there is a branch.
+/// A conditional move would have to wait for the head to come from memory, and the value's own
+/// line would be asked for only then.
+#[cold]
+#[cfg_attr(not(target_arch = "wasm32"), inline(never))]
+pub(crate) fn nothing<'a>() -> &'a [u8] {
+    &[]
 }
 
 /// The bytes at a place, or none where there is no such place.

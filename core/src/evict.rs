@@ -157,6 +157,9 @@ impl Keyspace {
         if candidates == 0 {
             return None;
         }
+        if self.policy == Policy::AllKeysLru && self.pins.is_empty() {
+            return self.oldest();
+        }
         let wanted = self.wanted_score();
         let enough = if wanted == 0 { EVICTION_SAMPLE_KEYS } else { EVICTION_SAMPLE_KEYS / 2 };
         let mut worst: Option<(u64, Place, Entry)> = None;
@@ -190,6 +193,28 @@ impl Keyspace {
             }
         }
         worst.map(|(_, place, entry)| (place, entry))
+    }
+
+    /// The same where nothing but the ages has to be looked at.
+    fn oldest(&mut self) -> Option<(Place, Entry)> {
+        let mut worst: Option<(u8, Place)> = None;
+        let mut seen = 0;
+        for _ in 0..self.index.bucket_count() {
+            let bucket = self.bucket_at(self.eviction_hand);
+            self.eviction_hand = bucket + 1;
+            let (count, oldest) = self.index.oldest(bucket, self.clock);
+            if let Some((ticks, place)) = oldest
+                && worst.is_none_or(|(most, _)| ticks > most)
+            {
+                worst = Some((ticks, place));
+            }
+            seen += count;
+            if seen >= EVICTION_SAMPLE_KEYS {
+                break;
+            }
+        }
+        let (_, place) = worst?;
+        Some((place, self.index.entry(place)?))
     }
 
     /// The score of the keys of which one should go; others are looked at in passing.

@@ -26,7 +26,7 @@ use crate::limits::{PRELOADED_KEYS, REAP_PAGES};
 use crate::object::{ObjectId, Objects};
 use crate::options::{Options, Policy};
 use crate::random::Random;
-use crate::record::{Head, Kind};
+use crate::record::{Head, Kind, has_key};
 #[cfg(feature = "snapshot")]
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
@@ -241,6 +241,7 @@ impl Keyspace {
         self.hasher.hash(key)
     }
 
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn head(&self, addr: Addr) -> Option<Head> {
         Head::read(self.arena.bytes_from(addr))
     }
@@ -259,12 +260,15 @@ impl Keyspace {
     /// The same without a call, for the ways that most operations take.
     #[inline(always)]
     fn locate_at_once(&self, key: &[u8], hash: u64) -> Option<Found> {
-        let (place, (addr, head)) = self.index.find(hash, |addr| {
-            let cell = self.arena.bytes_from(addr);
-            let head = Head::read(cell)?;
-            head.has_key(cell, key).then_some((addr, head))
-        })?;
-        Some(Found { place, addr, head })
+        let (place, addr) = self.locate_record(key, hash)?;
+        Some(Found { place, addr, head: self.head(addr)? })
+    }
+
+    /// Where the index has a key, and where its record is.
+    #[inline(always)]
+    pub(crate) fn locate_record(&self, key: &[u8], hash: u64) -> Option<(Place, Addr)> {
+        let has_key = |addr| has_key(self.arena.bytes_from(addr), key).then_some(addr);
+        self.index.find(hash, has_key)
     }
 
     /// Looks at what there is of some keys, all of them at once, so that memory delivers it side by
@@ -396,8 +400,16 @@ impl Keyspace {
     }
 
     /// Gives some pages back of what is to be taken apart. False if there is nothing.
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
     pub(crate) fn reap(&mut self) -> bool {
         let is_needed = self.objects.dying().is_some();
+        if is_needed {
+            self.reap_some();
+        }
+        is_needed
+    }
+
+    fn reap_some(&mut self) {
         for _ in 0..REAP_PAGES {
             let Some(id) = self.objects.dying() else { break };
             let Some(object) = self.objects.get_mut(id) else { break };
@@ -413,7 +425,6 @@ impl Keyspace {
                 None => self.objects.remove_dying(),
             }
         }
-        is_needed
     }
 
     /// Drops every key.
@@ -546,7 +557,15 @@ impl<'a> Cx<'a> {
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn lookup(&mut self, key: &[u8], hash: u64) -> Option<Found> {
-        let found = self.keys.locate_at_once(key, hash)?;
+        self.lookup_at(self.keys.locate_record(key, hash))
+    }
+
+    /// The same where it was located already.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
+    pub(crate) fn lookup_at(&mut self, there: Option<(Place, Addr)>) -> Option<Found> {
+        let (place, addr) = there?;
+        let found = Found { place, addr, head: self.keys.head(addr)? };
         if self.is_past(found.head.deadline) {
             self.drop_expired(found.place);
             return None;

@@ -10,6 +10,7 @@
 //! large value are found (object.rs).
 
 use core::num::NonZeroU8;
+use core::ops::Range;
 
 use crate::arena::PAGE_BYTES;
 use crate::bytes;
@@ -330,7 +331,7 @@ impl Head {
     pub(crate) fn stored<'a>(&self, cell: &'a [u8]) -> &'a [u8] {
         match cell.get(self.stored_start()..self.record_bytes()) {
             Some(bytes) => bytes,
-            None => nothing(),
+            None => bytes::nothing(),
         }
     }
 
@@ -354,21 +355,49 @@ impl Head {
     }
 }
 
+/// Whether the record in a cell has this key. Most heads are as short as can be, so that where the
+/// key stands is known before the head has come from memory.
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[cfg_attr(target_arch = "wasm32", inline)]
+pub(crate) fn has_key(cell: &[u8], key: &[u8]) -> bool {
+    match cell.split_first_chunk() {
+        Some((&[flags, key_len, _], rest)) if flags & (WIDE | VOLATILE | COMPRESSED) == 0 => {
+            usize::from(key_len) == key.len()
+                && rest.get(..key.len()).is_some_and(|own| bytes::same(own, key))
+        }
+        _ => has_key_behind(cell, key),
+    }
+}
+
+/// The same of a record whose head may be longer.
+#[inline(never)]
+fn has_key_behind(cell: &[u8], key: &[u8]) -> bool {
+    Head::read(cell).is_some_and(|head| head.has_key(cell, key))
+}
+
+/// Where the string stands in the record of a key with so many bytes, if it is in the form that
+/// most have: short, plain and without a deadline. Whether it is ASCII is told as well.
+#[inline(always)]
+pub(crate) fn short_text(cell: &[u8], key_len: usize) -> Option<(Range<usize>, bool)> {
+    let (&[flags, _, len], _) = cell.split_first_chunk()?;
+    let start = 3 + key_len;
+    let is_short = flags & !ASCII == Kind::String as u8;
+    is_short.then_some((start..start + usize::from(len), flags & ASCII != 0))
+}
+
+/// Notes whether such a string is ASCII, when it was written over.
+#[inline]
+pub(crate) fn write_short_head(cell: &mut [u8], is_ascii: bool) {
+    let ascii = if is_ascii { ASCII } else { 0 };
+    write_first(cell, [Kind::String as u8 | ascii]);
+}
+
 /// Writes so many bytes at the start of a cell.
 #[inline]
 fn write_first<const N: usize>(cell: &mut [u8], bytes: [u8; N]) {
     if let Some(first) = cell.first_chunk_mut() {
         *first = bytes;
     }
-}
-
-/// No bytes, where a record has some: apart, so that the way to those that are there is a branch.
-/// A conditional move would have to wait for the head to come from memory, and the value's own
-/// line would be asked for only then.
-#[cold]
-#[cfg_attr(not(target_arch = "wasm32"), inline(never))]
-fn nothing<'a>() -> &'a [u8] {
-    &[]
 }
 
 /// The head of a page of a large value.

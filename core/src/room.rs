@@ -47,7 +47,8 @@ impl Cx<'_> {
                 }
                 return Ok(has_moved);
             }
-            let first = cells.get_mut(..substitutes).unwrap_or_default();
+            let first_count = substitutes.min(cells.len());
+            let first = cells.get_mut(..first_count).unwrap_or_default();
             if self.keys.arena.substitute(first) {
                 continue;
             }

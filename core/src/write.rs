@@ -8,10 +8,13 @@
 use crate::arena::{Addr, Class, PAGE_BYTES};
 use crate::bytes;
 use crate::error::{Error, Result};
+use crate::index::Place;
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::object::{DirectoryCells, ObjectId, directory_cells};
-use crate::record::{Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead};
+use crate::record::{
+    Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead, short_text, write_short_head,
+};
 use crate::value::{Joined, Source};
 
 /// A record that is going to be written.
@@ -52,6 +55,7 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// [`Error::KeyTooLong`], [`Error::ValueTooLong`].
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
     pub(crate) fn new(
         key: &'a [u8],
         hash: u64,
@@ -64,7 +68,10 @@ impl<'a> Draft<'a> {
         }
         let is_large = Head::is_large_string(key.len(), value_len);
         let stored_len = if is_large { OBJECT_BYTES } else { value_len };
-        let mut draft = Draft::of(key, hash, Kind::String, stored_len, deadline, found)?;
+        if key.len() > KEY_BYTES_MAX {
+            return Err(Error::KeyTooLong);
+        }
+        let mut draft = Draft::within_limits(key, hash, Kind::String, stored_len, deadline, found);
         draft.origin = Origin::Text;
         if !is_large {
             return Ok(draft);
@@ -111,6 +118,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A value of any type that takes so many bytes of the record.
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
     pub(crate) fn of(
         key: &'a [u8],
         hash: u64,
@@ -122,6 +130,19 @@ impl<'a> Draft<'a> {
         if key.len() > KEY_BYTES_MAX {
             return Err(Error::KeyTooLong);
         }
+        Ok(Draft::within_limits(key, hash, kind, stored_len, deadline, found))
+    }
+
+    /// The same, for a key that is not too long.
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    fn within_limits(
+        key: &'a [u8],
+        hash: u64,
+        kind: Kind,
+        stored_len: usize,
+        deadline: Millis,
+        found: Option<Found>,
+    ) -> Draft<'a> {
         let may_expire = found.is_some_and(|found| found.head.has_expiring_fields());
         let head = Head::new(kind, key.len(), stored_len, deadline)
             .with_expiring_fields(may_expire && kind == Kind::Hash);
@@ -139,7 +160,7 @@ impl<'a> Draft<'a> {
         if let Some(own) = draft.cells.first_mut() {
             *own = (Class::fitting(head.record_bytes()), 1);
         }
-        Ok(draft)
+        draft
     }
 }
 
@@ -173,6 +194,8 @@ impl Cx<'_> {
             return Ok(());
         }
         let (cells, objects) = (&mut draft.cells, draft.objects);
+        // Most values have no page.
+        let cells = if objects == 0 { cells.get_mut(..1).unwrap_or_default() } else { cells };
         match &mut draft.found {
             Some(found) if keep || draft.is_in_place => {
                 self.pinning(found, |cx| cx.make_room_for_keys(cells, 3, 0, objects))?;
@@ -357,6 +380,30 @@ impl Keyspace {
             let cell_bytes = self.arena.cell(found.addr).len();
             bytes <= cell_bytes && bytes >= cell_bytes - cell_bytes / 8
         })
+    }
+
+    /// Writes a string over one as long, if that is short, plain and without a deadline: of the
+    /// record nothing else changes.
+    #[inline]
+    pub(crate) fn overwrite_short(
+        &mut self,
+        place: Place,
+        addr: Addr,
+        key_len: usize,
+        value: &mut dyn Source,
+    ) -> bool {
+        let Some((text, _)) = short_text(self.arena.bytes_from(addr), key_len) else {
+            return false;
+        };
+        if text.len() != value.len() {
+            return false;
+        }
+        let cell = self.arena.cell_mut(addr);
+        let is_ascii = cell.get_mut(text).is_some_and(|text| value.fill_scanned(text));
+        write_short_head(cell, is_ascii);
+        self.note_use(place);
+        self.reap();
+        true
     }
 
     /// The head of a string that can be written over the string that is there: both stand in the

@@ -129,7 +129,8 @@ impl Class {
 
     /// Cells in one segment.
     fn cells_per_segment(self) -> usize {
-        SEGMENT_BYTES.checked_div(self.bytes()).unwrap_or(1)
+        // Of 32 bits, which processors divide in half the time.
+        (SEGMENT_BYTES as u32).checked_div(self.bytes() as u32).unwrap_or(1) as usize
     }
 
     /// Segments that so many cells fill.
@@ -357,6 +358,17 @@ impl Arena {
         let segment = self.segments.get(addr.segment() as usize);
         let bytes = segment.and_then(|segment| segment.bytes.get(addr.unit() * UNIT_BYTES..));
         bytes.unwrap_or_default()
+    }
+
+    /// Some bytes of a cell.
+    #[inline]
+    pub(crate) fn part(&self, addr: Addr, place: Range<usize>) -> &[u8] {
+        let start = addr.unit() * UNIT_BYTES;
+        let segment = self.segments.get(addr.segment() as usize);
+        match segment.and_then(|s| s.bytes.get(start + place.start..start + place.end)) {
+            Some(bytes) => bytes,
+            None => bytes::nothing(),
+        }
     }
 
     /// The bytes of a cell, to be written.
@@ -645,8 +657,9 @@ impl Segment {
 
     /// The list this segment belongs in: by eighths of its cells in use, none when full.
     fn fitting_list(&self) -> u8 {
-        let cells = self.class.cells_per_segment();
-        (usize::from(self.live_cells) * FULLNESS_LISTS).checked_div(cells).unwrap_or_default() as u8
+        let cells = self.class.cells_per_segment() as u32;
+        let eighths = u32::from(self.live_cells) * FULLNESS_LISTS as u32;
+        eighths.checked_div(cells).unwrap_or_default() as u8
     }
 
     /// The first unit of the cell that is handed out next.

@@ -84,7 +84,7 @@ impl Cx<'_> {
             self.put_paged(destination, found, NEVER, len, |keys, id| {
                 keys.write_combined(operation, inputs, id, len)
             })?;
-            self.emit_set(destination, hash, NEVER);
+            self.emit_set_of(destination, hash);
             self.grow_index();
         } else {
             let mut buffer = [0; PAGE_BYTES];

@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::keyspace::Cx;
 use crate::num::Digits;
 use crate::reply::Reply;
-use crate::string::deadline_of;
 
 use super::estimate::estimate;
 use super::sketch::{self, DENSE_BYTES, Form, HEAD_BYTES, REGISTERS, Sketch};
@@ -55,7 +54,7 @@ impl Cx<'_> {
         let mut sketch = Sketch::read(&mut room, &value, Form::Sparse)?;
         sketch.make_dense()?;
         self.put_sketch(key, hash, found, &sketch)?;
-        self.emit_set(key, hash, deadline_of(&found));
+        self.emit_set_of(key, hash);
         Ok(true)
     }
 

@@ -132,7 +132,7 @@ impl Cx<'_> {
         }
         sketch.invalidate();
         self.put_sketch(destination, hash, found, &sketch)?;
-        self.emit_set(destination, hash, deadline_of(&found));
+        self.emit_set_of(destination, hash);
         self.grow_index();
         Ok(())
     }

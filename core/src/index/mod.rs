@@ -28,7 +28,7 @@ const BUCKET_SLOTS: usize = 10;
 const OVERFLOW_SLOTS: usize = BUCKET_SLOTS - 1;
 
 /// Records for each bucket above which the table grows, and below which it shrinks.
-const LOAD_MAX: usize = 8;
+const LOAD_MAX: usize = 7;
 const LOAD_MIN: usize = 3;
 
 /// Set in the number of an overflow bucket.
@@ -48,15 +48,34 @@ struct Bucket {
 
 const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
 
-/// Which of eight bytes are equal to one, as a bit each; one above a true one may be wrong.
+/// The highest bit of each byte that is equal to one; of one above a true one it may be wrong.
 #[inline(always)]
-fn equal_bytes(bytes: [u8; 8], byte: u8) -> u32 {
+fn equal_bytes(bytes: u64, byte: u8) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
-    const GATHER: u64 = 0x0002_0408_1020_4081;
-    let differing = u64::from_le_bytes(bytes) ^ (ONES * u64::from(byte));
-    let equal = differing.wrapping_sub(ONES) & !differing & HIGHS;
-    (equal.wrapping_mul(GATHER) >> 56) as u32
+    let differing = bytes ^ (ONES * u64::from(byte));
+    differing.wrapping_sub(ONES) & !differing & HIGHS
+}
+
+/// Slots of a bucket, a bit each: of the first eight the highest bits of the bytes here, of the
+/// last two the lowest bits of the first two bytes. So comparing leaves them.
+#[derive(Clone, Copy)]
+struct Slots(u64);
+
+impl Slots {
+    /// The slot that only full buckets use, and in an overflow bucket no record has.
+    const LAST: Slots = Slots(1 << 8);
+
+    /// One of them, taken out.
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        let bit = self.0.trailing_zeros() as usize;
+        if self.0 == 0 {
+            return None;
+        }
+        self.0 &= self.0 - 1;
+        Some(bit >> 3 | (!bit & 1) << 3)
+    }
 }
 
 impl Bucket {
@@ -67,15 +86,35 @@ impl Bucket {
         cells: [0; BUCKET_SLOTS],
     };
 
-    /// The slots that may have this tag, as a bit each. Eight tags are compared at once; a bit
-    /// above a true one may be wrong, which costs a look at the record.
+    /// The slots that may have this tag. Eight tags are compared at once; a slot above a true one
+    /// may be wrong, which costs a look at the record.
+    #[inline(always)]
+    fn slots_tagged(&self, tag: u8) -> Slots {
+        let [first @ .., a, b] = self.tags;
+        let last = u16::from_le_bytes([a, b]).into();
+        let last = equal_bytes(last, tag) & 0x8080;
+        Slots(equal_bytes(u64::from_le_bytes(first), tag) | last >> 7)
+    }
+
+    /// Fills or clears a slot.
     #[inline]
-    fn slots_tagged(&self, tag: u8) -> u32 {
-        let (Some(first), Some(last)) = (self.tags.first_chunk(), self.tags.last_chunk()) else {
-            return 0;
-        };
-        // The last eight tags are the third to the tenth.
-        equal_bytes(*first, tag) | equal_bytes(*last, tag) << (BUCKET_SLOTS - 8)
+    fn put(&mut self, slot: u8, entry: Option<Entry>) {
+        let Entry { addr, tag, age, is_volatile } = entry.unwrap_or(Entry::NONE);
+        let at = usize::from(slot);
+        if let (Some(old_addr), Some(old_tag), Some(old_age)) =
+            (self.cells.get_mut(at), self.tags.get_mut(at), self.ages.get_mut(at))
+        {
+            (*old_addr, *old_tag, *old_age) = (addr.0, tag, age);
+            self.set_volatile(slot, is_volatile);
+        }
+    }
+
+    /// How many of its first slots have a record.
+    #[inline]
+    fn used(&self, slots: usize) -> usize {
+        let [first @ .., last] = &self.cells;
+        let count = first.iter().filter(|&&cell| cell != 0).count();
+        count + usize::from(slots == BUCKET_SLOTS && *last != 0)
     }
 
     /// The overflow bucket after this one.
@@ -84,6 +123,10 @@ impl Bucket {
             0 => None,
             number => Some((number - 1) | OVERFLOW),
         }
+    }
+
+    fn set_volatile(&mut self, slot: u8, is_volatile: bool) {
+        self.links = self.links & !(1 << slot) | u32::from(is_volatile) << slot;
     }
 
     fn set_next(&mut self, next: Option<u32>) {
@@ -99,6 +142,11 @@ pub(crate) struct Entry {
     pub(crate) tag: u8,
     pub(crate) age: u8,
     pub(crate) is_volatile: bool,
+}
+
+impl Entry {
+    /// What a slot without a record has.
+    const NONE: Entry = Entry { addr: Addr::NONE, tag: 0, age: 0, is_volatile: false };
 }
 
 /// Where an entry is: good until the next insertion or removal.
@@ -196,18 +244,16 @@ impl Index {
         let mut bucket = bucket_in(&self.pages, number)?;
         let mut slots = bucket.slots_tagged(tag);
         loop {
-            while slots != 0 {
-                let slot = slots.trailing_zeros();
-                slots &= slots - 1;
-                let addr = Addr(*bucket.cells.get(slot as usize)?);
+            while let Some(slot) = slots.next() {
+                let addr = Addr(*bucket.cells.get(slot)?);
                 if let Some(found) = check(addr) {
-                    let age = *bucket.ages.get(slot as usize)?;
+                    let age = *bucket.ages.get(slot)?;
                     return Some((Place { bucket: number, slot: slot as u8, age }, found));
                 }
             }
             number = bucket.next()?;
             bucket = bucket_in(&self.overflow_pages, number)?;
-            slots = bucket.slots_tagged(tag) & ((1 << OVERFLOW_SLOTS) - 1);
+            slots = Slots(bucket.slots_tagged(tag).0 & !Slots::LAST.0);
         }
     }
 
@@ -219,8 +265,8 @@ impl Index {
     /// The address at which an entry with this hash most likely is, if there is one.
     pub(crate) fn likely_addr(&self, hash: u64) -> Addr {
         let bucket = bucket_in(&self.pages, self.bucket_of(hash));
-        let slot = |bucket: &Bucket| bucket.slots_tagged(tag_of(hash)).trailing_zeros() as usize;
-        let cell = bucket.and_then(|bucket| bucket.cells.get(slot(bucket)));
+        let cell =
+            bucket.and_then(|bucket| bucket.cells.get(bucket.slots_tagged(tag_of(hash)).next()?));
         cell.map_or(Addr::NONE, |&cell| Addr(cell))
     }
 
@@ -290,7 +336,7 @@ impl Index {
 
     pub(crate) fn set_volatile(&mut self, place: Place, is_volatile: bool) {
         if let Some(bucket) = self.bucket_mut(place.bucket) {
-            bucket.links = bucket.links & !(1 << place.slot) | u32::from(is_volatile) << place.slot;
+            bucket.set_volatile(place.slot, is_volatile);
         }
     }
 
@@ -436,6 +482,34 @@ impl Index {
         }
     }
 
+    /// How many entries a bucket has, and where the one is whose age is furthest behind the clock,
+    /// with by how much.
+    pub(crate) fn oldest(&self, bucket: u32, clock: u8) -> (usize, Option<(u8, Place)>) {
+        let mut number = bucket;
+        let (mut count, mut oldest): (usize, Option<(u8, Place)>) = (0, None);
+        while let Some(bucket) = self.bucket(number) {
+            let slots = slots_of(number);
+            // Ticks and slot in one number, which is largest for the first of those furthest
+            // behind. As many steps for each bucket, and none that depends on what is there.
+            let mut most = 0;
+            for (slot, (&cell, &age)) in bucket.cells.iter().zip(&bucket.ages).enumerate() {
+                let rank =
+                    u32::from(clock.wrapping_sub(age)) << 8 | (u32::from(u8::MAX) - slot as u32);
+                let is_used = cell != 0 && slot < slots;
+                count += usize::from(is_used);
+                most = most.max(if is_used { rank } else { 0 });
+            }
+            let [rank, ticks, ..] = most.to_le_bytes();
+            if most > 0 && oldest.is_none_or(|(most, _)| ticks > most) {
+                let (slot, age) = (u8::MAX - rank, clock.wrapping_sub(ticks));
+                oldest = Some((ticks, Place { bucket: number, slot, age }));
+            }
+            let Some(next) = bucket.next() else { break };
+            number = next;
+        }
+        (count, oldest)
+    }
+
     /// Checks the invariants of the file header; the message names the broken one.
     pub(crate) fn validate(&self, hash_of: impl Fn(Addr) -> u64) -> Result<(), &'static str> {
         let mut entries = 0;
@@ -514,8 +588,7 @@ impl Index {
     }
 
     fn used(&self, number: u32) -> usize {
-        let Some(bucket) = self.bucket(number) else { return 0 };
-        bucket.cells.iter().take(slots_of(number)).take_while(|&&cell| cell != 0).count()
+        self.bucket(number).map_or(0, |bucket| bucket.used(slots_of(number)))
     }
 
     /// The last bucket of a chain and how many of its slots are in use.
@@ -576,15 +649,8 @@ impl Index {
 
     /// Fills or clears a slot.
     fn put(&mut self, place: Place, entry: Option<Entry>) {
-        let slot = usize::from(place.slot);
-        if let Some(bucket) = self.bucket_mut(place.bucket)
-            && let (Some(cell), Some(tag), Some(age)) =
-                (bucket.cells.get_mut(slot), bucket.tags.get_mut(slot), bucket.ages.get_mut(slot))
-        {
-            *cell = entry.map_or(0, |entry| entry.addr.0);
-            *tag = entry.map_or(0, |entry| entry.tag);
-            *age = entry.map_or(0, |entry| entry.age);
-            self.set_volatile(place, entry.is_some_and(|entry| entry.is_volatile));
+        if let Some(bucket) = self.bucket_mut(place.bucket) {
+            bucket.put(place.slot, entry);
         }
     }
 

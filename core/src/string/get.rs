@@ -7,6 +7,7 @@ use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, do
 use crate::error::Result;
 use crate::expire::ExpireOptions;
 use crate::keyspace::Cx;
+use crate::record::short_text;
 use crate::reply::Reply;
 use crate::string::set::{Expiry, GETEX_WORDS, read_options};
 use crate::string::{ShowOld, answer};
@@ -19,6 +20,23 @@ impl Cx<'_> {
     /// [`Error::WrongType`](crate::Error::WrongType).
     #[inline]
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Value<'_>>> {
+        let hash = self.keys.hash(key);
+        let Some((place, addr)) = self.keys.locate_record(key, hash) else {
+            self.keys.count_look(false);
+            return Ok(None);
+        };
+        let cell = self.keys.arena.bytes_from(addr);
+        let Some((text, is_ascii)) = short_text(cell, key.len()) else {
+            return self.get_any(key);
+        };
+        self.keys.count_look(true);
+        self.keys.note_use(place);
+        Ok(Some(Value::whole(self.keys.arena.part(addr, text), is_ascii)))
+    }
+
+    /// GET of any other value.
+    #[inline(never)]
+    fn get_any(&mut self, key: &[u8]) -> Result<Option<Value<'_>>> {
         let found = self.read_string(key)?;
         Ok(self.value_of(found))
     }

@@ -4,9 +4,10 @@
 
 use alloc::vec::Vec;
 
-use crate::arena::Class;
+use crate::arena::{Addr, Class};
 use crate::command::{Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
+use crate::index::Place;
 use crate::keyspace::{Cx, Found, Millis};
 use crate::num::{Digits, integer, millis};
 use crate::record::NEVER;
@@ -22,6 +23,11 @@ pub struct SetOptions {
     pub condition: Condition,
     /// When the value expires.
     pub expiry: Expiry,
+}
+
+impl SetOptions {
+    /// Whatever is there, and for ever.
+    const ALWAYS: SetOptions = SetOptions { condition: Condition::Always, expiry: Expiry::Never };
 }
 
 /// When SET sets.
@@ -84,7 +90,16 @@ impl Cx<'_> {
         old: Option<ShowOld<'_>>,
     ) -> Result<bool> {
         let hash = self.keys.hash(key);
-        let found = self.lookup(key, hash);
+        let there = self.keys.locate_record(key, hash);
+        if *options == SetOptions::ALWAYS
+            && old.is_none()
+            && let Some((place, addr)) = there
+            && self.keys.overwrite_short(place, addr, key.len(), value)
+        {
+            self.emit_set(key, addr);
+            return Ok(true);
+        }
+        let found = self.lookup_at(there);
         let deadline = self.deadline(options.expiry, &found)?;
         if old.is_some() {
             a_string(found)?;
@@ -107,11 +122,11 @@ impl Cx<'_> {
                 old(Some(self.keys.value(found)));
             }
             self.keys.put_over(found, head, key, value);
+            self.emit_set(key, found.addr);
         } else {
-            let draft = Draft::new(key, hash, value.len(), deadline, found)?;
-            self.set_elsewhere(draft, value, old)?;
+            let addr = self.set_elsewhere(key, hash, found, deadline, value, old)?;
+            self.emit_set(key, addr);
         }
-        self.emit_set(key, hash, deadline);
         self.grow_index();
         Ok(true)
     }
@@ -120,16 +135,19 @@ impl Cx<'_> {
     #[inline(never)]
     fn set_elsewhere(
         &mut self,
-        mut draft: Draft<'_>,
+        key: &[u8],
+        hash: u64,
+        found: Option<Found>,
+        deadline: Millis,
         value: &mut dyn Source,
         old: Option<ShowOld<'_>>,
-    ) -> Result<()> {
+    ) -> Result<Addr> {
+        let mut draft = Draft::new(key, hash, value.len(), deadline, found)?;
         self.prepare(&mut draft, old.is_some())?;
         if let Some(old) = old {
             old(self.value_of(draft.found));
         }
-        self.keys.put(&draft, value)?;
-        Ok(())
+        Ok(self.keys.put(&draft, value)?.addr)
     }
 
     /// When a value that is set now expires, given what is there.
@@ -146,19 +164,27 @@ impl Cx<'_> {
         }
     }
 
-    /// Tells what string a key has now, and when it expires.
+    /// Tells what string a key has now, whose record is at an address, and when it expires.
     #[inline]
-    pub(crate) fn emit_set(&mut self, key: &[u8], hash: u64, deadline: Millis) {
+    pub(crate) fn emit_set(&mut self, key: &[u8], addr: Addr) {
         let Some((keys, effects)) = self.listener() else { return };
-        let Some(found) = keys.locate(key, hash) else { return };
-        let value = keys.value(&found);
-        match deadline {
+        let Some(head) = keys.head(addr) else { return };
+        let value = keys.value(&Found { place: Place::NOWHERE, addr, head });
+        match head.deadline {
             NEVER => effects.effect(&["SET".into(), key.into(), value]),
             at => {
                 let at = Digits::new(at);
                 let at = at.as_bytes().into();
                 effects.effect(&["SET".into(), key.into(), value, "PXAT".into(), at]);
             }
+        }
+    }
+
+    /// The same of a string that is to be found first.
+    #[cfg(any(feature = "bitmap", feature = "hyperloglog"))]
+    pub(crate) fn emit_set_of(&mut self, key: &[u8], hash: u64) {
+        if let Some((_, addr)) = self.keys.locate_record(key, hash) {
+            self.emit_set(key, addr);
         }
     }
 
