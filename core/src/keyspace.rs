@@ -243,7 +243,7 @@ impl Keyspace {
 
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn head(&self, addr: Addr) -> Option<Head> {
-        Head::read(self.arena.bytes_from(addr))
+        Head::read(self.arena.record(addr)?)
     }
 
     pub(crate) fn hash_of(&self, addr: Addr) -> u64 {
@@ -267,7 +267,7 @@ impl Keyspace {
     /// Where the index has a key, and where its record is.
     #[inline(always)]
     pub(crate) fn locate_record(&self, key: &[u8], hash: u64) -> Option<(Place, Addr)> {
-        let has_key = |addr| has_key(self.arena.bytes_from(addr), key).then_some(addr);
+        let has_key = |addr| has_key(self.arena.record(addr)?, key).then_some(addr);
         self.index.find(hash, has_key)
     }
 

@@ -10,7 +10,6 @@
 //! large value are found (object.rs).
 
 use core::num::NonZeroU8;
-use core::ops::Range;
 
 use crate::arena::PAGE_BYTES;
 use crate::bytes;
@@ -375,14 +374,26 @@ fn has_key_behind(cell: &[u8], key: &[u8]) -> bool {
     Head::read(cell).is_some_and(|head| head.has_key(cell, key))
 }
 
-/// Where the string stands in the record of a key with so many bytes, if it is in the form that
-/// most have: short, plain and without a deadline. Whether it is ASCII is told as well.
+/// Whether this is the record of a string in the form that most have: short, plain and without a
+/// deadline.
 #[inline(always)]
-pub(crate) fn short_text(cell: &[u8], key_len: usize) -> Option<(Range<usize>, bool)> {
-    let (&[flags, _, len], _) = cell.split_first_chunk()?;
-    let start = 3 + key_len;
-    let is_short = flags & !ASCII == Kind::String as u8;
-    is_short.then_some((start..start + usize::from(len), flags & ASCII != 0))
+pub(crate) fn is_short_text(cell: &[u8]) -> bool {
+    cell.first().is_some_and(|&flags| flags & !ASCII == Kind::String as u8)
+}
+
+/// The string in such a record of a key with so many bytes, and whether it is ASCII.
+#[inline(always)]
+pub(crate) fn short_text(cell: &[u8], key_len: usize) -> Option<(&[u8], bool)> {
+    let (&[flags, _, len], rest) = cell.split_first_chunk()?;
+    let text = rest.get(key_len..)?.get(..len.into())?;
+    Some((text, flags & ASCII != 0))
+}
+
+/// The same, to be written.
+#[inline(always)]
+pub(crate) fn short_text_mut(cell: &mut [u8], key_len: usize) -> Option<&mut [u8]> {
+    let (&mut [_, _, len], rest) = cell.split_first_chunk_mut()?;
+    rest.get_mut(key_len..)?.get_mut(..len.into())
 }
 
 /// Notes whether such a string is ASCII, when it was written over.

@@ -13,7 +13,8 @@ use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::object::{DirectoryCells, ObjectId, directory_cells};
 use crate::record::{
-    Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead, short_text, write_short_head,
+    Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead, is_short_text, short_text,
+    short_text_mut, write_short_head,
 };
 use crate::value::{Joined, Source};
 
@@ -392,14 +393,14 @@ impl Keyspace {
         key_len: usize,
         value: &mut dyn Source,
     ) -> bool {
-        let Some((text, _)) = short_text(self.arena.bytes_from(addr), key_len) else {
-            return false;
-        };
-        if text.len() != value.len() {
+        let cell = self.arena.record(addr).filter(|cell| is_short_text(cell));
+        let text = cell.and_then(|cell| short_text(cell, key_len));
+        if text.is_none_or(|(text, _)| text.len() != value.len()) {
             return false;
         }
         let cell = self.arena.cell_mut(addr);
-        let is_ascii = cell.get_mut(text).is_some_and(|text| value.fill_scanned(text));
+        let text = short_text_mut(cell, key_len);
+        let is_ascii = text.is_some_and(|text| value.fill_scanned(text));
         write_short_head(cell, is_ascii);
         self.note_use(place);
         self.reap();

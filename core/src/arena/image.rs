@@ -10,7 +10,7 @@ use core::ops::Range;
 
 use crate::arena::{
     Addr, Arena, BLOCK_BYTES, CLASS_COUNT, Class, ClassState, NO_HOLE, NO_SEGMENT, SEGMENT_BYTES,
-    Segment, UNITS_PER_SEGMENT,
+    Segment, UNITS_PER_SEGMENT, whole,
 };
 use crate::bytes;
 use crate::record::{Head, PageHead};
@@ -25,6 +25,7 @@ impl Segment {
     #[inline(never)]
     pub(crate) fn let_out(&mut self, door: &mut Door, number: u32, blocks: Blocks) {
         let Segment { bytes, class, begun_cells, mark, .. } = self;
+        let bytes = bytes.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
         door.change(mark, blocks, *begun_cells, &mut put(bytes, *class, number));
     }
 }
@@ -64,9 +65,9 @@ impl Arena {
         let Some(number) = self.door.next() else { return false };
         if let Some(segment) = self.segments.get_mut(number) {
             let Segment { bytes, class, begun_cells, mark, .. } = segment;
+            let bytes = bytes.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
             self.door.visit(mark, *begun_cells, &mut put(bytes, *class, number as u32));
-            if frees && segment.bytes.capacity() > 0 {
-                segment.bytes = Vec::new();
+            if frees && segment.bytes.take().is_some() {
                 self.segment_count -= 1;
             }
         }
@@ -107,22 +108,17 @@ impl Arena {
         }
         let Some(segment) = self.segments.get_mut(number) else { return Ok(()) };
         if segment.class != class || usize::from(piece.cells) < usize::from(segment.begun_cells) {
-            segment.bytes.clear();
+            segment.bytes_mut().fill(0);
         }
         (segment.class, segment.begun_cells) = (class, piece.cells);
-        if segment.bytes.is_empty() && piece.start == 0 && bytes.capacity() >= SEGMENT_BYTES {
-            segment.bytes = bytes;
+        if segment.bytes.is_none() && piece.start == 0 && bytes.capacity() >= SEGMENT_BYTES {
+            segment.bytes = Some(whole(bytes).ok_or(Broken::NO_MEMORY)?);
             return Ok(());
         }
-        if segment.bytes.capacity() == 0 && len > 0 {
-            segment.bytes.try_reserve_exact(SEGMENT_BYTES).map_err(|_| Broken::NO_MEMORY)?;
+        if segment.bytes.is_none() && len > 0 {
+            segment.bytes = Some(whole(Vec::new()).ok_or(Broken::NO_MEMORY)?);
         }
-        if segment.bytes.len() == piece.start {
-            segment.bytes.extend_from_slice(&bytes);
-        } else {
-            segment.bytes.resize(len.max(segment.bytes.len()), 0);
-            bytes::write_at(&mut segment.bytes, piece.start, &bytes);
-        }
+        bytes::write_at(segment.bytes_mut(), piece.start, &bytes);
         Ok(())
     }
 
@@ -169,12 +165,13 @@ impl Segment {
     fn find_holes(&mut self) -> Result<usize, Broken> {
         let mut records = 0;
         let size = self.class.bytes();
-        if self.bytes.len() != usize::from(self.begun_cells) * size {
-            return Err(Broken("a segment lacks a part"));
-        }
+        let begun_bytes = usize::from(self.begun_cells) * size;
         (self.live_cells, self.hole, self.list) = (0, NO_HOLE, super::FULL);
-        let mut unit = self.bytes.len() / super::UNIT_BYTES;
-        for cell in self.bytes.chunks_exact_mut(size).rev() {
+        let mut unit = begun_bytes / super::UNIT_BYTES;
+        let Some(begun) = self.bytes.as_mut().and_then(|bytes| bytes.get_mut(..begun_bytes)) else {
+            return Ok(0);
+        };
+        for cell in begun.chunks_exact_mut(size).rev() {
             unit -= size / super::UNIT_BYTES;
             if cell.first() == Some(&0) {
                 let next = self.hole.to_le_bytes();

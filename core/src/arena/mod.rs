@@ -14,6 +14,7 @@
 //! Not here: what a cell means, who refers to it, and the budget (room.rs asks before it lets
 //! the arena grow).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -161,8 +162,9 @@ impl Addr {
 }
 
 struct Segment {
-    /// The cells begun so far, in room for a whole segment. Empty for an unused segment number.
-    bytes: Vec<u8>,
+    /// None for an unused segment number. Of a length that the compiler knows: a cell is where its
+    /// address says, and only whether it is whole has to be asked.
+    bytes: Option<Box<[u8; SEGMENT_BYTES]>>,
     class: Class,
     list: u8,
     live_cells: u16,
@@ -348,27 +350,22 @@ impl Arena {
     pub(crate) fn cell(&self, addr: Addr) -> &[u8] {
         let Some(segment) = self.segments.get(addr.segment() as usize) else { return &[] };
         let start = addr.unit() * UNIT_BYTES;
-        segment.bytes.get(start..start + segment.class.bytes()).unwrap_or_default()
+        segment.bytes().get(start..start + segment.class.bytes()).unwrap_or_default()
     }
 
     /// The bytes from the start of a cell to the end of its segment. Records know their length:
     /// who reads one need not ask for its class.
     #[inline]
     pub(crate) fn bytes_from(&self, addr: Addr) -> &[u8] {
-        let segment = self.segments.get(addr.segment() as usize);
-        let bytes = segment.and_then(|segment| segment.bytes.get(addr.unit() * UNIT_BYTES..));
-        bytes.unwrap_or_default()
+        self.record(addr).unwrap_or_default()
     }
 
-    /// Some bytes of a cell.
-    #[inline]
-    pub(crate) fn part(&self, addr: Addr, place: Range<usize>) -> &[u8] {
-        let start = addr.unit() * UNIT_BYTES;
-        let segment = self.segments.get(addr.segment() as usize);
-        match segment.and_then(|s| s.bytes.get(start + place.start..start + place.end)) {
-            Some(bytes) => bytes,
-            None => bytes::nothing(),
-        }
+    /// The same where hot paths go, which leave at once if the address names no cell: the length
+    /// of all others is known to the compiler.
+    #[inline(always)]
+    pub(crate) fn record(&self, addr: Addr) -> Option<&[u8]> {
+        let bytes = self.segments.get(addr.segment() as usize)?.bytes.as_deref()?;
+        bytes.get(addr.unit() * UNIT_BYTES..)
     }
 
     /// The bytes of a cell, to be written.
@@ -377,7 +374,7 @@ impl Arena {
         let start = addr.unit() * UNIT_BYTES;
         let place = start..start + segment.class.bytes();
         segment.prepare(&mut self.door, addr.segment(), place.clone());
-        segment.bytes.get_mut(place).unwrap_or_default()
+        segment.bytes_mut().get_mut(place).unwrap_or_default()
     }
 
     /// Copies the start of one cell over the start of another, in another segment: it has another
@@ -385,12 +382,12 @@ impl Arena {
     pub(crate) fn copy(&mut self, from: Addr, to: Addr, bytes: usize) {
         let pair = [from.segment() as usize, to.segment() as usize];
         if let Ok([source, target]) = self.segments.get_disjoint_mut(pair)
-            && let Some(source) = source.bytes.get(from.unit() * UNIT_BYTES..)
+            && let Some(source) = source.bytes().get(from.unit() * UNIT_BYTES..)
             && let Some(source) = source.get(..bytes)
         {
             let start = to.unit() * UNIT_BYTES;
             target.prepare(&mut self.door, to.segment(), start..start + bytes);
-            bytes::write_at(&mut target.bytes, start, source);
+            bytes::write_at(target.bytes_mut(), start, source);
         }
     }
 
@@ -401,18 +398,20 @@ impl Arena {
         let to_start = to.0.unit() * UNIT_BYTES + to.1;
         if source == target {
             if let Some(segment) = self.segments.get_mut(source)
-                && start + len <= segment.bytes.len()
-                && to_start + len <= segment.bytes.len()
+                && start.max(to_start) + len <= SEGMENT_BYTES
             {
                 segment.prepare(&mut self.door, to.0.segment(), to_start..to_start + len);
-                segment.bytes.copy_within(start..start + len, to_start);
+                let bytes = segment.bytes_mut();
+                if !bytes.is_empty() {
+                    bytes.copy_within(start..start + len, to_start);
+                }
             }
         } else if let Ok([source, target]) = self.segments.get_disjoint_mut([source, target])
-            && let Some(source) = source.bytes.get(start..start + len)
-            && to_start + len <= target.bytes.len()
+            && let Some(source) = source.bytes().get(start..start + len)
+            && to_start + len <= SEGMENT_BYTES
         {
             target.prepare(&mut self.door, to.0.segment(), to_start..to_start + len);
-            bytes::write_at(&mut target.bytes, to_start, source);
+            bytes::write_at(target.bytes_mut(), to_start, source);
         }
     }
 
@@ -451,7 +450,7 @@ impl Arena {
         let begun = usize::from(segment.begun_cells) * size;
         let mut start = from.unit() * UNIT_BYTES;
         while start < begun {
-            if segment.bytes.get(start) != Some(&0) {
+            if segment.bytes().get(start) != Some(&0) {
                 return Some((Addr::new(from.segment(), start / UNIT_BYTES), segment.class));
             }
             start += size;
@@ -465,12 +464,12 @@ impl Arena {
         let mut free_cells = [0u32; CLASS_COUNT];
         let mut held = 0;
         for (number, segment) in self.segments.iter().enumerate() {
-            if segment.bytes.is_empty() {
+            if segment.bytes.is_none() {
                 continue;
             }
             held += 1;
             let size = segment.class.bytes();
-            let begun = segment.bytes.chunks_exact(size).take(segment.begun_cells.into());
+            let begun = segment.bytes().chunks_exact(size).take(segment.begun_cells.into());
             let live = begun.filter(|cell| cell.first() != Some(&0)).count();
             if live != usize::from(segment.live_cells) || live == 0 {
                 return Err("arena: a segment's count of live cells is off");
@@ -531,8 +530,7 @@ impl Arena {
             self.segments.try_reserve_exact(self.segments_max.min(most) + 1).ok()?;
             self.segments.push(Segment::empty(self.door.mark()));
         }
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(SEGMENT_BYTES).ok()?;
+        let bytes = Some(whole(Vec::new())?);
         let number = match self.unused_number {
             NO_SEGMENT => self.segments.len() as u32,
             number => number,
@@ -627,7 +625,7 @@ impl Arena {
 impl Segment {
     fn empty(mark: Mark) -> Segment {
         Segment {
-            bytes: Vec::new(),
+            bytes: None,
             class: Class(0),
             list: FULL,
             live_cells: 0,
@@ -637,6 +635,16 @@ impl Segment {
             next: NO_SEGMENT,
             mark,
         }
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref().map_or(&[], |bytes| bytes.as_slice())
+    }
+
+    #[inline(always)]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes.as_mut().map_or(&mut [], |bytes| bytes.as_mut_slice())
     }
 
     /// What is at a place is about to change.
@@ -665,7 +673,7 @@ impl Segment {
     /// The first unit of the cell that is handed out next.
     fn free_unit(&self) -> usize {
         match self.hole {
-            NO_HOLE => self.bytes.len() / UNIT_BYTES,
+            NO_HOLE => usize::from(self.begun_cells) * self.class.bytes() / UNIT_BYTES,
             hole => hole.into(),
         }
     }
@@ -673,12 +681,9 @@ impl Segment {
     fn take_cell(&mut self) -> Option<usize> {
         let unit = self.free_unit();
         if self.hole == NO_HOLE {
-            // Within the capacity. Memory is touched cell by cell, so that no single one waits for
-            // the system to give all of a segment.
-            self.bytes.resize(self.bytes.len() + self.class.bytes(), 0);
             self.begun_cells += 1;
         } else {
-            let next = self.bytes.get(unit * UNIT_BYTES + 1..unit * UNIT_BYTES + 3)?;
+            let next = self.bytes().get(unit * UNIT_BYTES + 1..unit * UNIT_BYTES + 3)?;
             self.hole = u16::from_le_bytes(next.try_into().ok()?);
         }
         self.live_cells += 1;
@@ -687,10 +692,18 @@ impl Segment {
 
     fn return_cell(&mut self, unit: usize) {
         let next = self.hole.to_le_bytes();
-        if let Some(cell) = self.bytes.get_mut(unit * UNIT_BYTES..unit * UNIT_BYTES + 3) {
+        if let Some(cell) = self.bytes_mut().get_mut(unit * UNIT_BYTES..unit * UNIT_BYTES + 3) {
             bytes::copy(cell, &[0, next[0], next[1]]);
             self.hole = unit as u16;
             self.live_cells -= 1;
         }
     }
+}
+
+/// Bytes and zeros behind them for all of a segment, if the allocator has those.
+fn whole(bytes: Vec<u8>) -> Option<Box<[u8; SEGMENT_BYTES]>> {
+    let mut bytes = bytes;
+    bytes.try_reserve_exact(SEGMENT_BYTES.saturating_sub(bytes.len())).ok()?;
+    bytes.resize(SEGMENT_BYTES, 0);
+    bytes.into_boxed_slice().try_into().ok()
 }

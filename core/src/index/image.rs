@@ -1,7 +1,6 @@
 //! Pages of the index in a snapshot: out, and in again.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::hint::black_box;
 use core::ops::Range;
 
@@ -9,7 +8,7 @@ use crate::arena::Addr;
 use crate::bytes;
 use crate::index::{
     BUCKET_BYTES, BUCKET_SLOTS, BUCKETS_PER_BLOCK, BUCKETS_PER_PAGE, Bucket, Index,
-    OVERFLOW_BUCKETS_MAX, Page,
+    OVERFLOW_BUCKETS_MAX, Page, empty_buckets,
 };
 use crate::snapshot::{Blocks, Broken, Door, Pages, Piece, Place};
 
@@ -40,7 +39,8 @@ impl Page {
         number: usize,
         blocks: Blocks,
     ) {
-        door.change(&mut self.mark, blocks, 0, &mut put(&self.buckets, is_overflow, number));
+        let buckets = self.buckets.as_ref().map_or(&[][..], |page| page.as_slice());
+        door.change(&mut self.mark, blocks, 0, &mut put(buckets, is_overflow, number));
     }
 }
 
@@ -110,7 +110,8 @@ impl Index {
         let Index { pages, overflow_pages, door, .. } = self;
         let pages = if is_overflow { overflow_pages } else { pages };
         if let Some(page) = pages.get_mut(number) {
-            door.visit(&mut page.mark, 0, &mut put(&page.buckets, is_overflow, number));
+            let buckets = page.buckets.as_ref().map_or(&[][..], |page| page.as_slice());
+            door.visit(&mut page.mark, 0, &mut put(buckets, is_overflow, number));
         }
         true
     }
@@ -143,15 +144,14 @@ impl Index {
         // Those before it get their buckets when they come: a number may be wrong.
         while pages.len() <= number {
             pages.try_reserve(1).map_err(|_| Broken::NO_MEMORY)?;
-            pages.push(Page { buckets: Vec::new(), mark: door.unchanged_mark() });
+            pages.push(Page { buckets: None, mark: door.unchanged_mark() });
         }
         let Some(page) = pages.get_mut(number) else { return Ok(()) };
-        if page.buckets.is_empty() {
-            let reserved = page.buckets.try_reserve_exact(BUCKETS_PER_PAGE);
-            reserved.map_err(|_| Broken::NO_MEMORY)?;
-            page.buckets.resize(BUCKETS_PER_PAGE, Bucket::EMPTY);
+        if page.buckets.is_none() {
+            page.buckets = Some(empty_buckets().ok_or(Broken::NO_MEMORY)?);
         }
-        let places = page.buckets.iter_mut().skip(first).zip(buckets);
+        let places = page.buckets.iter_mut().flat_map(|page| page.iter_mut()).skip(first);
+        let places = places.zip(buckets);
         places.for_each(|(place, bytes)| *place = Bucket::of_bytes(bytes));
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Index {
         self.pages.truncate(counts.pages);
         self.overflow_pages.truncate(counts.overflow_pages);
         let mut pages = self.pages.iter().chain(&self.overflow_pages);
-        if pages.any(|page| page.buckets.is_empty())
+        if pages.any(|page| page.buckets.is_none())
             || self.pages.len() != counts.pages
             || self.overflow_pages.len() != counts.overflow_pages
             || counts.buckets == 0

@@ -11,6 +11,7 @@
 //!
 //! Not here: keys. Callers say whether a record is the one they look for, and what its hash is.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::arena::{Addr, SEGMENT_BYTES};
@@ -173,7 +174,8 @@ impl Place {
 }
 
 struct Page {
-    buckets: Vec<Bucket>,
+    /// Of a length that the compiler knows. None only while an image is read.
+    buckets: Option<Box<[Bucket; BUCKETS_PER_PAGE]>>,
     mark: Mark,
 }
 
@@ -725,7 +727,7 @@ impl Index {
 impl Page {
     #[inline]
     fn bucket_mut(&mut self, number: u32) -> Option<&mut Bucket> {
-        self.buckets.get_mut(bucket_on_page(number))
+        self.buckets.as_mut()?.get_mut(bucket_on_page(number))
     }
 
     #[cfg(not(feature = "snapshot"))]
@@ -734,7 +736,7 @@ impl Page {
 
 #[inline(always)]
 fn bucket_in(pages: &[Page], number: u32) -> Option<&Bucket> {
-    pages.get(page_of(number))?.buckets.get(bucket_on_page(number))
+    pages.get(page_of(number))?.buckets.as_ref()?.get(bucket_on_page(number))
 }
 
 /// The page that a bucket is on, among its kind.
@@ -758,9 +760,13 @@ fn tag_of(hash: u64) -> u8 {
 
 fn add_page(pages: &mut Vec<Page>, door: &Door) -> Option<()> {
     pages.try_reserve(1).ok()?;
+    pages.push(Page { buckets: Some(empty_buckets()?), mark: door.mark() });
+    Some(())
+}
+
+fn empty_buckets() -> Option<Box<[Bucket; BUCKETS_PER_PAGE]>> {
     let mut buckets = Vec::new();
     buckets.try_reserve_exact(BUCKETS_PER_PAGE).ok()?;
     buckets.resize(BUCKETS_PER_PAGE, Bucket::EMPTY);
-    pages.push(Page { buckets, mark: door.mark() });
-    Some(())
+    buckets.into_boxed_slice().try_into().ok()
 }

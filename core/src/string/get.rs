@@ -7,7 +7,7 @@ use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, do
 use crate::error::Result;
 use crate::expire::ExpireOptions;
 use crate::keyspace::Cx;
-use crate::record::short_text;
+use crate::record::{is_short_text, short_text};
 use crate::reply::Reply;
 use crate::string::set::{Expiry, GETEX_WORDS, read_options};
 use crate::string::{ShowOld, answer};
@@ -25,13 +25,13 @@ impl Cx<'_> {
             self.keys.count_look(false);
             return Ok(None);
         };
-        let cell = self.keys.arena.bytes_from(addr);
-        let Some((text, is_ascii)) = short_text(cell, key.len()) else {
+        if !self.keys.arena.record(addr).is_some_and(is_short_text) {
             return self.get_any(key);
-        };
+        }
         self.keys.count_look(true);
         self.keys.note_use(place);
-        Ok(Some(Value::whole(self.keys.arena.part(addr, text), is_ascii)))
+        let text = self.keys.arena.record(addr).and_then(|cell| short_text(cell, key.len()));
+        Ok(text.map(|(text, is_ascii)| Value::whole(text, is_ascii)))
     }
 
     /// GET of any other value.
