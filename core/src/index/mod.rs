@@ -15,16 +15,17 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::arena::{Addr, SEGMENT_BYTES};
+pub(crate) use crate::index::bucket::Entry;
+use crate::index::bucket::{BUCKET_BYTES, BUCKET_SLOTS, Bucket, OVERFLOW, Slots};
 use crate::linear::Buckets;
 use crate::snapshot::{BLOCKS_PER_PAGE, Blocks, Door, Mark, blocks};
 
+mod bucket;
 #[cfg(feature = "snapshot")]
 pub(crate) mod image;
 
-const BUCKET_BYTES: usize = 64;
 const BUCKETS_PER_PAGE: usize = SEGMENT_BYTES / BUCKET_BYTES;
 const BUCKETS_PER_BLOCK: usize = BUCKETS_PER_PAGE / BLOCKS_PER_PAGE;
-const BUCKET_SLOTS: usize = 10;
 /// In an overflow bucket the last address names the bucket its chain starts at.
 const OVERFLOW_SLOTS: usize = BUCKET_SLOTS - 1;
 
@@ -32,123 +33,7 @@ const OVERFLOW_SLOTS: usize = BUCKET_SLOTS - 1;
 const LOAD_MAX: usize = 7;
 const LOAD_MIN: usize = 3;
 
-/// Set in the number of an overflow bucket.
-const OVERFLOW: u32 = 1 << 31;
-/// Low bits of `Bucket::links`: which slots have a deadline. The rest is the next bucket.
-const VOLATILE_MASK: u32 = (1 << BUCKET_SLOTS) - 1;
 const OVERFLOW_BUCKETS_MAX: usize = (1 << (32 - BUCKET_SLOTS)) - 1;
-
-#[derive(Clone, Copy)]
-#[cfg_attr(not(target_arch = "wasm32"), repr(align(64)))]
-struct Bucket {
-    tags: [u8; BUCKET_SLOTS],
-    ages: [u8; BUCKET_SLOTS],
-    links: u32,
-    cells: [u32; BUCKET_SLOTS],
-}
-
-const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
-
-/// The highest bit of each byte that is equal to one; of one above a true one it may be wrong.
-#[inline(always)]
-fn equal_bytes(bytes: u64, byte: u8) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = ONES << 7;
-    let differing = bytes ^ (ONES * u64::from(byte));
-    differing.wrapping_sub(ONES) & !differing & HIGHS
-}
-
-/// Slots of a bucket, a bit each: of the first eight the highest bits of the bytes here, of the
-/// last two the lowest bits of the first two bytes. So comparing leaves them.
-#[derive(Clone, Copy)]
-struct Slots(u64);
-
-impl Slots {
-    /// The slot that only full buckets use, and in an overflow bucket no record has.
-    const LAST: Slots = Slots(1 << 8);
-
-    /// One of them, taken out.
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        let bit = self.0.trailing_zeros() as usize;
-        if self.0 == 0 {
-            return None;
-        }
-        self.0 &= self.0 - 1;
-        Some(bit >> 3 | (!bit & 1) << 3)
-    }
-}
-
-impl Bucket {
-    const EMPTY: Bucket = Bucket {
-        tags: [0; BUCKET_SLOTS],
-        ages: [0; BUCKET_SLOTS],
-        links: 0,
-        cells: [0; BUCKET_SLOTS],
-    };
-
-    /// The slots that may have this tag. Eight tags are compared at once; a slot above a true one
-    /// may be wrong, which costs a look at the record.
-    #[inline(always)]
-    fn slots_tagged(&self, tag: u8) -> Slots {
-        let [first @ .., a, b] = self.tags;
-        let last = u16::from_le_bytes([a, b]).into();
-        let last = equal_bytes(last, tag) & 0x8080;
-        Slots(equal_bytes(u64::from_le_bytes(first), tag) | last >> 7)
-    }
-
-    /// Fills or clears a slot.
-    #[inline]
-    fn put(&mut self, slot: u8, entry: Option<Entry>) {
-        let Entry { addr, tag, age, is_volatile } = entry.unwrap_or(Entry::NONE);
-        let at = usize::from(slot);
-        if let (Some(old_addr), Some(old_tag), Some(old_age)) =
-            (self.cells.get_mut(at), self.tags.get_mut(at), self.ages.get_mut(at))
-        {
-            (*old_addr, *old_tag, *old_age) = (addr.0, tag, age);
-            self.set_volatile(slot, is_volatile);
-        }
-    }
-
-    /// How many of its first slots have a record.
-    #[inline]
-    fn used(&self, slots: usize) -> usize {
-        let [first @ .., last] = &self.cells;
-        let count = first.iter().filter(|&&cell| cell != 0).count();
-        count + usize::from(slots == BUCKET_SLOTS && *last != 0)
-    }
-
-    /// The overflow bucket after this one.
-    fn next(&self) -> Option<u32> {
-        match self.links >> BUCKET_SLOTS {
-            0 => None,
-            number => Some((number - 1) | OVERFLOW),
-        }
-    }
-
-    fn set_volatile(&mut self, slot: u8, is_volatile: bool) {
-        self.links = self.links & !(1 << slot) | u32::from(is_volatile) << slot;
-    }
-
-    fn set_next(&mut self, next: Option<u32>) {
-        let number = next.map_or(0, |number| (number & !OVERFLOW) + 1);
-        self.links = self.links & VOLATILE_MASK | number << BUCKET_SLOTS;
-    }
-}
-
-/// What the index holds of a record.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
-    pub(crate) addr: Addr,
-    pub(crate) tag: u8,
-    pub(crate) age: u8,
-    pub(crate) is_volatile: bool,
-}
-
-impl Entry {
-    /// What a slot without a record has.
-    const NONE: Entry = Entry { addr: Addr::NONE, tag: 0, age: 0, is_volatile: false };
-}
 
 /// Where an entry is: good until the next insertion or removal.
 #[derive(Clone, Copy, Debug)]
