@@ -46,8 +46,8 @@ impl Binding {
         self.relative.clear();
         match &function.signature {
             Signature::Typed(parameters, _) => {
-                count(function, "keys", parameters, [Role::Key, Role::Keys], keys.len())?;
-                count(function, "arguments", parameters, [Role::Arg, Role::Args], args.len())?;
+                function.keys.check(function, "keys", keys.len())?;
+                function.args.check(function, "arguments", args.len())?;
                 self.bind_typed(&function.name, parameters, keys, args)
             }
             Signature::Generic => {
@@ -197,7 +197,8 @@ struct Text<'t> {
 impl Text<'_> {
     #[inline]
     fn check(&self, kind: Type, bytes: &[u8]) -> Bound<()> {
-        if kind == Type::Str && std::str::from_utf8(bytes).is_err() {
+        // Most text is ASCII, which is found out many bytes at a time.
+        if kind == Type::Str && !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
             let Text { what, name, function } = self;
             return Err(format!("ERR {what} '{name}' of '{function}' is not valid UTF-8"));
         }
@@ -210,29 +211,47 @@ fn float(text: &[u8]) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| !number.is_nan())
 }
 
-fn count(
-    function: &Function,
-    what: &str,
-    parameters: &[Parameter],
-    [one, all]: [Role; 2],
-    given: usize,
-) -> Bound<()> {
-    let (mut least, mut most, mut has_all) = (0, 0, false);
-    for parameter in parameters {
-        if parameter.role == one {
-            least += usize::from(!parameter.optional);
-            most += 1;
+/// How many keys or arguments a function takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Count {
+    least: usize,
+    /// None if it takes any number.
+    most: Option<usize>,
+}
+
+impl Count {
+    /// Of those of `one` role, and of the role that takes all the rest.
+    pub fn of(signature: &Signature, [one, rest]: [Role; 2]) -> Count {
+        let Signature::Typed(parameters, _) = signature else {
+            return Count { least: 0, most: None };
+        };
+        let (mut least, mut most, mut has_rest) = (0, 0, false);
+        for parameter in parameters {
+            if parameter.role == one {
+                least += usize::from(!parameter.optional);
+                most += 1;
+            }
+            has_rest |= parameter.role == rest;
         }
-        has_all |= parameter.role == all;
+        Count { least, most: (!has_rest).then_some(most) }
     }
-    if given >= least && (has_all || given <= most) {
-        return Ok(());
+
+    #[inline]
+    fn check(self, function: &Function, what: &str, given: usize) -> Bound<()> {
+        match given >= self.least && self.most.is_none_or(|most| given <= most) {
+            true => Ok(()),
+            false => Err(self.refusal(&function.name, what, given)),
+        }
     }
-    let expected = match (has_all, least == most) {
-        (true, _) => format!("at least {least}"),
-        (false, true) => least.to_string(),
-        (false, false) => format!("{least} to {most}"),
-    };
-    let name = &function.name;
-    Err(format!("ERR wrong number of {what} for '{name}': expected {expected}, got {given}"))
+
+    #[cold]
+    fn refusal(self, function: &str, what: &str, given: usize) -> String {
+        let Count { least, most } = self;
+        let expected = match most {
+            None => format!("at least {least}"),
+            Some(most) if least == most => least.to_string(),
+            Some(most) => format!("{least} to {most}"),
+        };
+        format!("ERR wrong number of {what} for '{function}': expected {expected}, got {given}")
+    }
 }

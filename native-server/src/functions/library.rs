@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use wasmtime::InstancePre;
 
+use crate::functions::bind::Count;
 use crate::functions::host::Host;
 use crate::functions::machine::Machine;
-use crate::functions::metadata::{Declaration, Flag};
+use crate::functions::metadata::{Declaration, Flag, Role};
 use crate::functions::reset::Image;
 use crate::limits::functions::METRICS_MAX;
 use crate::log::{Level, Log};
@@ -130,6 +131,10 @@ pub struct Function {
     pub name: Arc<str>,
     /// Whether it changes nothing.
     pub is_read_only: bool,
+    /// How many keys it takes.
+    pub keys: Count,
+    /// How many arguments it takes.
+    pub args: Count,
     /// What is counted of it.
     pub tally: Tally,
 }
@@ -139,7 +144,9 @@ impl Function {
     pub fn new(declaration: Declaration) -> Function {
         let name = declaration.name.as_str().into();
         let is_read_only = declaration.has(Flag::NoWrites);
-        Function { declaration, name, is_read_only, tally: Tally::default() }
+        let keys = Count::of(&declaration.signature, [Role::Key, Role::Keys]);
+        let args = Count::of(&declaration.signature, [Role::Arg, Role::Args]);
+        Function { declaration, name, is_read_only, keys, args, tally: Tally::default() }
     }
 }
 

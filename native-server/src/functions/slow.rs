@@ -36,7 +36,8 @@ use crate::session::Blocked;
 use crate::waiting::{self, Ticket};
 use crate::watch::Flag as WatchFlag;
 
-/// So many calls of a function that was slow start here, before it is tried under the lock again.
+/// What a function that was slow has to lose before it is tried under the lock again. Each call that
+/// was quick here takes half of it: seven in a row, since it may have been the machine that was slow.
 pub const CREDIT: u32 = 64;
 
 /// What runs for less than this here would not have been slow under the lock.
@@ -176,7 +177,7 @@ fn note(server: &Server, call: &SlowCall, elapsed: Duration) {
     tally.slow_calls.fetch_add(1, Relaxed);
     if elapsed < QUICK {
         // Nobody else counts it up but a call that was too slow, after which it is at its most.
-        let _ = tally.slow_credit.fetch_update(Relaxed, Relaxed, |credit| credit.checked_sub(1));
+        let _ = tally.slow_credit.fetch_update(Relaxed, Relaxed, |credit| Some(credit / 2));
     } else {
         tally.slow_credit.store(CREDIT, Relaxed);
     }

@@ -13,7 +13,7 @@ use wasmtime::{AsContextMut, Extern, Global, Instance, Memory, Mutability, Val};
 use super::{BLOCK_BYTES, CARD_BITS, CARDS_EXPORT, GLOBAL_PREFIX, MEMORY_EXPORT, REACH};
 
 /// How many cards are looked at together: most of them are never marked.
-const CARDS_TOGETHER: usize = 64;
+const CARDS_TOGETHER: usize = size_of::<u64>();
 
 /// The instance is not one of the module from which the image was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +100,9 @@ impl Reset {
             copy(&self.image.memory, memory, start..end);
         }
         for (global, value) in self.globals.iter().zip(&self.image.globals) {
-            if global.set(&mut store, *value).is_err() {
+            // To read one is cheaper, and most are as they were: a stack pointer always.
+            let is_changed = bits(&global.get(&mut store)) != bits(value);
+            if is_changed && global.set(&mut store, *value).is_err() {
                 return false;
             }
         }
@@ -131,16 +133,25 @@ fn copy(from: &[u8], to: &mut [u8], range: Range<usize>) {
 /// Moves the numbers of the marked blocks out of the cards.
 fn collect_marked(cards: &mut [u8], marked: &mut Vec<usize>) {
     marked.clear();
-    for (group, cards) in cards.chunks_mut(CARDS_TOGETHER).enumerate() {
-        if cards.iter().fold(0, |all, card| all | card) == 0 {
+    let (groups, rest) = cards.as_chunks_mut::<CARDS_TOGETHER>();
+    let behind = groups.len() * CARDS_TOGETHER;
+    for (group, cards) in groups.iter_mut().enumerate() {
+        let mut word = u64::from_le_bytes(*cards);
+        if word == 0 {
             continue;
         }
-        for (card, is_marked) in cards.iter().enumerate() {
-            if *is_marked != 0 {
-                marked.push(group * CARDS_TOGETHER + card);
-            }
+        *cards = [0; CARDS_TOGETHER];
+        while word != 0 {
+            let card = word.trailing_zeros() / 8;
+            marked.push(group * CARDS_TOGETHER + card as usize);
+            word &= !(0xff << (card * 8));
         }
-        cards.fill(0);
+    }
+    for (card, is_marked) in rest.iter_mut().enumerate() {
+        if *is_marked != 0 {
+            marked.push(behind + card);
+            *is_marked = 0;
+        }
     }
 }
 
@@ -163,5 +174,25 @@ fn bits(value: &Val) -> Option<u128> {
         Val::F64(bits) => Some(u128::from(*bits)),
         Val::V128(bits) => Some(bits.as_u128()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mark_is_found_and_taken_back() {
+        for len in [1, 7, 8, 9, 65, 200] {
+            for step in [1, 3, 8, 13] {
+                let mut cards: Vec<u8> = (0..len)
+                    .map(|card| if card % step == 0 { 1 + card as u8 } else { 0 })
+                    .collect();
+                let mut marked = vec![99];
+                collect_marked(&mut cards, &mut marked);
+                assert_eq!(marked, (0..len).step_by(step).collect::<Vec<_>>());
+                assert!(cards.iter().all(|card| *card == 0));
+            }
+        }
     }
 }
