@@ -1,9 +1,10 @@
 //! `scripts/bench functions`: functions in WebAssembly beside the same algorithm in Rust, in Lua
 //! and in LuaJIT, then `FCALL` beside redis-server's Lua functions.
 //!
-//! In process (guest.rs): a call of the example's module, built with the flags that stand beside it,
-//! with an instance that is set back after it, with a new instance for each call, and the same Rust as native code, built as
-//! this bench is. All work on one store, a hash map; the Lua programs on a table. Deadlines are on. Nothing of a server is in it.
+//! In process (guest.rs): a call of the example's module, built with the flags that stand beside
+//! it, with an instance that is set back after it, with a new instance for each call, and the same
+//! Rust as native code, built as this bench is. All work on one store, a hash map; the Lua programs
+//! on a table. Deadlines are on. Nothing of a server is in it.
 //! End to end (server.rs): CPU time that a server spends on a call, all threads, as the kernel
 //! counts it, under redis-benchmark; the servers on one core and the load on another.
 //!

@@ -36,8 +36,9 @@ use crate::session::Blocked;
 use crate::waiting::{self, Ticket};
 use crate::watch::Flag as WatchFlag;
 
-/// What a function that was slow has to lose before it is tried under the lock again. Each call that
-/// was quick here takes half of it: seven in a row, since it may have been the machine that was slow.
+/// What a function that was slow has to lose before it is tried under the lock again. Each call
+/// that was quick here takes half of it: seven in a row, since it may have been the machine that
+/// was slow.
 pub const CREDIT: u32 = 64;
 
 /// What runs for less than this here would not have been slow under the lock.
