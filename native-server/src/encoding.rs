@@ -1,9 +1,10 @@
 //! The form that Redis 7.0 would have a value in, by its settings: what OBJECT ENCODING and DEBUG
 //! OBJECT name.
 //!
-//! Clients and their tests set these thresholds and ask for the names, so they are Redis's, computed
-//! from the value as it is. How the engine stores it is the engine's own affair, which no setting
-//! changes. What Redis keeps in its larger form after it has shrunk is named by what it is now.
+//! Clients and their tests set these thresholds and ask for the names, so they are Redis's,
+//! computed from the value as it is. How the engine stores it is the engine's own affair, which no
+//! setting changes. What Redis keeps in its larger form after it has shrunk is named by what it is
+//! now.
 
 use ferrite_engine::{Args, Cx, Reply, Value, find};
 

@@ -218,8 +218,8 @@ fn doctor(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
         ),
         (
             figures.fragmentation() > 1.4 && figures.resident > figures.used + (10 << 20),
-            "Resident memory: the process holds far more than the data takes. That may be the peak, \
-             a checkpoint on its way, instances of functions, or buffers of clients.",
+            "Resident memory: the process holds far more than the data takes. That may be the \
+             peak, a checkpoint on its way, instances of functions, or buffers of clients.",
         ),
         (
             figures.clients / clients > 200 << 10,
