@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Connection, Raw, TestServer};
+use common::{Connection, Raw, TestServer, shape};
 use ferrite_tests::answer::Answer;
 use ferrite_tests::subject::{START_MS, Subject};
 use ferrite_tests::transcript;
@@ -29,37 +29,6 @@ impl Remote {
     }
 }
 
-/// A reply of RESP3 in the shape that it has in RESP2, which is what transcripts are written in.
-fn flat(raw: Raw) -> Answer {
-    let items = |items: Vec<Raw>| items.into_iter().map(flat).collect();
-    match raw {
-        Raw::Simple(text) => Answer::Simple(text),
-        Raw::Error(text) => Answer::Error(text),
-        Raw::Integer(number) => Answer::Integer(number),
-        Raw::Bulk(bytes) => Answer::Bulk(bytes),
-        Raw::Double(text) | Raw::Verbatim(text) => Answer::bulk(text.as_bytes()),
-        Raw::Boolean(is_true) => Answer::Integer(is_true.into()),
-        Raw::Null | Raw::NullArray => Answer::Null,
-        Raw::Array(list) | Raw::Set(list) | Raw::Push(list) => Answer::Array(items(list)),
-        Raw::Map(pairs) => {
-            Answer::Array(items(pairs.into_iter().flat_map(|(key, value)| [key, value]).collect()))
-        }
-    }
-}
-
-/// Commands whose map is an array of pairs in RESP2.
-fn has_entries(request: &[Vec<u8>]) -> bool {
-    [&b"xread"[..], b"xreadgroup"].iter().any(|name| request[0].eq_ignore_ascii_case(name))
-}
-
-/// Commands whose pairs are arrays of their own in RESP3.
-fn has_pairs(request: &[Vec<u8>]) -> bool {
-    let has = |word: &[u8]| request.iter().any(|other| other.eq_ignore_ascii_case(word));
-    let is_pop = has(b"zpopmin") || has(b"zpopmax");
-    let is_moving = has(b"zmpop") || has(b"zrank") || has(b"zrevrank");
-    !is_moving && (has(b"withscores") || has(b"withvalues") || is_pop && request.len() > 2)
-}
-
 impl Subject for Remote {
     fn reset(&mut self) {
         assert_eq!(self.connection.ask("FLUSHALL"), Raw::Simple("OK".into()));
@@ -73,22 +42,7 @@ impl Subject for Remote {
     }
 
     fn ask(&mut self, request: &[Vec<u8>]) -> Answer {
-        match (flat(self.connection.ask_words(request)), self.protocol) {
-            (Answer::Array(pairs), 3) if has_pairs(request) => {
-                Answer::Array(pairs.into_iter().flat_map(halves).collect())
-            }
-            (Answer::Array(halves), 3) if has_entries(request) => {
-                Answer::Array(halves.chunks(2).map(|pair| Answer::Array(pair.to_vec())).collect())
-            }
-            (answer, _) => answer,
-        }
-    }
-}
-
-fn halves(pair: Answer) -> Vec<Answer> {
-    match pair {
-        Answer::Array(halves) => halves,
-        other => panic!("a pair, not {other}"),
+        shape::flat_reply(self.connection.ask_words(request), request, self.protocol)
     }
 }
 

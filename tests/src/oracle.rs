@@ -3,7 +3,7 @@
 //! Expiry in the background is off, so a key dies only when a request notices.
 //! Not here: any redis-server but our own; it listens on 127.0.0.1 and dies with the `Oracle`.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// A redis-server of our own.
 pub struct Oracle {
     connection: redis::Connection,
+    /// Where it listens.
+    pub address: SocketAddr,
     server: Server,
 }
 
@@ -80,7 +82,8 @@ impl Oracle {
             .expect("redis-server starts");
         let mut server = Server { process, folder };
         let connection = connect(port, &mut server.process);
-        let mut oracle = Oracle { connection, server };
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut oracle = Oracle { connection, address, server };
         let debug = oracle.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"].map(|word| word.into()));
         assert_eq!(debug, Answer::ok(), "expiry in the background must be off");
         for now_ms in [START_MS + 999, START_MS + 86_400_001, START_MS] {

@@ -3,13 +3,13 @@
 //! `FERRITE_DIFFERENTIAL_STEPS` asks for more steps than CI takes; `scripts/fuzz differential` runs
 //! the families with more commands and other seeds.
 
-use std::collections::VecDeque;
 use std::env;
 
 use ferrite_engine::Options;
 use ferrite_tests::answer::{Answer, request_text};
 use ferrite_tests::engine::{Engine, Words};
-use ferrite_tests::family::{FAMILIES, Family, Requests, compare};
+use ferrite_tests::family::duel::{self, Duel};
+use ferrite_tests::family::{FAMILIES, Requests};
 use ferrite_tests::model::Model;
 use ferrite_tests::op::{Op, Shape};
 use ferrite_tests::oracle::Oracle;
@@ -91,7 +91,7 @@ fn each_family_answers_as_redis_does() {
         };
         let options = Options { max_memory_bytes: 1 << 30, seed, ..Options::default() };
         let mut engine = Engine::new(&options);
-        run_family(family, requests, seed, &mut oracle, &mut engine, &mut |engine| {
+        duel::run(family.name, requests, &duel(seed), &mut oracle, &mut engine, &mut |engine| {
             engine.keys.validate()
         });
     }
@@ -106,87 +106,18 @@ fn two_servers_are_told_apart_by_nothing() {
     let seed = asked_for("FERRITE_DIFFERENTIAL_SEED", 0);
     for family in FAMILIES {
         let requests = Requests::new(family, seed, |_| true).expect("commands in every family");
-        run_family(family, requests, seed, &mut oracle, &mut other, &mut |_| Ok(()));
+        duel::run(family.name, requests, &duel(seed), &mut oracle, &mut other, &mut |_| Ok(()));
     }
 }
 
-/// How often the whole keyspace is compared, and the engine's invariants are checked.
-const CONTENTS_EVERY: usize = 1_000;
+const COMMANDS: u64 = 4_000;
 const VALIDATE_EVERY: u64 = 100;
-const PROGRESS_EVERY: usize = 20_000;
-const REMEMBERED: usize = 30;
 
-fn run_family<S: Subject>(
-    family: &Family,
-    mut requests: Requests,
-    seed: u64,
-    oracle: &mut Oracle,
-    subject: &mut S,
-    validate: &mut dyn FnMut(&mut S) -> Result<(), &'static str>,
-) {
-    let commands = asked_for("FERRITE_DIFFERENTIAL_COMMANDS", 4_000) as usize;
-    let validate_every = asked_for("FERRITE_DIFFERENTIAL_VALIDATE_EVERY", VALIDATE_EVERY) as usize;
-    let name = family.name;
-    println!("{name}: {commands} requests, {} forms of commands", requests.commands());
-    oracle.reset();
-    subject.reset();
-    let mut now_ms = START_MS;
-    let mut history: VecDeque<String> = VecDeque::new();
-    let (mut errors, mut longest) = (0, 0);
-    for step in 0..commands {
-        if step == 0 || requests.random().one_in(20) {
-            now_ms += requests.random().pick(&[1, 10, 100, 5_000]);
-            oracle.set_clock(now_ms);
-            subject.set_clock(now_ms);
-            history.push_back(format!("the clock says {now_ms}"));
-        }
-        let request = requests.request(now_ms);
-        history.push_back(shortened(&request_text(&request)));
-        history.drain(..history.len().saturating_sub(REMEMBERED));
-        let (expected, given) = compare::answers(oracle, subject, &request);
-        let fail = |what: &str| -> ! {
-            let before = Vec::from(history.clone()).join("\n  > ");
-            panic!("{name}, seed {seed}, step {step}:\n  > {before}\n  {what}");
-        };
-        let differ = |expected: &Answer, given: &Answer| -> ! {
-            let texts = [expected, given].map(|answer| shortened(&answer.to_string()));
-            fail(&format!("redis-server {}\n  given        {}", texts[0], texts[1]));
-        };
-        errors += usize::from(matches!(expected, Answer::Error(_)));
-        if let Answer::Array(items) = &expected {
-            longest = longest.max(items.len());
-        }
-        if expected != given {
-            differ(&expected, &given);
-        }
-        if step % validate_every == 0
-            && let Err(broken) = validate(subject)
-        {
-            fail(&format!("a keyspace that is not sound: {broken}"));
-        }
-        if step % CONTENTS_EVERY == 0 {
-            let (expected, given) = (compare::contents(oracle), compare::contents(subject));
-            if let Some((expected, given)) = expected.iter().zip(&given).find(|(a, b)| a != b) {
-                differ(expected, given);
-            }
-            assert_eq!(expected.len(), given.len(), "{name}, step {step}: a key too many");
-        }
-        if step > 0 && step % PROGRESS_EVERY == 0 {
-            println!("{name}: {step} requests");
-        }
-    }
-    println!(
-        "{name}: {commands} requests, no difference; {errors} answered by an error, the longest \
-         answer has {longest} items"
-    );
-}
-
-/// What fits a terminal of a text of any length.
-fn shortened(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 400;
-    match text.char_indices().nth(CHARACTERS_MAX) {
-        Some((end, _)) => format!("{} ... ({} bytes)", &text[..end], text.len()),
-        None => text.into(),
+fn duel(seed: u64) -> Duel {
+    Duel {
+        seed,
+        commands: asked_for("FERRITE_DIFFERENTIAL_COMMANDS", COMMANDS) as usize,
+        validate_every: asked_for("FERRITE_DIFFERENTIAL_VALIDATE_EVERY", VALIDATE_EVERY) as usize,
     }
 }
 

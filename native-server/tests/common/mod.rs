@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod shape;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -217,18 +219,6 @@ impl Remote<'_> {
     }
 }
 
-fn flat(raw: Raw) -> Answer {
-    match raw {
-        Raw::Simple(text) => Answer::Simple(text),
-        Raw::Error(text) => Answer::Error(text),
-        Raw::Integer(number) => Answer::Integer(number),
-        Raw::Bulk(bytes) => Answer::Bulk(bytes),
-        Raw::Null | Raw::NullArray => Answer::Null,
-        Raw::Array(items) => Answer::Array(items.into_iter().map(flat).collect()),
-        other => panic!("nothing of RESP2: {other:?}"),
-    }
-}
-
 impl Subject for Remote<'_> {
     fn reset(&mut self) {
         self.connection.ask("FLUSHALL");
@@ -239,7 +229,7 @@ impl Subject for Remote<'_> {
     }
 
     fn ask(&mut self, request: &[Vec<u8>]) -> Answer {
-        flat(self.connection.ask_words(request))
+        shape::flat(self.connection.ask_words(request))
     }
 }
 

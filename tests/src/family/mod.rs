@@ -5,6 +5,7 @@
 
 mod argument;
 pub mod compare;
+pub mod duel;
 pub mod exercise;
 mod syntax;
 mod tables;
