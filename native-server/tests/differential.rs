@@ -81,12 +81,10 @@ fn run(protocol: u8) {
     }
 }
 
+/// One after the other, since each has a redis-server of its own.
 #[test]
-fn over_tcp_in_resp2_each_family_answers_as_redis_does() {
-    run(2);
-}
-
-#[test]
-fn over_tcp_in_resp3_each_family_answers_as_redis_does() {
-    run(3);
+fn over_tcp_each_family_answers_as_redis_does() {
+    for protocol in [2, 3] {
+        run(protocol);
+    }
 }

@@ -7,6 +7,7 @@
 //!
 //! Not here: whether what was acknowledged is there afterwards, which is the tests' work.
 
+#[expect(dead_code, reason = "not every bench needs all of it")]
 mod process;
 #[expect(dead_code, reason = "not every bench needs all of it")]
 mod report;

@@ -93,9 +93,18 @@ pub fn cpu_ns(process_id: u32) -> f64 {
 
 /// The most memory that a process has had, in bytes.
 pub fn resident_bytes_max(process_id: u32) -> f64 {
+    status_bytes(process_id, "VmHWM:")
+}
+
+/// The memory that a process has, in bytes.
+pub fn resident_bytes(process_id: u32) -> f64 {
+    status_bytes(process_id, "VmRSS:")
+}
+
+fn status_bytes(process_id: u32, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process_id}/status"));
     let status = status.expect("the server runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok());
     1024.0 * kib.expect("a number")
 }
