@@ -1,4 +1,4 @@
-//! `scripts/bench soak`: what the others feel while many connections misbehave, beside redis-server.
+//! `scripts/bench soak`: what others feel while many connections misbehave, beside redis-server.
 //!
 //! There are connections that say nothing, clients that ask for much and do not read, listeners
 //! that do not read either, connections that were closed from one side amid a request, and clients
