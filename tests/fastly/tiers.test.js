@@ -100,6 +100,14 @@ function inEitherMode() {
     expect((await edge.get("/purge-tag?tag=two%20words")).status).toBe(500);
   });
 
+  it("takes no entry for whole whose writer broke off, and says so", async () => {
+    expect((await edge.get("/break?key=broken")).status).toBe(200);
+    for (let i = 0; i < 2; i++) expect((await get("broken")).text).toBe("the page /broken");
+    expect((await edge.get("/break?key=broken2")).status).toBe(200);
+    expect(await get("broken2"))
+      .toMatchObject({ cache: "MISS", refusal: expect.stringMatching(/./), text: "the page /broken2" });
+  });
+
   it("goes on after a handler has panicked", async () => {
     await get("panicked");
     expect((await edge.get("/panic")).status).toBe(500);

@@ -5,12 +5,15 @@
 //! | `/get?key&ttl_ms&tag` | a value of the origin's `/key` through the tiers |
 //! | `/purge?key`, `/purge-tag?tag` | a purge |
 //! | `/long-key` | the same for a key that the platform does not take |
+//! | `/break?key` | leaves an entry at the POP whose writer broke off |
 //! | `/visit` | a counter in sandbox memory |
 //! | `/panic` | the sandbox dies |
 //! | `/commands` | what a Rust program would do with hashes, lists and sets |
 
+use std::io::Write;
 use std::time::Duration;
 
+use fastly::cache::core::{CacheKey, insert};
 use fastly::{Error, Request, Response};
 use ferrite_wasm::tiers::{Limits, Tiers};
 use ferrite_wasm::{Cache, When};
@@ -35,6 +38,7 @@ pub fn handle(request: Request) -> Result<Response, Error> {
         "/long-key" => through_tiers(&"k".repeat(5000), &key, Duration::from_secs(60), &tag),
         "/purge" => TIERS.purge(&key).map(|()| Response::new()),
         "/purge-tag" => TIERS.purge_tag(&tag).map(|()| Response::new()),
+        "/break" => break_off(&key),
         "/visit" => Ok(Response::from_body(LOCAL.incr("visits")?.to_string())),
         "/panic" => panic!("as asked"),
         "/commands" => commands(),
@@ -55,6 +59,16 @@ fn through_tiers(key: &str, path: &str, ttl: Duration, tag: &str) -> Result<Resp
     Ok(Response::from_body(fetched.value)
         .with_header("X-Cache", fetched.from.as_str())
         .with_header("X-Refusal", refusal))
+}
+
+/// What a sandbox leaves behind that dies while it writes an entry.
+fn break_off(key: &str) -> Result<Response, Error> {
+    let key = CacheKey::copy_from_slice(key.as_bytes());
+    let mut body = insert(key, Duration::from_secs(60)).execute()?;
+    body.write_all(b"the first half")?;
+    body.flush()?;
+    // Not finished: the platform is told so when it is dropped.
+    Ok(Response::new())
 }
 
 fn commands() -> Result<Response, Error> {
