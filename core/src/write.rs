@@ -383,6 +383,14 @@ impl Keyspace {
         })
     }
 
+    /// The string of a record, if it is short, plain and without a deadline, and whether it is
+    /// ASCII.
+    #[inline]
+    pub(crate) fn short_text(&self, addr: Addr, key_len: usize) -> Option<(&[u8], bool)> {
+        let cell = self.arena.record(addr).filter(|cell| is_short_text(cell));
+        cell.and_then(|cell| short_text(cell, key_len))
+    }
+
     /// Writes a string over one as long, if that is short, plain and without a deadline: of the
     /// record nothing else changes.
     #[inline]
@@ -393,8 +401,7 @@ impl Keyspace {
         key_len: usize,
         value: &mut dyn Source,
     ) -> bool {
-        let cell = self.arena.record(addr).filter(|cell| is_short_text(cell));
-        let text = cell.and_then(|cell| short_text(cell, key_len));
+        let text = self.short_text(addr, key_len);
         if text.is_none_or(|(text, _)| text.len() != value.len()) {
             return false;
         }

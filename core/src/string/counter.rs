@@ -8,15 +8,26 @@ use crate::float::{Float, FloatText};
 use crate::keyspace::Cx;
 use crate::num::{Digits, integer};
 use crate::reply::Reply;
-use crate::string::deadline_of;
 use crate::string::set::{Expiry, SetOptions};
+use crate::string::{a_string, deadline_of};
 use crate::write::Draft;
 
 impl Cx<'_> {
     /// INCRBY: adds to an integer, which starts at zero. The sum.
     pub fn incr_by(&mut self, key: &[u8], change: i64) -> Result<i64> {
         let hash = self.keys.hash(key);
-        let found = self.find_string(key, hash)?;
+        let there = self.keys.locate_record(key, hash);
+        if let Some((place, addr)) = there
+            && let Some((text, _)) = self.keys.short_text(addr, key.len())
+        {
+            let sum = integer(text)?.checked_add(change).ok_or(Error::Overflow)?;
+            let digits = Digits::new(sum);
+            if self.keys.overwrite_short(place, addr, key.len(), &mut digits.as_bytes()) {
+                self.tell_increment(key, change);
+                return Ok(sum);
+            }
+        }
+        let found = a_string(self.lookup_at(there))?;
         let old = match self.value_of(found) {
             Some(value) => integer(value.as_slice().ok_or(Error::NotAnInteger)?)?,
             None => 0,
@@ -27,10 +38,16 @@ impl Cx<'_> {
         let mut text = digits.as_bytes();
         let draft = Draft::new(key, hash, text.len(), deadline, found)?;
         self.replace(draft, &mut text)?;
-        let change = Digits::told(change);
-        self.emit(&["INCRBY".into(), key.into(), change.as_bytes().into()]);
+        self.tell_increment(key, change);
         self.grow_index();
         Ok(sum)
+    }
+
+    fn tell_increment(&mut self, key: &[u8], change: i64) {
+        if self.is_heard() {
+            let change = Digits::new(change);
+            self.emit(&["INCRBY".into(), key.into(), change.as_bytes().into()]);
+        }
     }
 
     /// INCRBYFLOAT: adds to a number, which starts at zero. The sum, as it is then stored.
