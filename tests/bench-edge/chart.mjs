@@ -50,15 +50,24 @@ const style = `
 `;
 
 export function drawChart(rows) {
+  const groups = sections.map(([title, belongs]) => {
+    const bars = rows.filter((row) => belongs(row) && isMeant(row));
+    return [title, bars.map((row) => ({ label: labelOf(row), ratio: row.ratio }))];
+  });
+  const heading = "Ferrite beside lru-cache: to the right Ferrite is better";
+  return drawGroups(groups, heading, "Ferrite beside lru-cache, case by case");
+}
+
+/** Groups of bars: `[title, [{label, ratio}]]`. */
+export function drawGroups(groups, heading, about) {
   const lines = [];
   let y = 46;
-  for (const [title, belongs] of sections) {
-    const bars = rows.filter((row) => belongs(row) && isMeant(row));
+  for (const [title, bars] of groups) {
     if (bars.length === 0) continue;
     lines.push(`<text class="section" x="8" y="${y + 12}">${escape(title)}</text>`);
     y += lineHeight + 4;
-    for (const row of bars) {
-      lines.push(...bar(row, y));
+    for (const { label, ratio } of bars) {
+      lines.push(...bar(label, ratio, y));
       y += lineHeight;
     }
     y += 10;
@@ -69,28 +78,30 @@ export function drawChart(rows) {
     `<text x="${positionOf(ratio)}" y="28" text-anchor="middle">${nameOf(ratio)}</text>`,
   ]);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" width="${width}"
-  height="${y}" role="img" aria-label="Ferrite beside lru-cache, case by case">
+  height="${y}" role="img" aria-label="${escape(about)}">
 <style>${style}</style>
-<text x="8" y="28">Ferrite beside lru-cache: to the right Ferrite is better</text>
+<text x="8" y="28">${escape(heading)}</text>
 ${[...scale, ...lines].join("\n")}
 </svg>
 `;
 }
 
-function bar(row, y) {
-  const [start, end] = [center, positionOf(row.ratio)].toSorted((left, right) => left - right);
-  const isBetter = row.ratio >= 1;
-  const label = row.case + (measures[row.metric] ?? "");
+function labelOf(row) {
   const isRequest = row.case.includes("request");
   const suffix = isRequest ? row.peer_name.replace(/^lru-cache(?=$|,)/, "strings")
     .replace("lru-cache ", "") : "";
+  return row.case + (measures[row.metric] ?? "") + (suffix ? ` (${suffix})` : "");
+}
+
+function bar(label, ratio, y) {
+  const [start, end] = [center, positionOf(ratio)].toSorted((left, right) => left - right);
+  const isBetter = ratio >= 1;
   const anchor = isBetter ? `x="${end + 5}"` : `x="${start - 5}" text-anchor="end"`;
   return [
-    `<text x="${labelsEnd}" y="${y + 12}" text-anchor="end">${escape(label)}`
-      + `${suffix ? ` (${escape(suffix)})` : ""}</text>`,
+    `<text x="${labelsEnd}" y="${y + 12}" text-anchor="end">${escape(label)}</text>`,
     `<rect class="${isBetter ? "better" : "worse"}" x="${start}" y="${y + 2}" height="12"`
       + ` width="${Math.max(1, end - start).toFixed(1)}"/>`,
-    `<text ${anchor} y="${y + 12}">${nameOf(row.ratio)}</text>`,
+    `<text ${anchor} y="${y + 12}">${nameOf(ratio)}</text>`,
   ];
 }
 

@@ -6,7 +6,8 @@
 //! Rust as native code, built as this bench is. All work on one store, a hash map; the Lua programs
 //! on a table. Deadlines are on. Nothing of a server is in it.
 //! End to end (server.rs): CPU time that a server spends on a call, all threads, as the kernel
-//! counts it, under redis-benchmark; the servers on one core and the load on another.
+//! counts it, under redis-benchmark; the servers on one core and the load on another. And what
+//! others wait for while a function takes long (neighbour.rs).
 //!
 //! Candidates take turns, round by round. Not here: judging replies, but for a look at each sum.
 
@@ -15,6 +16,7 @@ mod document;
 mod guest;
 mod lua;
 mod native;
+mod neighbour;
 #[expect(dead_code, reason = "not every bench needs all of it")]
 #[path = "../../../tests/benches/process/mod.rs"]
 mod process;
@@ -44,6 +46,7 @@ fn main() {
     }
     rows.extend(instances(rounds, 20_000 / divisor));
     rows.extend(server::compare(if is_quick { 1 } else { 5 }, 400_000 / divisor));
+    rows.extend(neighbour::compare(if is_quick { 1 } else { 5 }));
     save(&arguments, &rows);
 }
 

@@ -52,10 +52,7 @@ const LOADS: [Load; 4] = [
 
 /// Rows for each load, in so many rounds of so many calls.
 pub fn compare(rounds: usize, calls: usize) -> Vec<String> {
-    let mut pair = [
-        Server::start("ferrite", &process::ferrite(), &[]),
-        Server::start("redis", "redis-server", &["--appendonly", "no"]),
-    ];
+    let mut pair = Server::pair("0");
     for name in ["rate_limit", "json_aggregate"] {
         let module = example(name, false).expect("Rust is there");
         pair[0].cli(&["-x", "FUNCTION", "LOAD", "WASM"], &module);
@@ -88,21 +85,34 @@ fn pair_rows(pair: &mut [Server; 2], load: &Load, rounds: usize, calls: usize) -
 }
 
 /// A server, which ends with this process.
-struct Server {
+pub struct Server {
     name: &'static str,
     process: Process,
 }
 
 impl Server {
-    /// On one core, and the load on another.
-    fn start(name: &'static str, program: &str, options: &[&str]) -> Server {
-        let process = Process::start(program, "0", &[&["--save", ""], options].concat());
+    /// This one and redis-server, on these cores.
+    pub fn pair(cores: &str) -> [Server; 2] {
+        let redis = ["--appendonly", "no"];
+        [
+            Server::start("ferrite", &process::ferrite(), cores, &[]),
+            Server::start("redis", "redis-server", cores, &redis),
+        ]
+    }
+
+    fn start(name: &'static str, program: &str, cores: &str, options: &[&str]) -> Server {
+        let process = Process::start(program, cores, &[&["--save", ""], options].concat());
         drop(process.connect());
         Server { name, process }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> (&'static str, u16) {
+        ("127.0.0.1", self.process.port)
+    }
+
     /// What redis-cli prints, with this as its input.
-    fn cli(&self, words: &[&str], input: &[u8]) -> String {
+    pub fn cli(&self, words: &[&str], input: &[u8]) -> String {
         let child = Command::new("redis-cli")
             .args(["-p", &self.process.port.to_string(), "-e"])
             .args(words)
