@@ -531,10 +531,16 @@ impl<'a> Cx<'a> {
 
     /// Finds a key that may have a collection, with its hash. What is done to one large collection
     /// time and again does without that: it is remembered where its record is.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn lookup_collection(&mut self, key: &[u8]) -> (u64, Option<Found>) {
-        if let Some((hash, found)) = self.recent(key) {
-            return (hash, Some(found));
+        match self.recent(key) {
+            Some((hash, found)) => (hash, Some(found)),
+            None => self.lookup_another(key),
         }
+    }
+
+    #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
+    fn lookup_another(&mut self, key: &[u8]) -> (u64, Option<Found>) {
         let hash = self.keys.hash(key);
         let found = self.lookup(key, hash);
         if let Some(found) = found.filter(|found| found.head.is_large()) {
@@ -544,7 +550,7 @@ impl<'a> Cx<'a> {
     }
 
     /// The key that was asked for last, if it is this one and has a large value.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn recent(&self, key: &[u8]) -> Option<(u64, Found)> {
         let (hash, place, addr) = self.keys.index.recent()?;
         let cell = self.keys.arena.bytes_from(addr);

@@ -167,45 +167,45 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Looks for the entry with a short name among those in `entries`: what is not it is passed over
-/// with as little reading as can be, and counted. `Err` with the place from which to look on by
-/// other means: there stands an entry that is out of the ordinary.
+/// Looks for the entry with a short name among those in `entries` from a place on, which moves to
+/// where it is: what is not it is passed over with as little reading as can be, and counted.
+/// Whether it is there; `None` where there stands an entry that is out of the ordinary, from which
+/// to look on by other means.
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(crate) fn find_short(
     kind: Kind,
     entries: &[u8],
     name: &[u8],
+    at: &mut usize,
     passed: &mut usize,
-) -> Result<Option<usize>, usize> {
+) -> Option<bool> {
     let score_bytes = if kind == Kind::SortedSet { SCORE_BYTES } else { 0 };
-    let mut at = 0;
-    while let Some(&len) = entries.get(at) {
+    while let Some(&len) = entries.get(*at) {
         if len >= WIDE {
-            return Err(at);
+            return None;
         }
-        let mut end = at + 1 + usize::from(len);
+        let mut end = *at + 1 + usize::from(len);
         if usize::from(len) == name.len()
-            && let Some(other) = entries.get(at + 1..end)
+            && let Some(other) = entries.get(*at + 1..end)
             && bytes::same(other, name)
         {
-            return Ok(Some(at));
+            return Some(true);
         }
         if kind == Kind::Hash {
-            match entries.get(end) {
-                Some(&len) if len < WIDE => end += 1 + usize::from(len),
-                _ => return Err(at),
-            }
+            let len = *entries.get(end).filter(|&&len| len < WIDE)?;
+            end += 1 + usize::from(len);
         }
         *passed += 1;
-        at = end + score_bytes;
+        *at = end + score_bytes;
     }
-    Ok(None)
+    Some(false)
 }
 
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     fn next(&mut self) -> Option<Entry<'a>> {
         let start = self.len - self.rest.len();
         let mut rest = self.rest;

@@ -181,6 +181,9 @@ impl Keyspace {
             if read != entries.len() || count > object.page_len_max as usize {
                 return Err("table: entries do not fill their page, or are too many");
             }
+            if !self.has_right_tags(object, page, is_whole) {
+                return Err("table: a page's tags are not those of its entries");
+            }
             sum.add(apart);
             len += count;
             bytes += read;

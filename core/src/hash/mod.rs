@@ -177,6 +177,7 @@ impl Cx<'_> {
     }
 
     /// The value of a field that has not expired.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn field(&self, found: &Found, field: &[u8]) -> Option<Value<'_>> {
         self.live_entry(found, Item::Here(field)).map(|entry| self.keys.text(entry.value))
     }

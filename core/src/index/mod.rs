@@ -173,7 +173,7 @@ impl Index {
     }
 
     /// The entry that was remembered, if no entry has left its place since, and no record its cell.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn recent(&self) -> Option<(u64, Place, Addr)> {
         // At the edge the code for it would weigh more than the time is worth.
         if cfg!(target_arch = "wasm32") {

@@ -102,13 +102,13 @@ impl Object {
     }
 
     /// The page at a position, of which there is one.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn page(&self, arena: &Arena, position: usize) -> Addr {
         slot(arena.bytes_from(self.leaf(arena, position)), position % FANOUT)
     }
 
     /// The node that has the address of the page at a position.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn leaf(&self, arena: &Arena, position: usize) -> Addr {
         match self.depth {
             1 => self.root,

@@ -7,11 +7,12 @@ use crate::bytes;
 use crate::keyspace::{Found, Keyspace};
 use crate::linear::Buckets;
 use crate::object::{Object, Objects};
-use crate::packed::{Entries, Entry, ITEM_BYTES_MAX, Item, find_short};
+use crate::packed::{Entries, Entry, ITEM_BYTES_MAX, Item, SHORT_BYTES_MAX, find_short};
 use crate::record::{Kind, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES};
 #[cfg(feature = "zset")]
 use crate::table::Cursor;
 use crate::table::pages::ENTRIES_START;
+use crate::table::tags::{Rest, Tags, find_tagged, tag_of};
 use crate::table::{Old, Spot, Target, apart};
 use crate::value::Value;
 
@@ -26,71 +27,102 @@ impl Keyspace {
     }
 
     /// What stands in a record.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn stored(&self, found: &Found) -> &[u8] {
         found.head.stored(self.arena.bytes_from(found.addr))
     }
 
     /// The object of a large value.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn large(&self, found: &Found) -> Option<&Object> {
         self.objects.get(self.object_of(found)?)
     }
 
-    /// The bucket of a name, and the entries in it.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
-    fn bucket(&self, found: &Found, name: Item<'_>) -> (usize, &[u8]) {
-        let Some(object) = self.large(found) else { return (0, self.stored(found)) };
-        let bucket = Buckets::new(object.pages as usize).of(self.hash_item(name));
-        (bucket, page_entries(&self.arena, object, bucket))
+    /// Where a name belongs, and what stands there.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn bucket(&self, found: &Found, name: Item<'_>) -> Bucket<'_> {
+        let kind = found.head.kind();
+        let Some(object) = self.large(found) else {
+            return Bucket { kind, page: 0, cell: &[], entries: self.stored(found), tag: None };
+        };
+        let hash = self.hash_item(name);
+        let page = Buckets::new(object.pages as usize).of(hash);
+        let cell = self.arena.cell(object.page(&self.arena, page));
+        Bucket { kind, page, cell, entries: entries_of(cell), tag: Some(tag_of(hash)) }
     }
 
-    /// The entry of this name among those of a bucket, and how many were passed over.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
-    fn search<'a>(
-        &self,
-        kind: Kind,
-        bucket: &'a [u8],
-        name: Item<'_>,
-    ) -> (Option<Entry<'a>>, usize) {
-        let (mut from, mut passed) = (0, 0);
+    /// Where in a bucket the entry of this name begins, or how many there are.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn search(&self, bucket: &Bucket<'_>, name: Item<'_>) -> Result<usize, usize> {
+        let mut rest = Rest { start: 0, passed: 0, is_empty: false };
+        if let Some(tag) = bucket.tag {
+            match find_tagged(bucket.cell, tag, |start| self.is_at(bucket, start, name)) {
+                Ok(start) => return Ok(start),
+                Err(others) => rest = others,
+            }
+        }
+        if rest.is_empty { Err(rest.passed) } else { self.search_on(bucket, name, rest) }
+    }
+
+    /// Whether the entry at a place has this name.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn is_at(&self, bucket: &Bucket<'_>, start: usize, name: Item<'_>) -> bool {
+        if let Item::Here(name) = name
+            && let Some((&len, rest)) = bucket.entries.get(start..).and_then(<[u8]>::split_first)
+            && usize::from(len) == name.len()
+            && len <= SHORT_BYTES_MAX as u8
+        {
+            return rest.get(..name.len()).is_some_and(|own| bytes::same(own, name));
+        }
+        self.is_at_any(bucket, start, name)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_at_any(&self, bucket: &Bucket<'_>, start: usize, name: Item<'_>) -> bool {
+        let entry = bucket.entry(start);
+        entry.is_some_and(|entry| self.is_same(entry.name, name))
+    }
+
+    /// The same, entry by entry, from where there are no tags.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
+    fn search_on(&self, bucket: &Bucket<'_>, name: Item<'_>, rest: Rest) -> Result<usize, usize> {
+        let Bucket { kind, entries, .. } = *bucket;
+        let Rest { start: mut at, mut passed, .. } = rest;
         if let Item::Here(name) = name
             && name.len() <= ITEM_BYTES_MAX
         {
-            match find_short(kind, bucket, name, &mut passed) {
-                Ok(None) => return (None, passed),
-                Ok(Some(start)) => {
-                    return (Entries::new(kind, bucket).from(start).next(), passed);
-                }
-                Err(place) => from = place,
+            match find_short(kind, entries, name, &mut at, &mut passed) {
+                Some(false) => return Err(passed),
+                Some(true) => return Ok(at),
+                None => {}
             }
         }
-        for entry in Entries::new(kind, bucket).from(from) {
+        for entry in Entries::new(kind, entries).from(at) {
             if self.is_same(entry.name, name) {
-                return (Some(entry), passed);
+                return Ok(entry.start);
             }
             passed += 1;
         }
-        (None, passed)
+        Err(passed)
     }
 
     /// The entry of this name, expired or not. A name from outside stands `Here`, however long.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn find_entry(&self, found: &Found, name: Item<'_>) -> Option<Entry<'_>> {
-        let (_, bytes) = self.bucket(found, name);
-        self.search(found.head.kind(), bytes, name).0
+        let bucket = self.bucket(found, name);
+        bucket.entry(self.search(&bucket, name).ok()?)
     }
 
     /// Where the entry of this name is.
     #[cfg(feature = "zset")]
     pub(crate) fn cursor_of(&self, found: &Found, name: Item<'_>) -> Option<Cursor> {
-        let (page, bytes) = self.bucket(found, name);
-        let (entry, _) = self.search(found.head.kind(), bytes, name);
-        Some(Cursor { page, start: entry?.start })
+        let bucket = self.bucket(found, name);
+        let start = self.search(&bucket, name).ok()?;
+        Some(Cursor { page: bucket.page, start })
     }
 
     /// Writes other bytes over the end of an entry on a page.
-    #[cfg(feature = "zset")]
     pub(crate) fn overwrite_entry(&mut self, found: &Found, spot: Spot, bytes: &[u8]) {
         let start = ENTRIES_START + spot.end - bytes.len();
         if let Some(object) = self.large(found) {
@@ -103,21 +135,55 @@ impl Keyspace {
     pub(crate) fn find_spot(&mut self, target: &Target<'_>, name: &[u8]) -> (Spot, Option<Old>) {
         let Some(found) = &target.found else { return Default::default() };
         let name = Item::Here(name);
-        let (page, bytes) = self.bucket(found, name);
-        let (entry, passed) = self.search(found.head.kind(), bytes, name);
-        if let Some(entry) = entry {
-            let (name, value) = (apart(entry.name), apart(entry.value));
-            let old = Old { name, value, deadline: entry.deadline };
-            return (Spot { page, start: entry.start, end: entry.end }, Some(old));
+        let bucket = self.bucket(found, name);
+        let (page, end) = (bucket.page, bucket.entries.len());
+        let mut spot = Spot { page, start: end, end, tag: bucket.tag };
+        match self.search(&bucket, name) {
+            Ok(start) => {
+                let old = bucket.entry(start).map(|entry| {
+                    (spot.start, spot.end) = (entry.start, entry.end);
+                    let (name, value) = (apart(entry.name), apart(entry.value));
+                    Old { name, value, deadline: entry.deadline }
+                });
+                (spot, old)
+            }
+            Err(passed) => {
+                if let Some(object) = self.object_of(found).and_then(|id| self.objects.get_mut(id))
+                {
+                    object.page_len_max = object.page_len_max.max(passed as u16 + 1);
+                }
+                (spot, None)
+            }
         }
-        let end = bytes.len();
-        if let Some(object) = self.object_of(found).and_then(|id| self.objects.get_mut(id)) {
-            object.page_len_max = object.page_len_max.max(passed as u16 + 1);
+    }
+
+    /// The tags of packed entries.
+    pub(super) fn tags_of(&self, found: &Option<Found>) -> Tags {
+        let mut tags = Tags::new();
+        if let Some(found) = found {
+            self.entries(found, 0).for_each(|entry| {
+                tags.push(tag_of(self.hash_item(entry.name)), entry.end - entry.start);
+            });
         }
-        (Spot { page, start: end, end }, None)
+        tags
+    }
+
+    /// Whether the tags of a page are those of its first entries, the names of which may be gone.
+    pub(crate) fn has_right_tags(&self, object: &Object, page: usize, has_names: bool) -> bool {
+        let cell = self.arena.cell(object.page(&self.arena, page));
+        let mut entries = Entries::new(object.kind.unwrap_or(Kind::Set), entries_of(cell));
+        let tags = Tags::read(cell);
+        let are_right = tags.pairs().all(|(tag, length)| {
+            entries.next().is_some_and(|entry| {
+                let is_its = !has_names || tag == tag_of(self.hash_item(entry.name));
+                is_its && entry.end - entry.start == length.into()
+            })
+        });
+        are_right && (tags.has_more() || entries.next().is_none())
     }
 
     /// The string that an item is.
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
     pub(crate) fn text<'a>(&'a self, item: Item<'a>) -> Value<'a> {
         text_of(&self.arena, &self.objects, item)
     }
@@ -133,7 +199,7 @@ impl Keyspace {
     }
 
     /// The hash of a field or a member.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn hash_item(&self, item: Item<'_>) -> u64 {
         match item {
             Item::Here(text) if text.len() <= ITEM_BYTES_MAX => self.hash(text),
@@ -152,7 +218,27 @@ impl Keyspace {
     }
 }
 
+/// What stands where a name belongs.
+struct Bucket<'a> {
+    kind: Kind,
+    page: usize,
+    /// All of the page; nothing where entries are packed in their record.
+    cell: &'a [u8],
+    entries: &'a [u8],
+    /// The tag of the name, on a page.
+    tag: Option<u8>,
+}
+
+impl<'a> Bucket<'a> {
+    /// The entry that begins at a place.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn entry(&self, start: usize) -> Option<Entry<'a>> {
+        Entries::new(self.kind, self.entries).from(start).next()
+    }
+}
+
 /// The string that an item is.
+#[cfg_attr(not(target_arch = "wasm32"), inline)]
 pub(crate) fn text_of<'a>(arena: &'a Arena, objects: &'a Objects, item: Item<'a>) -> Value<'a> {
     match item {
         Item::Here(bytes) => bytes.into(),
@@ -164,14 +250,18 @@ pub(crate) fn text_of<'a>(arena: &'a Arena, objects: &'a Objects, item: Item<'a>
 }
 
 /// The entries on a page; none where there is no page.
-#[cfg_attr(not(target_arch = "wasm32"), inline)]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(crate) fn page_entries<'a>(arena: &'a Arena, object: &Object, position: usize) -> &'a [u8] {
-    let page = arena.bytes_from(object.page(arena, position));
+    entries_of(arena.bytes_from(object.page(arena, position)))
+}
+
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+fn entries_of(page: &[u8]) -> &[u8] {
     page.get(ENTRIES_START..ENTRIES_START + used(page)).unwrap_or_default()
 }
 
 /// Bytes of entries on a page.
-#[cfg_attr(not(target_arch = "wasm32"), inline)]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(crate) fn used(page: &[u8]) -> usize {
     let bytes = page.get(PAGE_HEAD_BYTES..).and_then(<[u8]>::first_chunk);
     bytes.map_or(0, |bytes| u16::from_le_bytes(*bytes).into())

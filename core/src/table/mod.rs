@@ -12,6 +12,7 @@
 
 mod find;
 mod pages;
+mod tags;
 mod walk;
 
 use crate::arena::{Addr, Class, SEGMENT_BYTES};
@@ -45,6 +46,8 @@ pub(crate) struct Spot {
     pub(crate) page: usize,
     pub(crate) start: usize,
     pub(crate) end: usize,
+    /// The tag of what may be added, if it is known.
+    tag: Option<u8>,
 }
 
 /// What was at a spot: strings that stand apart, and when the field expires.
@@ -53,6 +56,13 @@ pub(crate) struct Old {
     pub(crate) name: Option<ObjectId>,
     value: Option<ObjectId>,
     deadline: Millis,
+}
+
+impl Old {
+    /// Whether all of it stands among others, and it does not expire.
+    fn is_plain(&self) -> bool {
+        self.name.is_none() && self.value.is_none() && self.deadline == NEVER
+    }
 }
 
 impl Cx<'_> {
@@ -64,6 +74,7 @@ impl Cx<'_> {
     }
 
     /// Finds a key to read its collection.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn read(&mut self, key: &[u8], kind: Kind) -> Result<Option<Found>> {
         let (_, found) = self.lookup_collection(key);
         self.keys.count_look(found.is_some());
@@ -153,6 +164,15 @@ impl Cx<'_> {
         deadline: Millis,
     ) -> Result<bool> {
         let (spot, old) = self.keys.find_spot(target, name);
+        if let (Some(old), NEVER) = (&old, deadline)
+            && old.is_plain()
+            && spot.end - spot.start == plain_len(name) + plain_len(value)
+            && target.kind == Kind::Hash
+            && let Some(found) = target.found.filter(|found| found.head.is_large())
+        {
+            self.keys.overwrite_entry(&found, spot, value);
+            return Ok(false);
+        }
         self.put_at(target, name, value, deadline, spot, old)
     }
 
@@ -295,7 +315,7 @@ impl Cx<'_> {
         }
         let object = target.found.and_then(|found| self.keys.object_of(&found));
         let id = object.ok_or(Error::OutOfMemory)?;
-        let done = self.splice_page(target, id, spot, pieces, added);
+        let done = self.splice_page(target, id, spot, pieces, change);
         if let Some(object) = self.keys.objects.get_mut(id) {
             if done.is_ok() {
                 object.len = object.len.wrapping_add_signed(change);
@@ -355,7 +375,8 @@ impl Cx<'_> {
         let earliest = deadlines.fold(NEVER, earlier);
         let mut draft = Draft::of_object(key, hash, kind, deadline, found)?.keeping_value();
         let [_, page, _, nodes @ ..] = &mut draft.cells;
-        *page = (page_class(len), usize::from(len > 0));
+        let tags = self.keys.tags_of(&found);
+        *page = (page_class(len, tags.len()), usize::from(len > 0));
         *nodes = directory_cells(1);
         self.prepare_target(target, &mut draft)?;
         let [_, (class, _), ..] = draft.cells;
@@ -366,6 +387,7 @@ impl Cx<'_> {
             let from = (found.addr, found.head.stored_start());
             let to = (page.unwrap_or(Addr::NONE), ENTRIES_START);
             self.keys.arena.copy_part(from, to, len);
+            tags.write(self.keys.arena.cell_mut(to.0), ENTRIES_START + len);
         }
         let Keyspace { arena, objects, .. } = &mut *self.keys;
         let object = objects.get_mut(id).ok_or(Error::OutOfMemory)?;
@@ -418,11 +440,17 @@ impl Keyspace {
     }
 }
 
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn of_kind(found: &Option<Found>, kind: Kind) -> Result<()> {
     match found {
         Some(found) if found.head.kind() != kind => Err(Error::WrongType),
         _ => Ok(()),
     }
+}
+
+/// Bytes of a string that stands among others; of one that does not, more than it can take.
+fn plain_len(text: &[u8]) -> usize {
+    Packed::new(Item::Here(text)).len()
 }
 
 fn item(text: &[u8], apart: Option<ObjectId>) -> Item<'_> {

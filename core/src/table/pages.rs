@@ -18,13 +18,17 @@ use crate::object::ObjectId;
 use crate::packed::{Entries, Packed};
 use crate::record::{Kind, PAGE_HEAD_BYTES, PageHead};
 use crate::table::find::{page_entries, used};
+use crate::table::tags::{TAGS_MAX, Tags, change_length, push_tag, tag_of, tagged, tags_bytes};
 use crate::table::{Spot, Target, apart};
 
 /// Where entries begin on a page: behind the page's head and the count of their bytes.
 pub(super) const ENTRIES_START: usize = PAGE_HEAD_BYTES + 2;
 
 /// Bytes of entries that one page can hold.
-const ENTRIES_BYTES_MAX: usize = SEGMENT_BYTES - ENTRIES_START;
+const ENTRIES_BYTES_MAX: usize = SEGMENT_BYTES - ENTRIES_START - tags_bytes(TAGS_MAX);
+
+/// Bytes of the shortest page, in which tags can be read by the word.
+const PAGE_BYTES_MIN: usize = 20;
 
 /// A table with less than this fraction of its pages' bytes in use merges two of them.
 const MERGE_DIVISOR: usize = 4;
@@ -43,21 +47,22 @@ impl Cx<'_> {
         id: ObjectId,
         spot: Spot,
         pieces: &[Packed<'_>],
-        added: usize,
+        change: isize,
     ) -> Result<()> {
-        let (mut page, used) = self.keys.page_of(id, spot.page);
-        let removed = spot.end - spot.start;
-        let new_used = used - removed + added;
+        let added: usize = pieces.iter().map(Packed::len).sum();
+        let (mut page, cell) = self.keys.page_of(id, spot.page);
+        let (used, cell_bytes) = (used(cell), cell.len());
+        let new_used = used - (spot.end - spot.start) + added;
+        let tags = tagged(cell).saturating_add_signed(change);
         if new_used > ENTRIES_BYTES_MAX {
             return Err(Error::OutOfMemory);
         }
-        let cell_bytes = self.keys.arena.cell(page).len();
-        let bytes = ENTRIES_START + new_used;
+        let bytes = page_bytes(new_used, tags);
         let fits = bytes <= cell_bytes && new_used > 0;
-        let is_in_place =
-            fits && (bytes >= cell_bytes / 2 || !self.keys.has_room(&[(page_class(new_used), 1)]));
+        let is_in_place = fits
+            && (bytes >= cell_bytes / 2 || !self.keys.has_room(&[(page_class(new_used, tags), 1)]));
         if !is_in_place {
-            page = self.replace_page(target, id, spot, used, added)?;
+            page = self.replace_page(target, id, spot, added, change)?;
         } else if spot.end < used {
             let cell = self.keys.arena.cell_mut(page);
             if let Some(entries) = cell.get_mut(ENTRIES_START..ENTRIES_START + used.max(new_used)) {
@@ -67,6 +72,13 @@ impl Cx<'_> {
         let cell = self.keys.arena.cell_mut(page);
         set_used(cell, new_used);
         pieces.iter().fold(ENTRIES_START + spot.start, |at, piece| piece.write(cell, at));
+        let (end, longer) = (ENTRIES_START + new_used, new_used.wrapping_sub(used) as isize);
+        match change {
+            1 => push_tag(cell, spot.tag, added),
+            0 if longer == 0 => {}
+            0 => change_length(cell, spot.start, end, Some(longer)),
+            _ => change_length(cell, spot.start, end, None),
+        }
         Ok(())
     }
 
@@ -78,13 +90,15 @@ impl Cx<'_> {
         target: &mut Target<'_>,
         id: ObjectId,
         spot: Spot,
-        used: usize,
         gap: usize,
+        change: isize,
     ) -> Result<Addr> {
+        let (_, cell) = self.keys.page_of(id, spot.page);
+        let (used, cell_bytes, tags) = (used(cell), cell.len(), tagged(cell));
         let new_used = used - (spot.end - spot.start) + gap;
         let mut to = Addr::NONE;
         if new_used > 0 {
-            let mut cells = [(page_class(new_used), 1)];
+            let mut cells = [(page_class(new_used, tags + usize::from(change > 0)), 1)];
             let found = target.found.as_mut().ok_or(Error::OutOfMemory)?;
             self.make_room_beside(found, &mut cells, 1, 0)?;
             let [(class, _)] = cells;
@@ -93,9 +107,12 @@ impl Cx<'_> {
         }
         let (page, _) = self.keys.page_of(id, spot.page);
         let arena = &mut self.keys.arena;
+        let to_end = arena.cell(to).len();
         arena.copy_part((page, ENTRIES_START), (to, ENTRIES_START), spot.start);
         let rest = ((page, ENTRIES_START + spot.end), (to, ENTRIES_START + spot.start + gap));
         arena.copy_part(rest.0, rest.1, used - spot.end);
+        let tags_len = tags_bytes(tags).min(cell_bytes).min(to_end);
+        arena.copy_part((page, cell_bytes - tags_len), (to, to_end - tags_len), tags_len);
         self.keys.swap_page(id, spot.page, page, to);
         Ok(to)
     }
@@ -126,15 +143,16 @@ impl Cx<'_> {
     #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
     fn split(&mut self, found: &mut Found, id: ObjectId, pages: usize) -> Option<()> {
         let old = Buckets::new(pages).split();
-        let (page, used) = self.keys.page_of(id, old);
-        let staying = self.keys.part(found.head.kind(), page, pages);
+        let (page, cell) = self.keys.page_of(id, old);
+        let used = used(cell);
+        let (staying, [tags, moving_tags]) = self.keys.part(found.head.kind(), page, pages);
         let moving = used - staying;
         let is_parted = usize::from(moving > 0 && staying > 0);
         let object = self.keys.objects.get(id)?;
         let mut cells = [(Class::default(), 0); 5];
         let [first, second, nodes @ ..] = &mut cells;
-        *first = (page_class(staying), is_parted);
-        *second = (page_class(moving), is_parted);
+        *first = (page_class(staying, tags.len()), is_parted);
+        *second = (page_class(moving, moving_tags.len()), is_parted);
         *nodes = object.cells_for(&self.keys.arena, pages + 1);
         self.make_room_beside(found, &mut cells, 2, 0).ok()?;
         let [(class, _), (moving_class, _), ..] = cells;
@@ -153,21 +171,23 @@ impl Cx<'_> {
         let moved = self.keys.add_page(id, pages, moving_class, moving)?;
         let Keyspace { arena, objects, .. } = &mut *self.keys;
         arena.copy_part((page, ENTRIES_START + staying), (moved, ENTRIES_START), moving);
+        moving_tags.write(arena.cell_mut(moved), ENTRIES_START + moving);
         set_used(arena.cell_mut(page), staying);
         objects.get_mut(id)?.push(arena, moved);
         let shorter = self.keys.add_page(id, old, class, staying)?;
         self.keys.arena.copy_part((page, ENTRIES_START), (shorter, ENTRIES_START), staying);
+        tags.write(self.keys.arena.cell_mut(shorter), ENTRIES_START + staying);
         self.keys.swap_page(id, old, page, shorter);
         Some(())
     }
 }
 
 impl Keyspace {
-    /// The cell of a page and the bytes of entries in it.
-    pub(super) fn page_of(&self, id: ObjectId, position: usize) -> (Addr, usize) {
+    /// Where a page is, and its cell.
+    fn page_of(&self, id: ObjectId, position: usize) -> (Addr, &[u8]) {
         let object = self.objects.get(id);
         let page = object.map_or(Addr::NONE, |object| object.page(&self.arena, position));
-        (page, used(self.arena.cell(page)))
+        (page, self.arena.cell(page))
     }
 
     /// Makes a page for so many bytes of entries.
@@ -182,6 +202,7 @@ impl Keyspace {
         let cell = self.arena.cell_mut(page);
         PageHead { object: id, level: 0, position: position as u32 }.write(cell);
         set_used(cell, used);
+        Tags::new().write(cell, ENTRIES_START + used);
         Some(page)
     }
 
@@ -200,17 +221,23 @@ impl Keyspace {
     }
 
     /// Puts the entries of a page that belong to the bucket after the last one behind all others.
-    /// Bytes of those others.
+    /// Bytes of those others, and the tags of both.
     #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
-    fn part(&mut self, kind: Kind, page: Addr, pages: usize) -> usize {
+    fn part(&mut self, kind: Kind, page: Addr, pages: usize) -> (usize, [Tags; 2]) {
         let buckets = Buckets::new(pages + 1);
         let end = ENTRIES_START + used(self.arena.cell(page));
         let (mut border, mut at) = (ENTRIES_START, ENTRIES_START);
+        let mut tags = [Tags::new(), Tags::new()];
+        let [staying, moving] = &mut tags;
         while let Some(rest) = self.arena.bytes_from(page).get(at..end)
             && let Some(entry) = Entries::new(kind, rest).next()
         {
             let len = entry.end;
-            if buckets.of(self.hash_item(entry.name)) != pages {
+            let hash = self.hash_item(entry.name);
+            if buckets.of(hash) == pages {
+                moving.push(tag_of(hash), len);
+            } else {
+                staying.push(tag_of(hash), len);
                 let cell = self.arena.cell_mut(page);
                 if let Some(movers) = cell.get_mut(border..at + len) {
                     movers.rotate_right(len);
@@ -219,16 +246,23 @@ impl Keyspace {
             }
             at += len;
         }
-        border - ENTRIES_START
+        let mut all = staying.clone();
+        all.append(moving);
+        all.write(self.arena.cell_mut(page), end);
+        (border - ENTRIES_START, tags)
     }
 
     /// Moves the entries of the last bucket to the one it was split from. `None`, and nothing
     /// done, if that needs memory that is not there.
     fn merge(&mut self, id: ObjectId, pages: usize) -> Option<()> {
         let (last, target) = (pages - 1, Buckets::new(pages - 1).split());
-        let (from, moving) = self.page_of(id, last);
-        let (page, staying) = self.page_of(id, target);
-        let cells = [(page_class(staying + moving), 1)];
+        let [(from, moving), (page, staying)] = [last, target].map(|page| {
+            let (addr, cell) = self.page_of(id, page);
+            (addr, used(cell))
+        });
+        let mut tags = Tags::read(self.arena.cell(page));
+        tags.append(&Tags::read(self.arena.cell(from)));
+        let cells = [(page_class(staying + moving, tags.len()), 1)];
         if moving > 0 && staying > 0 {
             if staying + moving > ENTRIES_BYTES_MAX || !self.has_room(&cells) {
                 return None;
@@ -239,6 +273,7 @@ impl Keyspace {
             self.arena.copy_part((page, ENTRIES_START), start, staying);
             let end = (to, ENTRIES_START + staying);
             self.arena.copy_part((from, ENTRIES_START), end, moving);
+            tags.write(self.arena.cell_mut(to), ENTRIES_START + staying + moving);
             self.swap_page(id, target, page, to);
             self.free_cell(from);
         } else if moving > 0 {
@@ -287,9 +322,14 @@ impl Keyspace {
     }
 }
 
-/// The class of a page with so many bytes of entries.
-pub(super) fn page_class(used: usize) -> Class {
-    let bytes = ENTRIES_START + used;
+/// Bytes of a page with so many bytes of entries, of which so many have a tag.
+fn page_bytes(used: usize, tags: usize) -> usize {
+    (ENTRIES_START + used + tags_bytes(tags)).max(PAGE_BYTES_MIN)
+}
+
+/// The class of such a page.
+pub(super) fn page_class(used: usize, tags: usize) -> Class {
+    let bytes = page_bytes(used, tags);
     let step = (1usize << bytes.checked_ilog2().unwrap_or_default()) / PAGE_STEPS;
     Class::fitting(bytes.next_multiple_of(step.max(1)).min(SEGMENT_BYTES))
 }

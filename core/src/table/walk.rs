@@ -34,6 +34,7 @@ impl Cx<'_> {
     }
 
     /// The entry of this name, if it has not expired.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn live_entry(&self, found: &Found, name: Item<'_>) -> Option<Entry<'_>> {
         self.keys.find_entry(found, name).filter(|entry| !self.is_past(entry.deadline))
     }
@@ -152,7 +153,7 @@ impl Cx<'_> {
         let Some(found) = &target.found else { return Ok(()) };
         let Some(entry) = self.keys.next_entry(found, &mut { at }) else { return Ok(()) };
         let Cursor { page, start } = at;
-        let spot = Spot { page, start, end: entry.end };
+        let spot = Spot { page, start, end: entry.end, tag: None };
         let gone = [apart(entry.name), apart(entry.value)];
         self.take_out(target, spot, gone)
     }

@@ -76,20 +76,21 @@ impl Cx<'_> {
         let pieces = [Packed::new(member), Packed::raw(&value)];
         let added: usize = pieces.iter().map(Packed::len).sum();
         loop {
-            let path = self.keys.path(id, &Edge::Member(score, member));
-            if let Some(level) = self.keys.full_level(id, &path, added) {
+            let mut path = self.keys.path(id, &Edge::Member(score, member));
+            if let Some(level) = self.keys.full_level(&path, added) {
                 self.split_node(found, id, &path, level)?;
                 continue;
             }
-            let Step { slot, at } = path.last();
-            let used = self.keys.node(id, slot).bytes.len() + added;
-            let mut cells = [self.keys.cell_for(id, slot, used)];
+            let used = self.keys.node_at(path.last().addr).bytes.len() + added;
+            let mut cells = [self.keys.cell_for(path.last().addr, used)];
             if cells[0].1 > 0 {
                 self.make_room_beside(found, &mut cells, 1, 0)?;
+                path.steps.iter_mut().for_each(|step| *step = self.keys.fresh(id, *step));
             }
             let [(class, count)] = cells;
-            let class = (count > 0).then_some(class);
-            self.keys.splice_node(id, slot, (at, at), &pieces, class).ok_or(Error::OutOfMemory)?;
+            let (leaf, class) = (path.last(), (count > 0).then_some(class));
+            let place = (leaf.at, leaf.at);
+            self.keys.splice_node(id, leaf, place, &pieces, class).ok_or(Error::OutOfMemory)?;
             self.keys.count_on(id, &path, 1);
             return Ok(());
         }
@@ -103,7 +104,7 @@ impl Cx<'_> {
         path: &Path,
         level: usize,
     ) -> Result<()> {
-        let Step { slot, at } = path.step(level);
+        let Step { slot, at, .. } = path.step(level);
         let node = self.keys.node(id, slot);
         let (height, used) = (node.height, node.bytes.len());
         let (cut, before, behind) = node.cut(at);
@@ -116,7 +117,7 @@ impl Cx<'_> {
         let branch = start.branch(pages + new_pages - 1, behind);
         let upper = if level > 0 {
             let used = self.keys.node(id, parent.slot).bytes.len();
-            self.keys.cell_for(id, parent.slot, used + branch.len())
+            self.keys.cell_for(parent.addr, used + branch.len())
         } else {
             (node_class(BRANCH_HEAD_BYTES + branch.len()), 1)
         };
@@ -165,11 +166,11 @@ impl Cx<'_> {
 
 impl Keyspace {
     /// The highest of the nodes that must be split before a leaf can take so many bytes more.
-    fn full_level(&self, id: ObjectId, path: &Path, added: usize) -> Option<usize> {
+    fn full_level(&self, path: &Path, added: usize) -> Option<usize> {
         let mut added = added;
         let mut full = None;
         for level in (0..path.len).rev() {
-            if self.node(id, path.step(level).slot).bytes.len() + added <= USED_MAX {
+            if self.node_at(path.step(level).addr).bytes.len() + added <= USED_MAX {
                 break;
             }
             full = Some(level);
@@ -211,10 +212,11 @@ impl Keyspace {
         branch: &Branch<'_>,
         class: Option<Class>,
     ) -> Option<()> {
-        let old = Branch::read(self.node(id, parent.slot).bytes, parent.at)?;
+        let parent = self.fresh(id, parent);
+        let old = Branch::read(self.node_at(parent.addr).bytes, parent.at)?;
         let (old_end, head) = (old.end, branch.head());
         let pieces = [Packed::raw(&head), Packed::raw(branch.text)];
-        self.splice_node(id, parent.slot, (old_end, old_end), &pieces, class)?;
+        self.splice_node(id, parent, (old_end, old_end), &pieces, class)?;
         self.set_count(id, parent, left_count);
         Some(())
     }

@@ -76,6 +76,8 @@ pub(crate) struct Leaf<'a> {
 #[derive(Clone, Copy, Default)]
 struct Step {
     slot: usize,
+    /// Where the node is, until cells move.
+    addr: Addr,
     /// The branch that was taken, or the place in the leaf, in bytes.
     at: usize,
 }
@@ -192,45 +194,68 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Where the entry begins before which all have lower scores than a place, or lower ranks: those
-/// are passed without a look at their members, and counted.
-fn skip_entries(bytes: &[u8], edge: &Edge<'_>, rank: &mut usize) -> usize {
-    let (limit, count) = match *edge {
-        Edge::Score { score, .. } | Edge::Member(score, _) => (score, usize::MAX),
-        Edge::Rank(count) => (f64::INFINITY, count),
-        Edge::Text { .. } => return 0,
-    };
-    let goes_by_rank = count < usize::MAX;
-    let mut at = 0;
-    while let Some(end) = item_end(bytes, at).map(|end| end + SCORE_BYTES) {
-        let score = bytes.get(end - SCORE_BYTES..end).and_then(<[u8]>::first_chunk);
-        let score = score.map_or(f64::INFINITY, |score| f64::from_le_bytes(*score));
-        if (!goes_by_rank && score >= limit) || *rank >= count {
-            break;
-        }
-        at = end;
-        *rank += 1;
-    }
-    at
+/// How far a search in a node came by scores or by ranks alone.
+struct Skipped {
+    /// Where the entry begins before which all come before the place; the last branch that begins
+    /// before it.
+    at: usize,
+    /// Whether that is the place: nothing behind it has the same score.
+    is_found: bool,
 }
 
-/// The start of the last branch that begins with a lower score than a place; members before it are
-/// counted.
-fn skip_branches(bytes: &[u8], edge: &Edge<'_>, rank: &mut usize) -> usize {
-    let (Edge::Score { score: limit, .. } | Edge::Member(limit, _)) = *edge else { return 0 };
+/// Passes over the entries of a leaf that have lower scores than a place, or lower ranks, without a
+/// look at their members. They are counted.
+fn skip_entries(bytes: &[u8], edge: &Edge<'_>, rank: &mut usize) -> Skipped {
+    let mut at = 0;
+    match *edge {
+        Edge::Score { score: limit, .. } | Edge::Member(limit, _) => {
+            while let Some(end) = item_end(bytes, at)
+                && let Some(score) = bytes.get(end..).and_then(<[u8]>::first_chunk)
+            {
+                let score = f64::from_le_bytes(*score);
+                if score >= limit {
+                    return Skipped { at, is_found: score > limit };
+                }
+                at = end + SCORE_BYTES;
+                *rank += 1;
+            }
+        }
+        Edge::Rank(count) => {
+            while *rank < count
+                && let Some(end) = item_end(bytes, at)
+            {
+                at = end + SCORE_BYTES;
+                *rank += 1;
+            }
+        }
+        Edge::Text { .. } => return Skipped { at, is_found: false },
+    }
+    Skipped { at, is_found: true }
+}
+
+/// The same with branches: those that begin with lower scores, or lead to lower ranks only.
+fn skip_branches(bytes: &[u8], edge: &Edge<'_>, rank: &mut usize) -> Skipped {
+    let (limit, rank_max) = match *edge {
+        Edge::Score { score, .. } | Edge::Member(score, _) => (score, usize::MAX),
+        Edge::Rank(count) => (f64::INFINITY, count),
+        Edge::Text { .. } => return Skipped { at: 0, is_found: false },
+    };
+    let goes_by_rank = rank_max < usize::MAX;
     let (mut taken, mut count) = (0, 0);
     let mut at = 0;
     while let Some(head) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BRANCH_HEAD_BYTES>) {
         let [_, _, _, _, c0, c1, c2, c3, score @ .., len] = *head;
-        if at > 0 && f64::from_le_bytes(score) >= limit {
-            break;
+        let score = f64::from_le_bytes(score);
+        let is_behind = if goes_by_rank { *rank + count > rank_max } else { score >= limit };
+        if at > 0 && is_behind {
+            return Skipped { at: taken, is_found: goes_by_rank || score > limit };
         }
         *rank += count;
         count = u32::from_le_bytes([c0, c1, c2, c3]) as usize;
         taken = at;
         at += BRANCH_HEAD_BYTES + usize::from(len);
     }
-    taken
+    Skipped { at: taken, is_found: true }
 }
 
 /// The score that an entry holds.
@@ -309,9 +334,13 @@ impl Keyspace {
         self.objects.get(id).map_or(Addr::NONE, |object| object.page(&self.arena, slot))
     }
 
-    #[inline]
     fn node(&self, id: ObjectId, slot: usize) -> Node<'_> {
-        let cell = self.arena.cell(self.node_addr(id, slot));
+        self.node_at(self.node_addr(id, slot))
+    }
+
+    #[inline]
+    fn node_at(&self, addr: Addr) -> Node<'_> {
+        let cell = self.arena.bytes_from(addr);
         let Some(&[a, b, height]) = cell.get(USED_AT..).and_then(<[u8]>::first_chunk) else {
             return Node { height: 0, bytes: &[] };
         };
@@ -323,35 +352,66 @@ impl Keyspace {
     fn path(&self, id: ObjectId, edge: &Edge<'_>) -> Path {
         let mut path = Path { steps: [Step::default(); DEPTH_MAX], len: 0, rank: 0, leaf_rank: 0 };
         let mut slot = 0;
+        let object = self.objects.get(id);
         for step in &mut path.steps {
             step.slot = slot;
+            step.addr = object.map_or(Addr::NONE, |object| object.page(&self.arena, slot));
             path.len += 1;
-            let node = self.node(id, slot);
+            let node = self.node_at(step.addr);
             if node.height == 0 {
                 path.leaf_rank = path.rank;
-                step.at = skip_entries(node.bytes, edge, &mut path.rank);
-                for entry in node.entries().from(step.at) {
-                    if !self.is_before(edge, path.rank, score_of(entry.value), entry.name) {
-                        break;
-                    }
-                    step.at = entry.end;
-                    path.rank += 1;
+                let skipped = skip_entries(node.bytes, edge, &mut path.rank);
+                step.at = skipped.at;
+                if !skipped.is_found {
+                    self.pass_entries(node, edge, step, &mut path.rank);
                 }
                 break;
             }
-            let start = skip_branches(node.bytes, edge, &mut path.rank);
-            let Some(mut taken) = Branch::read(node.bytes, start) else { break };
-            while let Some(next) = Branch::read(node.bytes, taken.end) {
-                if !self.is_past(id, edge, path.rank + taken.count, &next) {
-                    break;
-                }
-                path.rank += taken.count;
-                taken = next;
+            let skipped = skip_branches(node.bytes, edge, &mut path.rank);
+            step.at = skipped.at;
+            if !skipped.is_found {
+                self.pass_branches(id, node, edge, step, &mut path.rank);
             }
-            step.at = taken.start;
-            slot = taken.slot;
+            let Some(slot_bytes) = node.bytes.get(step.at..).and_then(<[u8]>::first_chunk) else {
+                break;
+            };
+            slot = u32::from_le_bytes(*slot_bytes) as usize;
         }
         path
+    }
+
+    /// Moves a step on over the entries before a place, which are counted.
+    #[cold]
+    fn pass_entries(&self, leaf: Node<'_>, edge: &Edge<'_>, step: &mut Step, rank: &mut usize) {
+        for entry in leaf.entries().from(step.at) {
+            if !self.is_before(edge, *rank, score_of(entry.value), entry.name) {
+                break;
+            }
+            step.at = entry.end;
+            *rank += 1;
+        }
+    }
+
+    /// Moves a step on to the last branch that begins before a place; members before it are
+    /// counted.
+    #[cold]
+    fn pass_branches(
+        &self,
+        id: ObjectId,
+        node: Node<'_>,
+        edge: &Edge<'_>,
+        step: &mut Step,
+        rank: &mut usize,
+    ) {
+        let Some(mut taken) = Branch::read(node.bytes, step.at) else { return };
+        while let Some(next) = Branch::read(node.bytes, taken.end) {
+            if !self.is_past(id, edge, *rank + taken.count, &next) {
+                break;
+            }
+            *rank += taken.count;
+            taken = next;
+        }
+        step.at = taken.start;
     }
 
     /// How many members come before a place.
@@ -362,7 +422,7 @@ impl Keyspace {
     /// The leaf with the member of a rank.
     pub(crate) fn tree_leaf(&self, id: ObjectId, rank: usize) -> Leaf<'_> {
         let path = self.path(id, &Edge::Rank(rank));
-        let Step { slot, at } = path.last();
+        let Step { slot, at, .. } = path.last();
         Leaf { entries: self.node(id, slot).entries(), rank: path.leaf_rank, at, path }
     }
 
@@ -373,7 +433,7 @@ impl Keyspace {
         let own = Branch::read(self.node(id, parent.slot).bytes, parent.at)?;
         let rank = leaf.rank + own.count;
         let next = (0..path.len - 1).rev().find_map(|level| {
-            let Step { slot, at } = path.step(level);
+            let Step { slot, at, .. } = path.step(level);
             let bytes = self.node(id, slot).bytes;
             let next = Branch::read(bytes, Branch::read(bytes, at)?.end)?;
             Some((level, next.start, next.slot))
@@ -384,7 +444,7 @@ impl Keyspace {
                 step.at = at;
                 continue;
             }
-            *step = Step { slot, at: 0 };
+            *step = Step { slot, addr: self.node_addr(id, slot), at: 0 };
             slot = Branch::read(self.node(id, slot).bytes, 0).map_or(0, |branch| branch.slot);
         }
         let entries = self.node(id, path.last().slot).entries();
@@ -400,8 +460,8 @@ fn node_class(used: usize) -> Class {
 
 impl Keyspace {
     /// The cell that a node needs to become so long: none if its own is large enough.
-    fn cell_for(&self, id: ObjectId, slot: usize, used: usize) -> (Class, usize) {
-        let cell_bytes = self.arena.cell(self.node_addr(id, slot)).len();
+    fn cell_for(&self, addr: Addr, used: usize) -> (Class, usize) {
+        let cell_bytes = self.arena.cell(addr).len();
         (node_class(used), usize::from(NODE_START + used > cell_bytes))
     }
 
@@ -425,19 +485,23 @@ impl Keyspace {
         }
     }
 
+    /// A step after which cells have moved, perhaps.
+    fn fresh(&self, id: ObjectId, step: Step) -> Step {
+        Step { addr: self.node_addr(id, step.slot), ..step }
+    }
+
     /// Puts `pieces` in the place of a part of a node: in a new cell of a class, or where it is.
     fn splice_node(
         &mut self,
         id: ObjectId,
-        slot: usize,
+        Step { slot, mut addr, .. }: Step,
         (start, end): (usize, usize),
         pieces: &[Packed<'_>],
         class: Option<Class>,
     ) -> Option<()> {
-        let Node { height, bytes } = self.node(id, slot);
+        let Node { height, bytes } = self.node_at(addr);
         let used = bytes.len();
         let added: usize = pieces.iter().map(Packed::len).sum();
-        let mut addr = self.node_addr(id, slot);
         let (from, to) = (NODE_START + end, NODE_START + start + added);
         if let Some(class) = class {
             let new = self.add_node(id, slot, height, class)?;
@@ -446,11 +510,15 @@ impl Keyspace {
             self.set_node(id, slot, new);
             self.arena.free(addr);
             addr = new;
-        } else {
-            self.arena.copy_part((addr, from), (addr, to), used - end);
         }
-        self.set_used(addr, used - (end - start) + added);
         let cell = self.arena.cell_mut(addr);
+        if class.is_none()
+            && let Some(bytes) = cell.get_mut(..(NODE_START + used).max(to + used - end))
+        {
+            bytes.copy_within(from..from + used - end, to);
+        }
+        let new_used = used - (end - start) + added;
+        bytes::write_at(cell, USED_AT, &(new_used as u16).to_le_bytes());
         pieces.iter().fold(NODE_START + start, |at, piece| piece.write(cell, at));
         Some(())
     }
@@ -462,15 +530,16 @@ impl Keyspace {
     }
 
     /// Counts a member more or less in each branch on the way to it.
-    fn count_on(&mut self, id: ObjectId, path: &Path, change: isize) {
-        for level in 0..path.len.saturating_sub(1) {
-            let step = path.step(level);
-            let branch = Branch::read(self.node(id, step.slot).bytes, step.at);
-            let count = branch.map_or(0, |branch| branch.count);
-            self.set_count(id, step, count.wrapping_add_signed(change));
+    fn count_on(&mut self, id: ObjectId, path: &Path, change: i32) {
+        for step in path.steps.iter().take(path.len.saturating_sub(1)) {
+            let cell = self.arena.cell_mut(step.addr);
+            let count = cell.get_mut(NODE_START + step.at + COUNT_AT..);
+            if let Some(count) = count.and_then(<[u8]>::first_chunk_mut) {
+                *count = u32::from_le_bytes(*count).wrapping_add_signed(change).to_le_bytes();
+            }
         }
         if let Some(object) = self.objects.get_mut(id) {
-            object.len = object.len.wrapping_add_signed(change);
+            object.len = object.len.wrapping_add_signed(change as isize);
         }
     }
 

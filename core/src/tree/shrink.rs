@@ -16,17 +16,17 @@ impl Keyspace {
     pub(crate) fn tree_remove(&mut self, id: ObjectId, score: f64, member: Item<'_>) {
         let edge = Edge::Member(score, member);
         let path = self.path(id, &edge);
-        let Step { slot, at } = path.last();
-        let node = self.node(id, slot);
-        let Some(entry) = node.entries().from(at).next() else { return };
+        let leaf = path.last();
+        let node = self.node_at(leaf.addr);
+        let Some(entry) = node.entries().from(leaf.at).next() else { return };
         let removed = (entry.start, entry.end);
         let used = node.bytes.len() - (entry.end - entry.start);
         // A node that shrinks leaves a cell that is much too large, if there is another.
         let class = node_class(used);
-        let cell_bytes = self.arena.cell(self.node_addr(id, slot)).len();
+        let cell_bytes = self.arena.cell(leaf.addr).len();
         let is_wide = NODE_START + used < cell_bytes / 2 && self.has_room(&[(class, 1)]);
         let class = is_wide.then_some(class);
-        if self.splice_node(id, slot, removed, &[], class).is_none() {
+        if self.splice_node(id, leaf, removed, &[], class).is_none() {
             return;
         }
         self.count_on(id, &path, -1);
@@ -80,7 +80,7 @@ impl Keyspace {
             top -= 1;
         };
         let range = (branch.start, branch.end);
-        self.splice_node(id, path.step(top - 1).slot, range, &[], None)?;
+        self.splice_node(id, path.step(top - 1), range, &[], None)?;
         let mut slots = [0; DEPTH_MAX];
         for (slot, level) in slots.iter_mut().zip(top..path.len) {
             *slot = path.step(level).slot;
@@ -135,8 +135,9 @@ impl Keyspace {
         self.set_used(to, used);
         [a, b].into_iter().for_each(|node| self.arena.free(node));
         self.set_node(id, left_slot, to);
-        self.set_count(id, Step { slot: parent.slot, at: left_start }, count);
-        self.splice_node(id, parent.slot, removed, &[], None)?;
+        let parent = self.fresh(id, parent);
+        self.set_count(id, Step { at: left_start, ..parent }, count);
+        self.splice_node(id, parent, removed, &[], None)?;
         self.vacate(id, right_slot);
         Some(())
     }
