@@ -46,7 +46,8 @@ pub const LIST_PACKED_BYTES_MAX: usize = 2048;
 pub(crate) const LIST_REPACKED_BYTES_MAX: usize = LIST_PACKED_BYTES_MAX / 2;
 
 /// Bytes of entries for each page of a large hash or set, on average, above which a page is split.
-pub const TABLE_PAGE_BYTES: usize = 200;
+/// At the edge pages have no tags, and are read from their first entry on.
+pub const TABLE_PAGE_BYTES: usize = if cfg!(target_arch = "wasm32") { 200 } else { 300 };
 
 /// Keys that it looks at, at most, when it looks for keys of one kind among others.
 pub const EVICTION_LOOK_KEYS: usize = 96;

@@ -122,13 +122,16 @@ impl Keyspace {
         Some(Cursor { page: bucket.page, start })
     }
 
-    /// Writes other bytes over the end of an entry on a page.
+    /// Writes other bytes over the end of an entry.
     pub(crate) fn overwrite_entry(&mut self, found: &Found, spot: Spot, bytes: &[u8]) {
-        let start = ENTRIES_START + spot.end - bytes.len();
-        if let Some(object) = self.large(found) {
-            let page = object.page(&self.arena, spot.page);
-            bytes::write_at(self.arena.cell_mut(page), start, bytes);
+        if bytes.is_empty() {
+            return;
         }
+        let (addr, start) = match self.large(found) {
+            Some(object) => (object.page(&self.arena, spot.page), ENTRIES_START),
+            None => (found.addr, found.head.stored_start()),
+        };
+        bytes::write_at(self.arena.cell_mut(addr), start + spot.end - bytes.len(), bytes);
     }
 
     /// Where the entry of this name is, with what it was; or where it may be added.

@@ -164,16 +164,49 @@ impl Cx<'_> {
         deadline: Millis,
     ) -> Result<bool> {
         let (spot, old) = self.keys.find_spot(target, name);
-        if let (Some(old), NEVER) = (&old, deadline)
-            && old.is_plain()
-            && spot.end - spot.start == plain_len(name) + plain_len(value)
-            && target.kind == Kind::Hash
-            && let Some(found) = target.found.filter(|found| found.head.is_large())
+        if let Some(found) = target.found.filter(|_| deadline == NEVER)
+            && self.put_plain(&found, name, value, &spot, &old)
         {
-            self.keys.overwrite_entry(&found, spot, value);
-            return Ok(false);
+            self.keys.note_use(found.place);
+            if old.is_none() {
+                self.keep_balance(target, true);
+            }
+            return Ok(old.is_none());
         }
         self.put_at(target, name, value, deadline, spot, old)
+    }
+
+    /// The same where nothing has to move, neither the entry nor any other. False if it has to.
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    fn put_plain(
+        &mut self,
+        found: &Found,
+        name: &[u8],
+        value: &[u8],
+        spot: &Spot,
+        old: &Option<Old>,
+    ) -> bool {
+        let value_piece = match found.head.kind() {
+            Kind::Hash => Packed::new(Item::Here(value)),
+            Kind::Set => Packed::NOTHING,
+            _ => return false,
+        };
+        let pieces = [Packed::new(Item::Here(name)), value_piece];
+        match old {
+            Some(old) => {
+                let len: usize = pieces.iter().map(Packed::len).sum();
+                let fits = old.is_plain() && spot.end - spot.start == len;
+                if fits {
+                    self.keys.overwrite_entry(found, *spot, value);
+                }
+                fits
+            }
+            None => {
+                !cfg!(target_arch = "wasm32")
+                    && name.len().max(value.len()) <= ITEM_BYTES_MAX
+                    && self.keys.append_entry(found, spot, &pieces)
+            }
+        }
     }
 
     /// The same at a spot that was found for it.
@@ -446,11 +479,6 @@ fn of_kind(found: &Option<Found>, kind: Kind) -> Result<()> {
         Some(found) if found.head.kind() != kind => Err(Error::WrongType),
         _ => Ok(()),
     }
-}
-
-/// Bytes of a string that stands among others; of one that does not, more than it can take.
-fn plain_len(text: &[u8]) -> usize {
-    Packed::new(Item::Here(text)).len()
 }
 
 fn item(text: &[u8], apart: Option<ObjectId>) -> Item<'_> {

@@ -18,7 +18,9 @@ use crate::object::ObjectId;
 use crate::packed::{Entries, Packed};
 use crate::record::{Kind, PAGE_HEAD_BYTES, PageHead};
 use crate::table::find::{page_entries, used};
-use crate::table::tags::{TAGS_MAX, Tags, change_length, push_tag, tag_of, tagged, tags_bytes};
+use crate::table::tags::{
+    TAGS_MAX, Tags, change_length, clear_tags, push_tag, tag_of, tagged, tags_bytes,
+};
 use crate::table::{Spot, Target, apart};
 
 /// Where entries begin on a page: behind the page's head and the count of their bytes.
@@ -202,8 +204,32 @@ impl Keyspace {
         let cell = self.arena.cell_mut(page);
         PageHead { object: id, level: 0, position: position as u32 }.write(cell);
         set_used(cell, used);
-        Tags::new().write(cell, ENTRIES_START + used);
+        clear_tags(cell);
         Some(page)
+    }
+
+    /// Adds an entry at the end of its page, if there is room for it and for its tag.
+    pub(super) fn append_entry(
+        &mut self,
+        found: &Found,
+        spot: &Spot,
+        pieces: &[Packed<'_>],
+    ) -> bool {
+        let id = self.object_of(found);
+        let Keyspace { arena, objects, .. } = self;
+        let Some(object) = id.and_then(|id| objects.get_mut(id)) else { return false };
+        let cell = arena.cell_mut(object.page(arena, spot.page));
+        let added: usize = pieces.iter().map(Packed::len).sum();
+        let used = spot.end + added;
+        if cell.len() < page_bytes(used, tagged(cell) + 1) {
+            return false;
+        }
+        set_used(cell, used);
+        pieces.iter().fold(ENTRIES_START + spot.end, |at, piece| piece.write(cell, at));
+        push_tag(cell, spot.tag, added);
+        object.len += 1;
+        object.bytes += added;
+        true
     }
 
     /// Puts a page, or none, in the place of another, or of none.

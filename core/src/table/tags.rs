@@ -186,6 +186,11 @@ pub(super) fn tagged(cell: &[u8]) -> usize {
     mark.map_or(0, |mark| (mark & COUNT_MASK).into())
 }
 
+/// Says of a new page that no entry has a tag.
+pub(super) fn clear_tags(cell: &mut [u8]) {
+    cell.last_mut().filter(|_| HAS_TAGS).into_iter().for_each(|mark| *mark = 0);
+}
+
 /// Gives the entry that was added behind all others a tag, if it can have one.
 pub(super) fn push_tag(cell: &mut [u8], tag: Option<u8>, length: usize) {
     let Some((mark, cell)) = cell.split_last_mut().filter(|_| HAS_TAGS) else { return };
