@@ -22,7 +22,7 @@ use crate::snapshot::{Broken, Fields, Piece, Place, Snapshot};
 
 /// The version of what images hold: another one for every change of how keys and values lie in
 /// memory, or of what pieces say. Images of other versions cannot be read.
-pub const IMAGE_VERSION: u32 = 1;
+pub const IMAGE_VERSION: u32 = 2;
 
 /// The pieces of one snapshot, and of those that followed it.
 pub struct Image {

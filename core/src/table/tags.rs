@@ -229,3 +229,93 @@ pub(super) fn change_length(cell: &mut [u8], start: usize, end: usize, change: O
     tags.has_more |= old.has_more;
     tags.write(cell, end);
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test may panic")]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use crate::random::Random;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// What a page is said to hold: a tag and a length of each entry.
+    type Pairs = Vec<(u8, usize)>;
+
+    fn random_pairs(random: &mut Random, count: usize, length_max: usize) -> Pairs {
+        (0..count).map(|_| (random.below(40) as u8, 1 + random.below(length_max))).collect()
+    }
+
+    /// A cell with so many bytes before its tags.
+    fn cell_of(pairs: &Pairs, end: usize) -> Vec<u8> {
+        let mut cell = vec![7; end + tags_bytes(pairs.len())];
+        clear_tags(&mut cell);
+        pairs.iter().for_each(|&(tag, length)| push_tag(&mut cell, Some(tag), length));
+        cell
+    }
+
+    /// The entries that have a tag in `cell` are the first of `pairs`, up to one that cannot.
+    fn check(cell: &[u8], pairs: &Pairs) {
+        let tagged = pairs.iter().take(TAGS_MAX).take_while(|pair| pair.1 <= u8::MAX.into());
+        let expected: Pairs = tagged.copied().collect();
+        let tags = Tags::read(cell);
+        let read: Pairs = tags.pairs().map(|(tag, length)| (tag, length.into())).collect();
+        assert_eq!((read, tags.has_more), (expected.clone(), expected.len() < pairs.len()));
+        for wanted in 0..48 {
+            let mut start = 0;
+            for &(tag, length) in &expected {
+                if tag == wanted {
+                    assert_eq!(find_tagged(cell, wanted, |at| at == start).ok(), Some(start));
+                }
+                start += length;
+            }
+            let others = expected.iter().scan(0, |at, &(tag, length)| {
+                *at += length;
+                Some((*at - length, tag))
+            });
+            let others: Vec<usize> =
+                others.filter(|&(_, tag)| tag == wanted).map(|(at, _)| at).collect();
+            let seen = std::cell::RefCell::new(Vec::new());
+            let rest = find_tagged(cell, wanted, |at| {
+                seen.borrow_mut().push(at);
+                false
+            });
+            assert!(others.iter().all(|at| seen.borrow().contains(at)), "all are shown");
+            let rest = rest.err().map(|rest| (rest.passed, rest.is_empty));
+            assert_eq!(rest, Some((expected.len(), expected.len() == pairs.len())));
+        }
+    }
+
+    #[test]
+    fn entries_are_found_by_their_tags() {
+        let mut random = Random::new(1);
+        for count in (0..40).chain([126, 127, 128, 140]) {
+            for length_max in [30, 255, 300] {
+                let pairs = random_pairs(&mut random, count, length_max);
+                check(&cell_of(&pairs, 20), &pairs);
+            }
+        }
+    }
+
+    #[test]
+    fn tags_follow_their_entries() {
+        let mut random = Random::new(2);
+        for _ in 0..300 {
+            let count = 1 + random.below(40);
+            let mut pairs = random_pairs(&mut random, count, 200);
+            let mut cell = cell_of(&pairs, 20);
+            let position = random.below(pairs.len());
+            let start = pairs[..position].iter().map(|pair| pair.1).sum();
+            let change = random.below(120);
+            if change == 0 {
+                pairs.remove(position);
+                change_length(&mut cell, start, 20, None);
+            } else {
+                pairs[position].1 += change;
+                change_length(&mut cell, start, 20, Some(change as isize));
+            }
+            check(&cell, &pairs);
+        }
+    }
+}
