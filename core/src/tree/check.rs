@@ -46,6 +46,12 @@ impl Keyspace {
         if node.height == 0 && !self.are_in_order(node.bytes) {
             return Err("tree: members are out of order");
         }
+        let fences = || node.fences().filter(|&fence| fence < node.bytes.len());
+        let mut right = 0;
+        node.bounds(&mut |start, _, _| right += fences().filter(|&fence| fence == start).count());
+        if right != fences().count() || !node.fences().is_sorted() {
+            return Err("tree: a fence is not where an element begins");
+        }
         for branch in node.branches().take(if node.height > 0 { usize::MAX } else { 0 }) {
             let before = *rank;
             if self.node(id, branch.slot).height + 1 != node.height {
@@ -58,6 +64,10 @@ impl Keyspace {
         }
         for entry in node.entries().take(if node.height > 0 { 0 } else { usize::MAX }) {
             let path = self.path(id, &Edge::Member(score_of(entry.value), entry.name));
+            let quick = self.path_to(id, score_of(entry.value), entry.name).last();
+            if quick.slot != slot || quick.at != entry.start {
+                return Err("tree: fences lead elsewhere");
+            }
             if path.rank != *rank || path.last().slot != slot || path.last().at != entry.start {
                 return Err("tree: a member is not where the branches lead");
             }

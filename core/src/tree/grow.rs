@@ -4,8 +4,8 @@
 //! is complete in itself, so that the tree is sound wherever memory runs out.
 
 use super::{
-    BRANCH_BYTES_MAX, BRANCH_HEAD_BYTES, Branch, Edge, NODE_START, Node, Path, Step,
-    TEXT_BYTES_MAX, USED_MAX, node_class, score_of,
+    BRANCH_BYTES_MAX, BRANCH_HEAD_BYTES, Branch, NODE_START, Node, Path, Step, TEXT_BYTES_MAX,
+    USED_MAX, node_class, score_of,
 };
 use crate::arena::Class;
 use crate::bytes;
@@ -76,7 +76,7 @@ impl Cx<'_> {
         let pieces = [Packed::new(member), Packed::raw(&value)];
         let added: usize = pieces.iter().map(Packed::len).sum();
         loop {
-            let mut path = self.keys.path(id, &Edge::Member(score, member));
+            let mut path = self.keys.path_to(id, score, member);
             if let Some(level) = self.keys.full_level(&path, added) {
                 self.split_node(found, id, &path, level)?;
                 continue;

@@ -6,6 +6,8 @@
 //! record does. A branch of any other node is `slot | members below it | score | length | text`: it
 //! leads to entries from that score and text on. The text is no longer than need be, and cut at a
 //! limit; whoever shares all of a text that was cut is compared with the first entry behind it.
+//! Elements of a node are passed over one by one, but a search that need not count them begins at
+//! one of the node's fences.
 //!
 //! Invariant: entries are in order of (score, member); branches count the members below them; no
 //! node is empty but a root without members; each slot but the root's is in exactly one branch.
@@ -29,7 +31,13 @@ use crate::record::{Kind, PAGE_HEAD_BYTES, PageHead};
 /// Where a node says how many bytes of it are used, and how far it is from the leaves.
 const USED_AT: usize = PAGE_HEAD_BYTES;
 const HEIGHT_AT: usize = USED_AT + 2;
-const NODE_START: usize = HEIGHT_AT + 1;
+/// Behind that, the starts of some elements about evenly apart: where a search by score may begin.
+const FENCES_AT: usize = HEIGHT_AT + 1;
+const FENCES: usize = 7;
+const FENCES_BYTES: usize = 2 * FENCES;
+/// A fence that is none.
+const NO_FENCE: u16 = u16::MAX;
+const NODE_START: usize = FENCES_AT + FENCES_BYTES;
 /// Bytes of a node: large enough that parents are few and ranges are read in one go, small enough
 /// to be searched from the front. Two of the longest entries fit.
 const NODE_BYTES_MAX: usize = 2048;
@@ -44,6 +52,7 @@ const SLACK_DIVISOR: usize = 8;
 /// Longest text in a branch.
 const TEXT_BYTES_MAX: usize = 120;
 const COUNT_AT: usize = 4;
+const SCORE_AT: usize = 8;
 const BRANCH_HEAD_BYTES: usize = 4 + 4 + 8 + 1;
 const BRANCH_BYTES_MAX: usize = BRANCH_HEAD_BYTES + TEXT_BYTES_MAX;
 /// Nodes from the root to a leaf: nodes with seven branches would be enough for 2^32 leaves.
@@ -106,6 +115,7 @@ impl Path {
 #[derive(Clone, Copy)]
 struct Node<'a> {
     height: u8,
+    fences: &'a [u8],
     bytes: &'a [u8],
 }
 
@@ -138,7 +148,7 @@ impl<'a> Branch<'a> {
         let mut head = [self.text.len() as u8; BRANCH_HEAD_BYTES];
         bytes::write_at(&mut head, 0, &(self.slot as u32).to_le_bytes());
         bytes::write_at(&mut head, COUNT_AT, &(self.count as u32).to_le_bytes());
-        bytes::write_at(&mut head, COUNT_AT + 4, &self.score.to_le_bytes());
+        bytes::write_at(&mut head, SCORE_AT, &self.score.to_le_bytes());
         head
     }
 
@@ -159,6 +169,44 @@ impl<'a> Node<'a> {
 
     fn entries(self) -> Entries<'a> {
         Entries::new(Kind::SortedSet, self.bytes)
+    }
+
+    fn fences(self) -> impl Iterator<Item = usize> {
+        let fences = self.fences.as_chunks().0.iter().map(|fence| u16::from_le_bytes(*fence));
+        fences.filter(|&fence| fence != NO_FENCE).map(usize::from)
+    }
+
+    /// The score of the element at a place.
+    #[inline]
+    fn score_at(self, at: usize) -> Option<f64> {
+        let score = if self.height == 0 { item_end(self.bytes, at)? } else { at + SCORE_AT };
+        let score = self.bytes.get(score..).and_then(<[u8]>::first_chunk)?;
+        Some(f64::from_le_bytes(*score))
+    }
+
+    /// A place before which all elements have lower scores than a limit, and the one there as well.
+    #[inline]
+    fn fence_before(self, limit: f64) -> usize {
+        let (fences, _) = self.fences.as_chunks();
+        let place = |fence: &[u8; 2]| usize::from(u16::from_le_bytes(*fence));
+        let is_low = |fence: &[u8; 2]| self.score_at(place(fence)).is_some_and(|at| at < limit);
+        let passed = fences.partition_point(is_low);
+        passed.checked_sub(1).and_then(|last| fences.get(last)).map_or(0, place)
+    }
+
+    /// Where fences are best.
+    fn best_fences(self) -> [u8; FENCES_BYTES] {
+        let mut fences = [u8::MAX; FENCES_BYTES];
+        let (pairs, _) = fences.as_chunks_mut::<2>();
+        let mut pairs = pairs.iter_mut().zip(1..).peekable();
+        self.bounds(&mut |start, _, _| {
+            let is_apart =
+                |(_, number): &(_, usize)| start * (FENCES + 1) >= number * self.bytes.len();
+            if let Some((fence, _)) = pairs.next_if(is_apart).filter(|_| start > 0) {
+                *fence = (start as u16).to_le_bytes();
+            }
+        });
+        fences
     }
 
     /// The bounds of its elements, in bytes.
@@ -205,8 +253,8 @@ struct Skipped {
 
 /// Passes over the entries of a leaf that have lower scores than a place, or lower ranks, without a
 /// look at their members. They are counted.
-fn skip_entries(bytes: &[u8], edge: &Edge<'_>, rank: &mut usize) -> Skipped {
-    let mut at = 0;
+fn skip_entries(bytes: &[u8], from: usize, edge: &Edge<'_>, rank: &mut usize) -> Skipped {
+    let mut at = from;
     match *edge {
         Edge::Score { score: limit, .. } | Edge::Member(limit, _) => {
             while let Some(end) = item_end(bytes, at)
@@ -234,20 +282,20 @@ fn skip_entries(bytes: &[u8], edge: &Edge<'_>, rank: &mut usize) -> Skipped {
 }
 
 /// The same with branches: those that begin with lower scores, or lead to lower ranks only.
-fn skip_branches(bytes: &[u8], edge: &Edge<'_>, rank: &mut usize) -> Skipped {
+fn skip_branches(bytes: &[u8], from: usize, edge: &Edge<'_>, rank: &mut usize) -> Skipped {
     let (limit, rank_max) = match *edge {
         Edge::Score { score, .. } | Edge::Member(score, _) => (score, usize::MAX),
         Edge::Rank(count) => (f64::INFINITY, count),
         Edge::Text { .. } => return Skipped { at: 0, is_found: false },
     };
     let goes_by_rank = rank_max < usize::MAX;
-    let (mut taken, mut count) = (0, 0);
-    let mut at = 0;
+    let (mut taken, mut count) = (from, 0);
+    let mut at = from;
     while let Some(head) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BRANCH_HEAD_BYTES>) {
         let [_, _, _, _, c0, c1, c2, c3, score @ .., len] = *head;
         let score = f64::from_le_bytes(score);
         let is_behind = if goes_by_rank { *rank + count > rank_max } else { score >= limit };
-        if at > 0 && is_behind {
+        if at > from && is_behind {
             return Skipped { at: taken, is_found: goes_by_rank || score > limit };
         }
         *rank += count;
@@ -341,15 +389,29 @@ impl Keyspace {
     #[inline]
     fn node_at(&self, addr: Addr) -> Node<'_> {
         let cell = self.arena.bytes_from(addr);
-        let Some(&[a, b, height]) = cell.get(USED_AT..).and_then(<[u8]>::first_chunk) else {
-            return Node { height: 0, bytes: &[] };
+        let head = cell.get(USED_AT..NODE_START).and_then(<[u8]>::split_first_chunk);
+        let Some((&[a, b, height], fences)) = head else {
+            return Node { height: 0, fences: &[], bytes: &[] };
         };
         let used = usize::from(u16::from_le_bytes([a, b]));
-        Node { height, bytes: cell.get(NODE_START..NODE_START + used).unwrap_or_default() }
+        let bytes = cell.get(NODE_START..NODE_START + used).unwrap_or_default();
+        Node { height, fences, bytes }
     }
 
     /// The way to a place.
     fn path(&self, id: ObjectId, edge: &Edge<'_>) -> Path {
+        self.path_by(id, edge, &|_| 0)
+    }
+
+    /// The way to the place of a member, without its rank.
+    fn path_to(&self, id: ObjectId, score: f64, member: Item<'_>) -> Path {
+        let edge = Edge::Member(score, member);
+        self.path_by(id, &edge, &|node| node.fence_before(score))
+    }
+
+    /// The way to a place, searched in each node from where `from` says.
+    #[inline]
+    fn path_by(&self, id: ObjectId, edge: &Edge<'_>, from: &impl Fn(Node<'_>) -> usize) -> Path {
         let mut path = Path { steps: [Step::default(); DEPTH_MAX], len: 0, rank: 0, leaf_rank: 0 };
         let mut slot = 0;
         let object = self.objects.get(id);
@@ -360,14 +422,14 @@ impl Keyspace {
             let node = self.node_at(step.addr);
             if node.height == 0 {
                 path.leaf_rank = path.rank;
-                let skipped = skip_entries(node.bytes, edge, &mut path.rank);
+                let skipped = skip_entries(node.bytes, from(node), edge, &mut path.rank);
                 step.at = skipped.at;
                 if !skipped.is_found {
                     self.pass_entries(node, edge, step, &mut path.rank);
                 }
                 break;
             }
-            let skipped = skip_branches(node.bytes, edge, &mut path.rank);
+            let skipped = skip_branches(node.bytes, from(node), edge, &mut path.rank);
             step.at = skipped.at;
             if !skipped.is_found {
                 self.pass_branches(id, node, edge, step, &mut path.rank);
@@ -474,8 +536,11 @@ impl Keyspace {
         Some(addr)
     }
 
-    fn set_used(&mut self, node: Addr, used: usize) {
-        bytes::write_at(self.arena.cell_mut(node), USED_AT, &(used as u16).to_le_bytes());
+    /// Says how many bytes of a new node are used, and where its fences are.
+    fn set_used(&mut self, addr: Addr, used: usize) {
+        bytes::write_at(self.arena.cell_mut(addr), USED_AT, &(used as u16).to_le_bytes());
+        let fences = self.node_at(addr).best_fences();
+        bytes::write_at(self.arena.cell_mut(addr), FENCES_AT, &fences);
     }
 
     /// Puts a node in the place of another.
@@ -499,7 +564,7 @@ impl Keyspace {
         pieces: &[Packed<'_>],
         class: Option<Class>,
     ) -> Option<()> {
-        let Node { height, bytes } = self.node_at(addr);
+        let Node { height, bytes, .. } = self.node_at(addr);
         let used = bytes.len();
         let added: usize = pieces.iter().map(Packed::len).sum();
         let (from, to) = (NODE_START + end, NODE_START + start + added);
@@ -517,9 +582,21 @@ impl Keyspace {
         {
             bytes.copy_within(from..from + used - end, to);
         }
-        let new_used = used - (end - start) + added;
-        bytes::write_at(cell, USED_AT, &(new_used as u16).to_le_bytes());
         pieces.iter().fold(NODE_START + start, |at, piece| piece.write(cell, at));
+        let new_used = used - (end - start) + added;
+        if class.is_some() {
+            self.set_used(addr, new_used);
+            return Some(());
+        }
+        bytes::write_at(cell, USED_AT, &(new_used as u16).to_le_bytes());
+        let fences = cell.get_mut(FENCES_AT..NODE_START).unwrap_or_default();
+        for fence in fences.as_chunks_mut().0 {
+            let place = u16::from_le_bytes(*fence);
+            if usize::from(place) > start && place != NO_FENCE {
+                let moved = place.wrapping_add(added as u16).wrapping_sub((end - start) as u16);
+                *fence = moved.to_le_bytes();
+            }
+        }
         Some(())
     }
 

@@ -3,7 +3,7 @@
 //! Nothing here can fail: nodes are merged, and cells made smaller, only if there is room for it.
 
 use super::{
-    BRANCH_BYTES_MAX, Branch, DEPTH_MAX, Edge, MERGED_MAX, NODE_START, Node, POOR_MAX, Path, Step,
+    BRANCH_BYTES_MAX, Branch, DEPTH_MAX, MERGED_MAX, NODE_START, Node, POOR_MAX, Path, Step,
     node_class,
 };
 use crate::bytes;
@@ -14,8 +14,7 @@ use crate::packed::Item;
 impl Keyspace {
     /// Takes a member out that is there with this score.
     pub(crate) fn tree_remove(&mut self, id: ObjectId, score: f64, member: Item<'_>) {
-        let edge = Edge::Member(score, member);
-        let path = self.path(id, &edge);
+        let path = self.path_to(id, score, member);
         let leaf = path.last();
         let node = self.node_at(leaf.addr);
         let Some(entry) = node.entries().from(leaf.at).next() else { return };
@@ -32,7 +31,7 @@ impl Keyspace {
         self.count_on(id, &path, -1);
         if used < POOR_MAX {
             for _ in 0..2 * DEPTH_MAX {
-                let path = self.path(id, &edge);
+                let path = self.path_to(id, score, member);
                 if self.tend(id, &path).is_none() {
                     break;
                 }
@@ -100,7 +99,7 @@ impl Keyspace {
         let (left, right) = match Branch::read(bytes, at.end) {
             Some(next) => (at, next),
             None => {
-                let node = Node { height: 1, bytes };
+                let node = Node { height: 1, fences: &[], bytes };
                 (node.branches().take_while(|branch| branch.start < at.start).last()?, at)
             }
         };
@@ -165,7 +164,7 @@ impl Keyspace {
     /// The branch that leads to a node: on the way to its first entry.
     fn parent_of(&self, id: ObjectId, slot: usize) -> Option<Step> {
         let (score, member) = self.first_below(id, slot)?;
-        let path = self.path(id, &Edge::Member(score, member));
+        let path = self.path_to(id, score, member);
         (1..path.len).find(|&level| path.step(level).slot == slot).map(|level| path.step(level - 1))
     }
 }
