@@ -57,8 +57,8 @@ const FIRST_SEGMENTS_MAX: usize = (256 << 20) / SEGMENT_BYTES;
 /// In wasm the table is made at once, since linear memory keeps every table that was outgrown.
 const CAN_GROW: bool = !cfg!(target_arch = "wasm32");
 
-/// More holes than this fraction of the arena are wasteful. Pages of tables move from class to class
-/// as they grow, and leave many.
+/// More holes than this fraction of the arena are wasteful. Pages of tables, which move from class
+/// to class as they grow, leave many.
 const WASTE_DIVISOR: usize = 20;
 
 pub(crate) const CLASS_COUNT: usize = 93;
