@@ -22,16 +22,14 @@ pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
     (any | rest) & HIGHS == 0
 }
 
-/// Which of the eight bytes of a word are equal to one, as a bit each, the lowest first; one above
-/// a true one may be wrong.
+/// The highest bit of each byte of a word that is equal to one; of one above a true one it may be
+/// wrong.
 #[inline(always)]
-pub(crate) fn equal_bytes(word: u64, byte: u8) -> u32 {
+pub(crate) fn equal_bytes(word: u64, byte: u8) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
-    const GATHER: u64 = 0x0002_0408_1020_4081;
     let differing = word ^ (ONES * u64::from(byte));
-    let equal = differing.wrapping_sub(ONES) & !differing & HIGHS;
-    (equal.wrapping_mul(GATHER) >> 56) as u32
+    differing.wrapping_sub(ONES) & !differing & HIGHS
 }
 
 /// Writes `source` into `target` from `start` on, if there is room for it.

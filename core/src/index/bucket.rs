@@ -3,6 +3,7 @@
 //! Not here: which bucket a record belongs to, and chains (mod.rs).
 
 use crate::arena::Addr;
+use crate::bytes::equal_bytes;
 
 pub(crate) const BUCKET_BYTES: usize = 64;
 pub(crate) const BUCKET_SLOTS: usize = 10;
@@ -21,15 +22,6 @@ pub(crate) struct Bucket {
 }
 
 const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
-
-/// The highest bit of each byte that is equal to one; of one above a true one it may be wrong.
-#[inline(always)]
-fn equal_bytes(bytes: u64, byte: u8) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = ONES << 7;
-    let differing = bytes ^ (ONES * u64::from(byte));
-    differing.wrapping_sub(ONES) & !differing & HIGHS
-}
 
 /// Slots of a bucket, a bit each: of the first eight the highest bits of the bytes here, of the
 /// last two the lowest bits of the first two bytes. So comparing leaves them.

@@ -43,12 +43,13 @@ impl Keyspace {
     fn bucket(&self, found: &Found, name: Item<'_>) -> Bucket<'_> {
         let kind = found.head.kind();
         let Some(object) = self.large(found) else {
-            return Bucket { kind, page: 0, cell: &[], entries: self.stored(found), tag: None };
+            return Bucket { kind, page: 0, cell: &[], body: self.stored(found), tag: None };
         };
         let hash = self.hash_item(name);
         let page = Buckets::new(object.pages as usize).of(hash);
         let cell = self.arena.cell(object.page(&self.arena, page));
-        Bucket { kind, page, cell, entries: entries_of(cell), tag: Some(tag_of(hash)) }
+        let body = cell.get(ENTRIES_START..).unwrap_or_default();
+        Bucket { kind, page, cell, body, tag: Some(tag_of(hash)) }
     }
 
     /// Where in a bucket the entry of this name begins, or how many there are.
@@ -68,7 +69,7 @@ impl Keyspace {
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn is_at(&self, bucket: &Bucket<'_>, start: usize, name: Item<'_>) -> bool {
         if let Item::Here(name) = name
-            && let Some((&len, rest)) = bucket.entries.get(start..).and_then(<[u8]>::split_first)
+            && let Some((&len, rest)) = bucket.body.get(start..).and_then(<[u8]>::split_first)
             && usize::from(len) == name.len()
             && len <= SHORT_BYTES_MAX as u8
         {
@@ -87,7 +88,7 @@ impl Keyspace {
     /// The same, entry by entry, from where there are no tags.
     #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
     fn search_on(&self, bucket: &Bucket<'_>, name: Item<'_>, rest: Rest) -> Result<usize, usize> {
-        let Bucket { kind, entries, .. } = *bucket;
+        let (kind, entries) = (bucket.kind, bucket.entries());
         let Rest { start: mut at, mut passed, .. } = rest;
         if let Item::Here(name) = name
             && name.len() <= ITEM_BYTES_MAX
@@ -139,8 +140,8 @@ impl Keyspace {
         let Some(found) = &target.found else { return Default::default() };
         let name = Item::Here(name);
         let bucket = self.bucket(found, name);
-        let (page, end) = (bucket.page, bucket.entries.len());
-        let mut spot = Spot { page, start: end, end, tag: bucket.tag };
+        let page = bucket.page;
+        let mut spot = Spot { page, start: 0, end: 0, tag: bucket.tag };
         match self.search(&bucket, name) {
             Ok(start) => {
                 let old = bucket.entry(start).map(|entry| {
@@ -151,6 +152,7 @@ impl Keyspace {
                 (spot, old)
             }
             Err(passed) => {
+                (spot.start, spot.end) = (bucket.entries().len(), bucket.entries().len());
                 if let Some(object) = self.object_of(found).and_then(|id| self.objects.get_mut(id))
                 {
                     object.page_len_max = object.page_len_max.max(passed as u16 + 1);
@@ -227,7 +229,9 @@ struct Bucket<'a> {
     page: usize,
     /// All of the page; nothing where entries are packed in their record.
     cell: &'a [u8],
-    entries: &'a [u8],
+    /// The entries, and on a page what is behind them. How many bytes they are, the page's head
+    /// knows, which a lookup by tags leaves where it is in memory.
+    body: &'a [u8],
     /// The tag of the name, on a page.
     tag: Option<u8>,
 }
@@ -236,7 +240,11 @@ impl<'a> Bucket<'a> {
     /// The entry that begins at a place.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn entry(&self, start: usize) -> Option<Entry<'a>> {
-        Entries::new(self.kind, self.entries).from(start).next()
+        Entries::new(self.kind, self.body).from(start).next()
+    }
+
+    fn entries(&self) -> &'a [u8] {
+        if self.tag.is_some() { entries_of(self.cell) } else { self.body }
     }
 }
 

@@ -52,8 +52,8 @@ pub(super) fn find_tagged(
     let (mut start, mut passed) = (0, 0);
     loop {
         let left = (count - passed).min(ROUND);
-        let first = equal_bytes(word_before(cell, passed), tag);
-        let second = equal_bytes(word_before(cell, passed + WORD), tag);
+        let same_in = |distance: usize| gather(equal_bytes(word_before(cell, distance), tag));
+        let (first, second) = (same_in(passed), same_in(passed + WORD));
         let mut same = (first | second << WORD) & ((1 << left) - 1);
         let lengths = [0, WORD].map(|word| word_before(cell, count + passed + word));
         while same != 0 {
@@ -89,6 +89,13 @@ fn word_before(bytes: &[u8], distance: usize) -> u64 {
     let end = bytes.len().wrapping_sub(distance);
     let word = bytes.get(end.wrapping_sub(WORD)..end).and_then(<[u8]>::first_chunk);
     word.map_or(0, |word| u64::from_be_bytes(*word))
+}
+
+/// The highest bits of the bytes of a word, side by side.
+#[inline(always)]
+fn gather(highest: u64) -> u32 {
+    const GATHER: u64 = 0x0002_0408_1020_4081;
+    (highest.wrapping_mul(GATHER) >> 56) as u32
 }
 
 /// The sum of the first so many bytes of two words.
