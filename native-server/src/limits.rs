@@ -123,6 +123,9 @@ pub const ERROR_CODES_MAX: usize = 128;
 pub const LOG_BUFFER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes that are brought to the disk without waiting for more, where replies do not wait for it.
 pub const LOG_WRITE_BYTES: usize = 512 * 1024;
+/// With `always`, bytes that are enough for a write to begin while others are on their way, however
+/// much those have.
+pub const LOG_OVERLAP_BYTES_MAX: usize = 64 * 1024;
 /// Length of a file of the log.
 pub const LOG_SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
 /// Bytes of a segment that are read at once when a server starts: several of the longest records.

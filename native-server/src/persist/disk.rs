@@ -1,8 +1,8 @@
 //! What the log needs of a disk.
 //!
-//! There are three: io_uring (uring.rs), plain files where that is refused (files.rs), and one in
-//! memory that fails when it is told to (simulated.rs). Writes are begun and end later; the two
-//! that block end them at once.
+//! There are three: files through io_uring (uring.rs), plain files where that is refused (both in
+//! files.rs), and one in memory that fails when it is told to (simulated.rs). Writes are begun and
+//! end later; those that block have ended then.
 //!
 //! Invariant: a disk decides nothing. Whether a failure is borne, and what was durable when, is
 //! the writer's business (writer.rs).

@@ -1,4 +1,4 @@
-//! The log's directory, and the disk that reads and writes its files without further ado.
+//! The log's directory, and the disk that its files are written to.
 //!
 //! A segment is written past the page cache where the file system allows it: a cache would only
 //! hold what nobody reads, and flushing it costs more than the write.
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::io::{ReadWriteFlags, pwritev2};
@@ -22,6 +22,7 @@ use crate::persist::disk::{Bell, Disk, Done, Make, Slots, Write};
 use crate::persist::format::{
     BLOCK_BYTES_MIN, RECORD_BYTES_MAX, SEGMENT_HEAD_BYTES, segment_name, segment_number,
 };
+use crate::persist::uring::{self, Ring};
 
 /// A segment that is being made.
 const SPARE: &str = "ferrite-spare.tmp";
@@ -247,25 +248,106 @@ impl Drop for Maker {
     }
 }
 
-/// The disk of plain files.
-pub struct Plain {
-    maker: Maker,
-    slots: Slots,
-    current: Option<File>,
-    done: VecDeque<Done>,
+/// How the log's bytes get to its files.
+enum Way {
+    /// One write after the other.
+    Plain(Slots),
+    /// Some of them beside each other.
+    Ring(Ring),
 }
 
-impl Plain {
-    /// In this directory.
-    pub fn new(directory: Directory, bell: Arc<Bell>) -> Plain {
-        let (maker, slots) = (Maker::new(directory, bell), Slots::new(1, RECORD_BYTES_MAX));
-        Plain { maker, slots, current: None, done: VecDeque::new() }
+/// The disk of files.
+///
+/// A write that is durable when it ends is best done at once, by the thread that is going to wait
+/// for it: the ring leaves the second half of it, the flush, to a thread of the kernel, and each
+/// change of threads costs as much as all else. But then the next has to wait; so where the disk
+/// takes long, they go through the ring, and overlap. What nobody waits for always does.
+pub struct Files {
+    way: Way,
+    maker: Maker,
+    current: Option<File>,
+    done: VecDeque<Done>,
+    /// What a durable write takes of late, and how many went through the ring since that was
+    /// measured.
+    pace: Duration,
+    unmeasured: u32,
+}
+
+/// A durable write that takes longer should not keep the next from being begun.
+const SLOW_WRITE: Duration = Duration::from_millis(2);
+/// How often one is measured where they are slow.
+const MEASURE_INTERVAL: u32 = 16;
+/// The weight of all earlier writes beside the last.
+const PACE_WEIGHT: u32 = 7;
+
+impl Files {
+    /// In this directory, with io_uring; why without, if that is refused.
+    pub fn new(directory: Directory, bell: Arc<Bell>) -> (Files, Option<io::Error>) {
+        match Ring::new(Arc::clone(&bell)) {
+            Ok(ring) => (Files::with(Way::Ring(ring), directory, bell), None),
+            Err(why) => (Files::plain(directory, bell), Some(why)),
+        }
+    }
+
+    /// The same without io_uring.
+    pub fn plain(directory: Directory, bell: Arc<Bell>) -> Files {
+        Files::with(Way::Plain(Slots::new(1, RECORD_BYTES_MAX)), directory, bell)
+    }
+
+    fn with(way: Way, directory: Directory, bell: Arc<Bell>) -> Files {
+        let maker = Maker::new(directory, bell);
+        let (current, done, pace) = (None, VecDeque::new(), Duration::ZERO);
+        Files { way, maker, current, done, pace, unmeasured: 0 }
+    }
+
+    /// Whether a write is to be done at once.
+    fn is_direct(&self, write: &Write) -> bool {
+        match &self.way {
+            Way::Plain(_) => true,
+            Way::Ring(ring) => {
+                let is_quick = self.pace < SLOW_WRITE || self.unmeasured >= MEASURE_INTERVAL;
+                write.is_synced && ring.is_idle() && is_quick
+            }
+        }
+    }
+
+    fn write_directly(&mut self, write: Write) -> io::Result<usize> {
+        let file = self.current.as_ref().ok_or_else(no_segment)?;
+        let slots = match &mut self.way {
+            Way::Plain(slots) => slots,
+            Way::Ring(ring) => &mut ring.slots,
+        };
+        let bytes = slots.get(write.slot).get(write.from..write.from + write.len);
+        let flags = match write.is_synced {
+            true => ReadWriteFlags::DSYNC,
+            false => ReadWriteFlags::empty(),
+        };
+        let began = Instant::now();
+        let bytes = [IoSlice::new(bytes.unwrap_or_default())];
+        let written = pwritev2(file, &bytes, write.offset, flags)?;
+        self.pace = (self.pace * PACE_WEIGHT + began.elapsed()) / (PACE_WEIGHT + 1);
+        self.unmeasured = 0;
+        Ok(written)
+    }
+
+    fn begin_write(&mut self, write: Write) -> io::Result<()> {
+        let file = self.current.as_ref().ok_or_else(no_segment)?;
+        let Way::Ring(ring) = &mut self.way else { return Err(no_segment()) };
+        self.unmeasured += 1;
+        ring.write(file, write)
     }
 }
 
-impl Disk for Plain {
+fn no_segment() -> io::Error {
+    io::Error::other("no segment is open")
+}
+
+impl Disk for Files {
     fn name(&self) -> &'static str {
-        "files"
+        match self.way {
+            Way::Plain(_) => "files",
+            Way::Ring(_) => "io_uring",
+        }
     }
 
     fn block_bytes(&self) -> usize {
@@ -273,40 +355,54 @@ impl Disk for Plain {
     }
 
     fn slots(&self) -> usize {
-        1
+        match self.way {
+            Way::Plain(_) => 1,
+            Way::Ring(_) => uring::SLOTS,
+        }
     }
 
     fn slot(&mut self, slot: usize) -> &mut [u8] {
-        self.slots.get(slot)
+        match &mut self.way {
+            Way::Plain(slots) => slots.get(slot),
+            Way::Ring(ring) => ring.slots.get(slot),
+        }
     }
 
     fn write(&mut self, write: Write) {
-        let flags = match write.is_synced {
-            true => ReadWriteFlags::DSYNC,
-            false => ReadWriteFlags::empty(),
+        let outcome = match self.is_direct(&write) {
+            true => self.write_directly(write).map(Some),
+            false => self.begin_write(write).map(|()| None),
         };
-        let bytes = self.slots.get(write.slot);
-        let bytes = bytes.get(write.from..write.from + write.len).unwrap_or_default();
-        let outcome = match &self.current {
-            Some(file) => pwritev2(file, &[IoSlice::new(bytes)], write.offset, flags),
-            None => Err(rustix::io::Errno::BADF),
-        };
-        let outcome = outcome.map_err(io::Error::from);
-        self.done.push_back(Done::Write(write.slot, outcome));
+        if let Some(outcome) = outcome.transpose() {
+            self.done.push_back(Done::Write(write.slot, outcome));
+        }
     }
 
     fn sync(&mut self) {
-        let outcome = self.current.as_ref().map_or(Ok(()), File::sync_data);
-        self.done.push_back(Done::Sync(outcome));
+        let outcome = match (&mut self.way, &self.current) {
+            (_, None) => Ok(true),
+            (Way::Plain(_), Some(file)) => file.sync_data().map(|()| true),
+            (Way::Ring(ring), Some(file)) => ring.sync(file).map(|()| false),
+        };
+        match outcome {
+            Ok(false) => {}
+            outcome => self.done.push_back(Done::Sync(outcome.map(|_| ()))),
+        }
     }
 
     fn reap(&mut self) -> Option<Done> {
-        self.done.pop_front()
+        let done = self.done.pop_front();
+        done.or_else(|| if let Way::Ring(ring) = &mut self.way { ring.reap() } else { None })
     }
 
     fn wait(&mut self, bell: &Bell, timeout: Option<Duration>) {
-        if self.done.is_empty() {
-            bell.wait(timeout);
+        if !self.done.is_empty() {
+            return;
+        }
+        match &mut self.way {
+            Way::Ring(ring) if !ring.is_idle() => ring.wait(timeout),
+            // The ring is not needed for that.
+            _ => bell.wait(timeout),
         }
     }
 

@@ -81,6 +81,8 @@ pub struct Buffer {
     trouble: Option<Trouble>,
     /// Whether writes are held up, since more waits to be written than is good.
     is_crowded: bool,
+    /// Bytes that have to be here before it is worth to wake the log's thread.
+    wanted_bytes: usize,
 }
 
 /// What whoever lets clients write has to know of the log.
@@ -169,6 +171,17 @@ impl Log {
     /// Bytes that were appended and not been written yet.
     pub fn waiting_bytes(&self) -> usize {
         lock(&self.buffer).bytes.len()
+    }
+
+    /// Wakes the log's thread for those who wait, unless it will look by itself before it could do
+    /// anything for them.
+    pub fn ring_for_waiting(&self) {
+        let buffer = lock(&self.buffer);
+        let is_wanted = buffer.bytes.len() >= buffer.wanted_bytes;
+        drop(buffer);
+        if is_wanted {
+            self.bell.ring();
+        }
     }
 
     /// Bytes that records have taken on the disk since the server started.
@@ -377,6 +390,14 @@ impl Log {
         let requests = std::mem::take(&mut buffer.requests);
         let wants_sync = std::mem::take(&mut buffer.wants_sync);
         (requests, wants_sync, buffer.bytes.len())
+    }
+
+    /// The log's thread is about to rest, and need not be woken before so many bytes are here. How
+    /// many there are.
+    pub fn rest(&self, wanted_bytes: usize) -> usize {
+        let mut buffer = lock(&self.buffer);
+        buffer.wanted_bytes = wanted_bytes;
+        buffer.bytes.len()
     }
 
     /// A record takes so many bytes more on the disk.

@@ -20,7 +20,7 @@ pub mod replies;
 mod rewrite;
 pub mod simulated;
 pub mod tools;
-pub mod uring;
+mod uring;
 mod walk;
 mod window;
 pub mod writer;
@@ -38,10 +38,9 @@ use thiserror::Error;
 use crate::checkpoint::{CheckpointError, saver};
 use crate::config::Config;
 use crate::persist::disk::{Bell, Disk};
-use crate::persist::files::{Directory, Plain};
+use crate::persist::files::{Directory, Files};
 use crate::persist::log::{Fsync, Log, Request};
 use crate::persist::reader::{End, Fault};
-use crate::persist::uring::Uring;
 use crate::persist::writer::{Options, Segment, Writer};
 use crate::server::Server;
 
@@ -370,17 +369,15 @@ impl Persistence {
     }
 }
 
-/// io_uring, or plain files where it is refused.
+/// With io_uring, or without where it is refused.
 fn open_disk(server: &Server, directory: Directory, bell: &Arc<Bell>) -> Box<dyn Disk> {
-    match Uring::new(directory.clone(), Arc::clone(bell)) {
-        Ok(disk) => Box::new(disk),
-        Err(error) => {
-            server.log.warning(format_args!(
-                "io_uring is refused ({error}): the append-only log is written with plain files"
-            ));
-            Box::new(Plain::new(directory, Arc::clone(bell)))
-        }
+    let (disk, refused) = Files::new(directory, Arc::clone(bell));
+    if let Some(why) = refused {
+        server.log.warning(format_args!(
+            "io_uring is refused ({why}): the append-only log is written with plain files"
+        ));
     }
+    Box::new(disk)
 }
 
 /// What `appendfsync` says.

@@ -64,7 +64,7 @@ impl Replies {
                 !is_over
             });
             if std::mem::take(&mut state.is_new) && !state.waiting.is_empty() {
-                self.log.bell.ring();
+                self.log.ring_for_waiting();
             }
             state.task = Some(task.waker().clone());
             Poll::<()>::Pending

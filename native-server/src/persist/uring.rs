@@ -1,10 +1,11 @@
-//! The disk behind io_uring: several writes on their way at once, each durable when it ends.
+//! io_uring for the log's disk (files.rs): several writes on their way at once, each durable when it
+//! ends, and syncs that nobody waits for.
 //!
 //! Invariant: the kernel reads a slot from when its write is begun until that has ended, and the
 //! writer does not touch it meanwhile. The slots live as long as the ring, and longer: the ring is
 //! dropped first.
 //!
-//! Not here: any choice of what is written when (writer.rs).
+//! Not here: any choice of what is written when (writer.rs), or by which way (files.rs).
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -16,12 +17,11 @@ use io_uring::squeue::Entry;
 use io_uring::types::{Fd, FsyncFlags, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode};
 
-use crate::persist::disk::{Bell, Disk, Done, Make, Slots, Write};
-use crate::persist::files::{Directory, Maker};
+use crate::persist::disk::{Bell, Done, Slots, Write};
 use crate::persist::format::RECORD_BYTES_MAX;
 
 /// Writes on their way at once.
-const SLOTS: usize = 4;
+pub const SLOTS: usize = 4;
 /// `RWF_DSYNC`.
 const WRITE_IS_SYNCED: i32 = 2;
 /// `POLLIN`.
@@ -35,11 +35,10 @@ const SYNC: u64 = 1 << 32;
 const BELL: u64 = 1 << 33;
 
 /// See the module. The order of the fields is that in which they are dropped.
-pub struct Uring {
+pub struct Ring {
     ring: IoUring,
-    slots: Slots,
-    maker: Maker,
-    current: Option<File>,
+    /// The memory of writes.
+    pub slots: Slots,
     bell: Arc<Bell>,
     /// Whether the ring looks at the bell.
     is_listening: bool,
@@ -47,34 +46,26 @@ pub struct Uring {
     is_registered: bool,
     /// Entries that were begun and have not ended, the bell's left out.
     on_way: usize,
-    /// What could not even be begun.
-    failed: Vec<Done>,
 }
 
-impl Uring {
-    /// In this directory.
+impl Ring {
+    /// One that is woken by a bell as well.
     ///
     /// # Errors
     /// The system refuses io_uring, or has an older one.
-    pub fn new(directory: Directory, bell: Arc<Bell>) -> io::Result<Uring> {
+    pub fn new(bell: Arc<Bell>) -> io::Result<Ring> {
         let ring = IoUring::new(16)?;
         if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
             return Err(io::Error::other("the kernel's io_uring is too old"));
         }
         let mut slots = Slots::new(SLOTS, RECORD_BYTES_MAX);
         let is_registered = register(&ring, &mut slots).is_ok();
-        let maker = Maker::new(directory, Arc::clone(&bell));
-        Ok(Uring {
-            ring,
-            slots,
-            maker,
-            current: None,
-            bell,
-            is_listening: false,
-            is_registered,
-            on_way: 0,
-            failed: Vec::new(),
-        })
+        Ok(Ring { ring, slots, bell, is_listening: false, is_registered, on_way: 0 })
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_idle(&self) -> bool {
+        self.on_way == 0
     }
 
     /// Hands an entry to the kernel.
@@ -103,46 +94,12 @@ impl Uring {
             self.is_listening = self.begin(&entry).is_ok();
         }
     }
-}
 
-/// Lets the kernel know the slots once, instead of with every write.
-fn register(ring: &IoUring, slots: &mut Slots) -> io::Result<()> {
-    let ranges: Vec<(*const u8, usize)> =
-        (0..SLOTS).map(|slot| (slots.get(slot).as_ptr(), RECORD_BYTES_MAX)).collect();
-    // SAFETY: each range is the memory of one slot, which is initialised and is not changed while
-    // these slices are there: they are gone when this function returns.
-    let slices: Vec<IoSlice<'_>> = ranges
-        .iter()
-        .map(|&(start, len)| IoSlice::new(unsafe { std::slice::from_raw_parts(start, len) }))
-        .collect();
-    // SAFETY: `IoSlice` has the layout of `iovec`, as its documentation promises.
-    let vectors = unsafe { std::slice::from_raw_parts(slices.as_ptr().cast(), slices.len()) };
-    // SAFETY: the slots outlive the ring, see `Uring::begin`.
-    unsafe { ring.submitter().register_buffers(vectors) }
-}
-
-impl Disk for Uring {
-    fn name(&self) -> &'static str {
-        "io_uring"
-    }
-
-    fn block_bytes(&self) -> usize {
-        self.maker.directory.block_bytes
-    }
-
-    fn slots(&self) -> usize {
-        SLOTS
-    }
-
-    fn slot(&mut self, slot: usize) -> &mut [u8] {
-        self.slots.get(slot)
-    }
-
-    fn write(&mut self, write: Write) {
-        let Some(file) = &self.current else {
-            let error = io::Error::other("no segment is open");
-            return self.failed.push(Done::Write(write.slot, Err(error)));
-        };
+    /// Begins a write.
+    ///
+    /// # Errors
+    /// It could not even be begun.
+    pub fn write(&mut self, file: &File, write: Write) -> io::Result<()> {
         let fd = Fd(file.as_raw_fd());
         let bytes = self.slots.get(write.slot).get(write.from..write.from + write.len);
         let bytes = bytes.unwrap_or_default();
@@ -157,25 +114,24 @@ impl Disk for Uring {
                 opcode::Write::new(fd, start, len).offset(write.offset).rw_flags(flags).build()
             }
         };
-        match self.begin(&entry.user_data(write.slot as u64)) {
-            Ok(()) => self.on_way += 1,
-            Err(error) => self.failed.push(Done::Write(write.slot, Err(error))),
-        }
+        self.begin(&entry.user_data(write.slot as u64))?;
+        self.on_way += 1;
+        Ok(())
     }
 
-    fn sync(&mut self) {
-        let Some(file) = &self.current else { return self.failed.push(Done::Sync(Ok(()))) };
+    /// Begins to make durable what was written into a file.
+    ///
+    /// # Errors
+    /// It could not even be begun.
+    pub fn sync(&mut self, file: &File) -> io::Result<()> {
         let entry = opcode::Fsync::new(Fd(file.as_raw_fd())).flags(FsyncFlags::DATASYNC).build();
-        match self.begin(&entry.user_data(SYNC)) {
-            Ok(()) => self.on_way += 1,
-            Err(error) => self.failed.push(Done::Sync(Err(error))),
-        }
+        self.begin(&entry.user_data(SYNC))?;
+        self.on_way += 1;
+        Ok(())
     }
 
-    fn reap(&mut self) -> Option<Done> {
-        if let Some(done) = self.failed.pop() {
-            return Some(done);
-        }
+    /// Something that has ended, if anything has.
+    pub fn reap(&mut self) -> Option<Done> {
         loop {
             let ended = self.ring.completion().next()?;
             let result = ended.result();
@@ -197,14 +153,8 @@ impl Disk for Uring {
         }
     }
 
-    fn wait(&mut self, bell: &Bell, timeout: Option<Duration>) {
-        if !self.failed.is_empty() {
-            return;
-        }
-        if self.on_way == 0 {
-            // The ring is not needed for that.
-            return bell.wait(timeout);
-        }
+    /// Waits until something has ended, the bell is rung, or the time is up.
+    pub fn wait(&mut self, timeout: Option<Duration>) {
         self.listen();
         let timespec = timeout.map(Timespec::from);
         let arguments = match &timespec {
@@ -214,29 +164,28 @@ impl Disk for Uring {
         let outcome = self.ring.submitter().submit_with_args(1, &arguments);
         // That the time is up, or an interruption, does no harm. Anything else must not spin.
         if outcome.is_err_and(|error| error.raw_os_error() == Some(EBUSY)) {
-            bell.wait(Some(Duration::from_millis(1)));
+            self.bell.wait(Some(Duration::from_millis(1)));
         }
-    }
-
-    fn make(&mut self, make: Make) {
-        self.maker.make(make);
-    }
-
-    fn made(&mut self) -> Option<io::Result<u64>> {
-        self.maker.made()
-    }
-
-    fn switch(&mut self, number: u64) -> io::Result<()> {
-        self.current = Some(self.maker.directory.open(number)?);
-        Ok(())
-    }
-
-    fn remove(&mut self, numbers: &[u64]) {
-        self.maker.remove(numbers);
     }
 }
 
-impl Drop for Uring {
+/// Lets the kernel know the slots once, instead of with every write.
+fn register(ring: &IoUring, slots: &mut Slots) -> io::Result<()> {
+    let ranges: Vec<(*const u8, usize)> =
+        (0..SLOTS).map(|slot| (slots.get(slot).as_ptr(), RECORD_BYTES_MAX)).collect();
+    // SAFETY: each range is the memory of one slot, which is initialised and is not changed while
+    // these slices are there: they are gone when this function returns.
+    let slices: Vec<IoSlice<'_>> = ranges
+        .iter()
+        .map(|&(start, len)| IoSlice::new(unsafe { std::slice::from_raw_parts(start, len) }))
+        .collect();
+    // SAFETY: `IoSlice` has the layout of `iovec`, as its documentation promises.
+    let vectors = unsafe { std::slice::from_raw_parts(slices.as_ptr().cast(), slices.len()) };
+    // SAFETY: the slots outlive the ring, see `Ring::begin`.
+    unsafe { ring.submitter().register_buffers(vectors) }
+}
+
+impl Drop for Ring {
     /// Waits for what is on its way, whose memory must not be freed before.
     fn drop(&mut self) {
         while self.on_way > 0 {
