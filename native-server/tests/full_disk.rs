@@ -17,8 +17,8 @@ use common::{Connection, Raw, TestServer};
 const PATIENCE: Duration = Duration::from_secs(60);
 const MEGABYTE: usize = 1 << 20;
 
-/// What mounts the disk over a directory, leaves room for two segments and a little, and becomes the
-/// server: `$1` is the directory, and the rest the server's command.
+/// What mounts the disk over a directory, leaves room for two segments and a little, and becomes
+/// the server: `$1` is the directory, and the rest the server's command.
 const SCRIPT: &str = r#"
 mount -t tmpfs -o size=112m none "$1" || exit 9
 head -c 40m /dev/zero > "$1/ballast"

@@ -1,4 +1,4 @@
-//! The log while a server runs: cut off behind checkpoints, turned on and off, damaged and repaired.
+//! The log while a server runs: cut off behind checkpoints, turned on and off, damaged, repaired.
 
 mod common;
 

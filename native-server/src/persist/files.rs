@@ -253,7 +253,7 @@ enum Way {
     /// One write after the other.
     Plain(Slots),
     /// Some of them beside each other.
-    Ring(Ring),
+    Ring(Box<Ring>),
 }
 
 /// The disk of files.
@@ -284,7 +284,7 @@ impl Files {
     /// In this directory, with io_uring; why without, if that is refused.
     pub fn new(directory: Directory, bell: Arc<Bell>) -> (Files, Option<io::Error>) {
         match Ring::new(Arc::clone(&bell)) {
-            Ok(ring) => (Files::with(Way::Ring(ring), directory, bell), None),
+            Ok(ring) => (Files::with(Way::Ring(Box::new(ring)), directory, bell), None),
             Err(why) => (Files::plain(directory, bell), Some(why)),
         }
     }

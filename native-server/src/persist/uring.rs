@@ -1,5 +1,5 @@
-//! io_uring for the log's disk (files.rs): several writes on their way at once, each durable when it
-//! ends, and syncs that nobody waits for.
+//! io_uring for the log's disk (files.rs): several writes on their way at once, each durable when
+//! it ends, and syncs that nobody waits for.
 //!
 //! Invariant: the kernel reads a slot from when its write is begun until that has ended, and the
 //! writer does not touch it meanwhile. The slots live as long as the ring, and longer: the ring is

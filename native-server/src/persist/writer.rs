@@ -1,10 +1,10 @@
 //! The log's thread: takes what was appended, makes records of it, and brings them to the disk.
 //!
 //! With `always` a record is written as soon as there is something to write and nothing on its way.
-//! What comes meanwhile shares the next, which does not wait for those before it once it has as much
-//! as they: so most of those who wait share two writes that overlap, and the disk is never idle
-//! although each pays for few wakings. Each is durable when it ends. Otherwise records are written ten times a second, or when there is much, and made
-//! durable once a second.
+//! What comes meanwhile shares the next. Where writes take long they overlap: one begins beside
+//! those that are on their way once it has as much as they, so that each pays for few wakings. Each
+//! is durable when it ends. Otherwise records are written ten times a second, or when there is
+//! much, and made durable once a second.
 //!
 //! Invariant: what is announced as durable is what the disk has confirmed, in order: a record
 //! counts when it has ended and all before it have.
