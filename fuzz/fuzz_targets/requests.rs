@@ -34,6 +34,10 @@ fn read(input: &[u8], piece: usize, allowed: &Allowed) -> Read {
     (found, None)
 }
 
+fn owned(request: &[&[u8]]) -> Vec<Vec<u8>> {
+    request.iter().map(|word| word.to_vec()).collect()
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let Some((&first, input)) = bytes.split_first() else { return };
     let allowed = Allowed { bulk_bytes_max: 1 << 10, is_stranger: first & 1 == 1 };
@@ -41,11 +45,16 @@ fuzz_target!(|bytes: &[u8]| {
     for piece in [1, 2, usize::from(first >> 1).max(3)] {
         assert_eq!(whole, read(input, piece, &allowed), "in pieces of {piece}");
     }
-    // What looks ahead sees nothing but whole requests that are there.
-    let ahead = Ahead::of(input);
-    assert!(ahead.len <= input.len(), "no more than there is");
-    for (key, request) in ahead.keys().iter().zip(&whole.0) {
-        let own = request.get(1).map_or(&[][..], Vec::as_slice);
-        assert_eq!(*key, own, "the first argument");
+    // What is found several at once is found one by one as well.
+    let mut arguments = Vec::new();
+    let ahead = Ahead::read(input, &mut arguments);
+    for number in 0..ahead.count() {
+        let (request, end) = ahead.request(number, &arguments);
+        assert!(end <= input.len(), "no more than there is");
+        if !allowed.is_stranger && request.iter().all(|word| word.len() <= allowed.bulk_bytes_max) {
+            assert_eq!(whole.0.get(number).map(Vec::as_slice), Some(&*owned(request)));
+        } else {
+            break;
+        }
     }
 });

@@ -485,7 +485,7 @@ impl Connection {
     }
 }
 
-/// Runs one request after the other.
+/// Runs one request after the other. How many bytes they were.
 fn run_requests(
     context: &mut Context<'_>,
     parser: &mut Parser,
@@ -493,54 +493,103 @@ fn run_requests(
     spare: &mut Vec<&'static [u8]>,
 ) -> usize {
     let mut consumed = 0;
-    let mut allowed = Allowed {
-        bulk_bytes_max: usize::try_from(context.config.proto_max_bulk_len).unwrap_or(usize::MAX),
-        is_stranger: false,
-    };
-    // Up to where the keyspace was shown the keys.
-    let mut shown = 0;
+    let mut arguments = emptied(std::mem::take(spare));
+    let mut preloads = true;
     while let Some(rest) = input.get(consumed..).filter(|rest| !rest.is_empty()) {
-        let start = consumed;
-        if consumed >= shown && !parser.is_amid() {
-            let ahead = Ahead::of(rest);
-            shown = consumed + ahead.len.max(1);
-            match ahead.keys() {
-                // One key again and again is at hand anyway.
-                [first, second, ..] if first == second => shown = input.len(),
-                keys @ [_, _, ..] => context.held.get(context.session.database).keys.preload(keys),
-                _ => {}
-            }
-        }
-        allowed.is_stranger = !context.session.is_authenticated;
-        match parser.read(rest, &allowed) {
-            Ok(Parsed::Request(len)) => {
-                let mut arguments = emptied(std::mem::take(spare));
-                parser.arguments(rest, &mut arguments);
-                consumed += len;
-                context.run(&arguments);
-                *spare = emptied(arguments);
-            }
-            Ok(Parsed::Incomplete(_)) => break,
-            Err(malformed) => {
-                context.wire.error(&[b"ERR ", malformed.to_string().as_bytes()]);
-                context.session.is_closing = true;
-            }
-        }
-        if context.session.paused_until.is_some() {
-            // The command that is held up comes again.
-            consumed = start;
+        // Strangers are held to limits that only the parser knows.
+        let is_usual = !parser.is_amid() && context.session.is_authenticated;
+        let ahead = if is_usual { Ahead::read(rest, &mut arguments) } else { Ahead::default() };
+        if ahead.count() > 0 {
+            preloads = preloads && preload(context, &ahead, &arguments);
+            consumed += run_ahead(context, &ahead, &arguments);
+        } else {
+            let mut words = emptied(arguments);
+            let len = run_one(context, parser, rest, &mut words);
+            arguments = emptied(words);
+            let Some(len) = len else { break };
+            consumed += len;
         }
         if context.session.is_held_up() || context.session.is_closing {
             break;
         }
-        if context.wire.out.len() > BATCH_OUTPUT_BYTES
-            || context.held.effects_bytes() > BATCH_EFFECTS_BYTES
-        {
-            // Others that wait for the database get their chance.
-            context.held.release();
+    }
+    *spare = emptied(arguments);
+    consumed
+}
+
+/// Shows the keyspace the keys that are about to be asked for. False if it is no use.
+fn preload(context: &mut Context<'_>, ahead: &Ahead, arguments: &[&[u8]]) -> bool {
+    let keys = ahead.keys(arguments);
+    match &keys[..ahead.count()] {
+        // One key again and again is at hand anyway.
+        [first, second, ..] if first == second => false,
+        keys @ [_, _, ..] => {
+            context.held.get(context.session.database).keys.preload(keys);
+            true
         }
+        _ => true,
+    }
+}
+
+/// Runs requests that were found together, until one holds up the others. How many bytes they
+/// were.
+fn run_ahead(context: &mut Context<'_>, ahead: &Ahead, arguments: &[&[u8]]) -> usize {
+    let mut consumed = 0;
+    for number in 0..ahead.count() {
+        let (request, end) = ahead.request(number, arguments);
+        context.run(request);
+        if context.session.paused_until.is_some() {
+            // The command that is held up comes again.
+            break;
+        }
+        consumed = end;
+        let session = &context.session;
+        if session.is_held_up() || session.is_closing || !session.is_authenticated {
+            break;
+        }
+        make_way(context);
     }
     consumed
+}
+
+/// Runs the next request, of whatever form. How many bytes it was; nothing if it is not complete.
+fn run_one<'a>(
+    context: &mut Context<'_>,
+    parser: &'a mut Parser,
+    rest: &'a [u8],
+    words: &mut Vec<&'a [u8]>,
+) -> Option<usize> {
+    let allowed = Allowed {
+        bulk_bytes_max: usize::try_from(context.config.proto_max_bulk_len).unwrap_or(usize::MAX),
+        is_stranger: !context.session.is_authenticated,
+    };
+    match parser.read(rest, &allowed) {
+        Ok(Parsed::Request(len)) => {
+            parser.arguments(rest, words);
+            context.run(words);
+            if context.session.paused_until.is_some() {
+                return Some(0);
+            }
+            make_way(context);
+            Some(len)
+        }
+        Ok(Parsed::Incomplete(_)) => None,
+        Err(malformed) => {
+            context.wire.error(&[b"ERR ", malformed.to_string().as_bytes()]);
+            context.session.is_closing = true;
+            None
+        }
+    }
+}
+
+/// Others that wait for the database get their chance, now and then.
+#[inline]
+fn make_way(context: &mut Context<'_>) {
+    if context.wire.out.len() > BATCH_OUTPUT_BYTES
+        || context.held.effects_bytes() > BATCH_EFFECTS_BYTES
+    {
+        context.held.release();
+    }
 }
 
 /// The same memory for slices of another lifetime: a vector that is collected from its own iterator
