@@ -6,6 +6,7 @@
 //!
 //! Not here: a second implementation of anything that the engine does.
 
+pub mod allocator;
 pub mod changes;
 pub mod checkpoint;
 pub mod client;

@@ -59,6 +59,7 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 ];
 
 fn main() -> ExitCode {
+    ferrite_server::allocator::settle();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("-h" | "--help" | "help") => {
