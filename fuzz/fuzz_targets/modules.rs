@@ -98,7 +98,10 @@ fn made(source: &mut Unstructured<'_>, kind: u8) -> Option<Vec<u8>> {
         relaxed_simd_enabled: kind == 13,
         memory64_enabled: kind == 14,
         extended_const_enabled: kind == 15,
-        max_memories: if kind == 16 { 2 } else { 1 },
+        // References to what is not a function are of WebAssembly 2.0, but not of this server.
+        reference_types_enabled: kind == 17,
+        // The memory that is exported is there anyway.
+        max_memories: usize::from(kind == 16),
         ..Config::default()
     };
     let mut wasm = wasm_smith::Module::new(config, source).ok()?.to_bytes();
