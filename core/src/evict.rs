@@ -197,24 +197,23 @@ impl Keyspace {
 
     /// The same where nothing but the ages has to be looked at.
     fn oldest(&mut self) -> Option<(Place, Entry)> {
-        let mut worst: Option<(u8, Place)> = None;
+        let mut worst: Option<(u8, Place, Entry)> = None;
         let mut seen = 0;
         for _ in 0..self.index.bucket_count() {
             let bucket = self.bucket_at(self.eviction_hand);
             self.eviction_hand = bucket + 1;
-            let (count, oldest) = self.index.oldest(bucket, self.clock);
-            if let Some((ticks, place)) = oldest
-                && worst.is_none_or(|(most, _)| ticks > most)
-            {
-                worst = Some((ticks, place));
-            }
-            seen += count;
+            self.index.visit(bucket, &mut |place, entry| {
+                seen += 1;
+                let ticks = self.clock.wrapping_sub(entry.age);
+                if worst.is_none_or(|(most, ..)| ticks > most) {
+                    worst = Some((ticks, place, entry));
+                }
+            });
             if seen >= EVICTION_SAMPLE_KEYS {
                 break;
             }
         }
-        let (_, place) = worst?;
-        Some((place, self.index.entry(place)?))
+        worst.map(|(_, place, entry)| (place, entry))
     }
 
     /// The score of the keys of which one should go; others are looked at in passing.

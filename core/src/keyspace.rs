@@ -265,7 +265,8 @@ impl Keyspace {
     }
 
     /// Where the index has a key, and where its record is.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn locate_record(&self, key: &[u8], hash: u64) -> Option<(Place, Addr)> {
         let has_key = |addr| has_key(self.arena.record(addr)?, key).then_some(addr);
         self.index.find(hash, has_key)

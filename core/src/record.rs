@@ -374,33 +374,68 @@ fn has_key_behind(cell: &[u8], key: &[u8]) -> bool {
     Head::read(cell).is_some_and(|head| head.has_key(cell, key))
 }
 
-/// Whether this is the record of a string in the form that most have: short, plain and without a
-/// deadline.
-#[inline(always)]
-pub(crate) fn is_short_text(cell: &[u8]) -> bool {
-    cell.first().is_some_and(|&flags| flags & !ASCII == Kind::String as u8)
+/// Where a string stands in its record, as it is: what most reads find, and most writes write over.
+#[derive(Clone, Copy)]
+pub(crate) struct Text {
+    start: usize,
+    len: usize,
+    pub(crate) deadline: Millis,
+    pub(crate) is_ascii: bool,
 }
 
-/// The string in such a record of a key with so many bytes, and whether it is ASCII.
-#[inline(always)]
-pub(crate) fn short_text(cell: &[u8], key_len: usize) -> Option<(&[u8], bool)> {
-    let (&[flags, _, len], rest) = cell.split_first_chunk()?;
-    let text = rest.get(key_len..)?.get(..len.into())?;
-    Some((text, flags & ASCII != 0))
-}
+impl Text {
+    /// Reads where that is in the record of a key with so many bytes. `None` for values that are
+    /// no string, large, or compressed.
+    #[inline(always)]
+    pub(crate) fn read(cell: &[u8], key_len: usize) -> Option<Text> {
+        let (&[flags, _, len], _) = cell.split_first_chunk()?;
+        if flags & !ASCII != Kind::String as u8 {
+            return Text::read_behind(cell);
+        }
+        let is_ascii = flags & ASCII != 0;
+        Some(Text { start: 3 + key_len, len: len.into(), deadline: NEVER, is_ascii })
+    }
 
-/// The same, to be written.
-#[inline(always)]
-pub(crate) fn short_text_mut(cell: &mut [u8], key_len: usize) -> Option<&mut [u8]> {
-    let (&mut [_, _, len], rest) = cell.split_first_chunk_mut()?;
-    rest.get_mut(key_len..)?.get_mut(..len.into())
-}
+    /// The same of a record whose head may be longer. A call, since where the usual one stands
+    /// must not have to wait for what kind of head it is.
+    #[inline(never)]
+    fn read_behind(cell: &[u8]) -> Option<Text> {
+        let head = Head::read(cell)?;
+        if head.kind() != Kind::String || head.is_large() || head.is_compressed() {
+            return None;
+        }
+        let (start, len) = (head.stored_start(), head.stored_len());
+        Some(Text { start, len, deadline: head.deadline, is_ascii: head.is_ascii() })
+    }
 
-/// Notes whether such a string is ASCII, when it was written over.
-#[inline]
-pub(crate) fn write_short_head(cell: &mut [u8], is_ascii: bool) {
-    let ascii = if is_ascii { ASCII } else { 0 };
-    write_first(cell, [Kind::String as u8 | ascii]);
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The string.
+    #[inline(always)]
+    pub(crate) fn of<'a>(&self, cell: &'a [u8]) -> Option<&'a [u8]> {
+        cell.get(self.start..self.start + self.len)
+    }
+
+    /// The same, to be written.
+    #[inline]
+    pub(crate) fn of_mut<'a>(&self, cell: &'a mut [u8]) -> &'a mut [u8] {
+        cell.get_mut(self.start..self.start + self.len).unwrap_or_default()
+    }
+
+    /// Writes what may have changed of the head of one that was written over. It has a deadline
+    /// if it had one.
+    #[inline]
+    pub(crate) fn write_head(&self, cell: &mut [u8], deadline: Millis, is_ascii: bool) {
+        let Some(flags) = cell.first_mut() else { return };
+        *flags = *flags & !ASCII | if is_ascii { ASCII } else { 0 };
+        if self.deadline != NEVER {
+            let at = if *flags & WIDE == 0 { 3 } else { 5 };
+            bytes::write_at(cell, at, &deadline.to_le_bytes());
+        }
+    }
 }
 
 /// Writes so many bytes at the start of a cell.

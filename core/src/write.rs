@@ -12,10 +12,7 @@ use crate::index::Place;
 use crate::keyspace::{Cx, Found, Keyspace, Millis};
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::object::{DirectoryCells, ObjectId, directory_cells};
-use crate::record::{
-    Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead, is_short_text, short_text,
-    short_text_mut, write_short_head,
-};
+use crate::record::{Head, Kind, NEVER, PAGE_HEAD_BYTES, PAGE_VALUE_BYTES, PageHead, Text};
 use crate::value::{Joined, Source};
 
 /// A record that is going to be written.
@@ -383,80 +380,32 @@ impl Keyspace {
         })
     }
 
-    /// The string of a record, if it is short, plain and without a deadline, and whether it is
-    /// ASCII.
-    #[inline]
-    pub(crate) fn short_text(&self, addr: Addr, key_len: usize) -> Option<(&[u8], bool)> {
-        let cell = self.arena.record(addr).filter(|cell| is_short_text(cell));
-        cell.and_then(|cell| short_text(cell, key_len))
+    /// Where the string of a key stands in the record at an address, if it does.
+    #[inline(always)]
+    pub(crate) fn text_at(&self, addr: Addr, key_len: usize) -> Option<Text> {
+        Text::read(self.arena.record(addr)?, key_len)
     }
 
-    /// Writes a string over one as long, if that is short, plain and without a deadline: of the
-    /// record nothing else changes.
+    /// Writes a string over one as long, if both expire or neither does: nothing else of the
+    /// record changes.
     #[inline]
-    pub(crate) fn overwrite_short(
+    pub(crate) fn overwrite_text(
         &mut self,
         place: Place,
         addr: Addr,
-        key_len: usize,
+        old: &Text,
         value: &mut dyn Source,
+        deadline: Millis,
     ) -> bool {
-        let text = self.short_text(addr, key_len);
-        if text.is_none_or(|(text, _)| text.len() != value.len()) {
+        if old.len() != value.len() || (old.deadline == NEVER) != (deadline == NEVER) {
             return false;
         }
         let cell = self.arena.cell_mut(addr);
-        let text = short_text_mut(cell, key_len);
-        let is_ascii = text.is_some_and(|text| value.fill_scanned(text));
-        write_short_head(cell, is_ascii);
+        let is_ascii = value.fill_scanned(old.of_mut(cell));
+        old.write_head(cell, deadline, is_ascii);
         self.note_use(place);
         self.reap();
         true
-    }
-
-    /// The head of a string that can be written over the string that is there: both stand in the
-    /// record, and the cell is neither too small nor much too large.
-    #[inline]
-    pub(crate) fn head_in_place(
-        &self,
-        found: &Found,
-        value_len: usize,
-        deadline: Millis,
-    ) -> Option<Head> {
-        let (old, key_len) = (&found.head, found.head.key_len());
-        let is_elsewhere = old.is_large() || old.is_compressed();
-        if old.kind() != Kind::String || is_elsewhere || Head::is_large_string(key_len, value_len) {
-            return None;
-        }
-        let head = Head::new(Kind::String, key_len, value_len, deadline);
-        let bytes = head.record_bytes();
-        if bytes == old.record_bytes() {
-            return Some(head);
-        }
-        let cell_bytes = self.arena.cell(found.addr).len();
-        (bytes <= cell_bytes && bytes >= cell_bytes - cell_bytes / 8).then_some(head)
-    }
-
-    /// Writes a string over the one that was found, for which it has the head.
-    #[inline]
-    pub(crate) fn put_over(
-        &mut self,
-        found: &Found,
-        head: Head,
-        key: &[u8],
-        value: &mut dyn Source,
-    ) {
-        let cell = self.arena.cell_mut(found.addr);
-        if head.key_start() != found.head.key_start() {
-            head.write_key(cell, key);
-        }
-        let is_ascii = value.fill_scanned(head.stored_mut(cell));
-        head.with_ascii(is_ascii).write(cell);
-        if head.is_volatile() != found.head.is_volatile() {
-            self.recount(found, &head);
-        }
-        self.note_use(found.place);
-        self.reap();
     }
 
     /// Writes a shorter record in the place of the one there is, or beside it if there is room:

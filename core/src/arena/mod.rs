@@ -345,7 +345,8 @@ impl Arena {
 
     /// The same where hot paths go, which leave at once if the address names no cell: the length
     /// of all others is known to the compiler.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
     pub(crate) fn record(&self, addr: Addr) -> Option<&[u8]> {
         let bytes = self.segments.get(addr.segment() as usize)?.bytes.as_deref()?;
         bytes.get(addr.unit() * UNIT_BYTES..)

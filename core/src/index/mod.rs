@@ -369,34 +369,6 @@ impl Index {
         }
     }
 
-    /// How many entries a bucket has, and where the one is whose age is furthest behind the clock,
-    /// with by how much.
-    pub(crate) fn oldest(&self, bucket: u32, clock: u8) -> (usize, Option<(u8, Place)>) {
-        let mut number = bucket;
-        let (mut count, mut oldest): (usize, Option<(u8, Place)>) = (0, None);
-        while let Some(bucket) = self.bucket(number) {
-            let slots = slots_of(number);
-            // Ticks and slot in one number, which is largest for the first of those furthest
-            // behind. As many steps for each bucket, and none that depends on what is there.
-            let mut most = 0;
-            for (slot, (&cell, &age)) in bucket.cells.iter().zip(&bucket.ages).enumerate() {
-                let rank =
-                    u32::from(clock.wrapping_sub(age)) << 8 | (u32::from(u8::MAX) - slot as u32);
-                let is_used = cell != 0 && slot < slots;
-                count += usize::from(is_used);
-                most = most.max(if is_used { rank } else { 0 });
-            }
-            let [rank, ticks, ..] = most.to_le_bytes();
-            if most > 0 && oldest.is_none_or(|(most, _)| ticks > most) {
-                let (slot, age) = (u8::MAX - rank, clock.wrapping_sub(ticks));
-                oldest = Some((ticks, Place { bucket: number, slot, age }));
-            }
-            let Some(next) = bucket.next() else { break };
-            number = next;
-        }
-        (count, oldest)
-    }
-
     /// Checks the invariants of the file header; the message names the broken one.
     pub(crate) fn validate(&self, hash_of: impl Fn(Addr) -> u64) -> Result<(), &'static str> {
         let mut entries = 0;

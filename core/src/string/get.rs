@@ -7,7 +7,6 @@ use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, do
 use crate::error::Result;
 use crate::expire::ExpireOptions;
 use crate::keyspace::Cx;
-use crate::record::{is_short_text, short_text};
 use crate::reply::Reply;
 use crate::string::set::{Expiry, GETEX_WORDS, read_options};
 use crate::string::{ShowOld, answer};
@@ -25,13 +24,14 @@ impl Cx<'_> {
             self.keys.count_look(false);
             return Ok(None);
         };
-        if !self.keys.arena.record(addr).is_some_and(is_short_text) {
+        let text = self.keys.text_at(addr, key.len());
+        let Some(text) = text.filter(|text| !self.is_past(text.deadline)) else {
             return self.get_any(key);
-        }
+        };
         self.keys.count_look(true);
         self.keys.note_use(place);
-        let text = self.keys.arena.record(addr).and_then(|cell| short_text(cell, key.len()));
-        Ok(text.map(|(text, is_ascii)| Value::whole(text, is_ascii)))
+        let value = self.keys.arena.record(addr).and_then(|cell| text.of(cell));
+        Ok(value.map(|value| Value::whole(value, text.is_ascii)))
     }
 
     /// GET of any other value.

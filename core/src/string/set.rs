@@ -25,11 +25,6 @@ pub struct SetOptions {
     pub expiry: Expiry,
 }
 
-impl SetOptions {
-    /// Whatever is there, and for ever.
-    const ALWAYS: SetOptions = SetOptions { condition: Condition::Always, expiry: Expiry::Never };
-}
-
 /// When SET sets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Condition {
@@ -91,14 +86,33 @@ impl Cx<'_> {
     ) -> Result<bool> {
         let hash = self.keys.hash(key);
         let there = self.keys.locate_record(key, hash);
-        if *options == SetOptions::ALWAYS
+        if let Some((place, addr)) = there
+            && options.condition == Condition::Always
+            && options.expiry != Expiry::Keep
             && old.is_none()
-            && let Some((place, addr)) = there
-            && self.keys.overwrite_short(place, addr, key.len(), value)
+            && let Some(text) = self.keys.text_at(addr, key.len())
+            && !self.is_past(text.deadline)
         {
-            self.emit_set(key, addr);
-            return Ok(true);
+            let deadline = self.deadline(options.expiry, &None)?;
+            if self.keys.overwrite_text(place, addr, &text, value, deadline) {
+                self.emit_set(key, addr);
+                return Ok(true);
+            }
         }
+        self.set_any(key, hash, there, value, options, old)
+    }
+
+    /// The same of any value, over whatever there is. Apart, so that the usual way stays short.
+    #[inline(never)]
+    fn set_any(
+        &mut self,
+        key: &[u8],
+        hash: u64,
+        there: Option<(Place, Addr)>,
+        value: &mut dyn Source,
+        options: &SetOptions,
+        old: Option<ShowOld<'_>>,
+    ) -> Result<bool> {
         let found = self.lookup_at(there);
         let deadline = self.deadline(options.expiry, &found)?;
         if old.is_some() {
@@ -115,39 +129,15 @@ impl Cx<'_> {
             }
             return Ok(false);
         }
-        if let Some(found) = &found
-            && let Some(head) = self.keys.head_in_place(found, value.len(), deadline)
-        {
-            if let Some(old) = old {
-                old(Some(self.keys.value(found)));
-            }
-            self.keys.put_over(found, head, key, value);
-            self.emit_set(key, found.addr);
-        } else {
-            let addr = self.set_elsewhere(key, hash, found, deadline, value, old)?;
-            self.emit_set(key, addr);
-        }
-        self.grow_index();
-        Ok(true)
-    }
-
-    /// SET where no string is to be written over. Apart, so that overwriting stays short.
-    #[inline(never)]
-    fn set_elsewhere(
-        &mut self,
-        key: &[u8],
-        hash: u64,
-        found: Option<Found>,
-        deadline: Millis,
-        value: &mut dyn Source,
-        old: Option<ShowOld<'_>>,
-    ) -> Result<Addr> {
         let mut draft = Draft::new(key, hash, value.len(), deadline, found)?;
         self.prepare(&mut draft, old.is_some())?;
         if let Some(old) = old {
             old(self.value_of(draft.found));
         }
-        Ok(self.keys.put(&draft, value)?.addr)
+        let addr = self.keys.put(&draft, value)?.addr;
+        self.emit_set(key, addr);
+        self.grow_index();
+        Ok(true)
     }
 
     /// When a value that is set now expires, given what is there.
