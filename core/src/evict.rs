@@ -157,7 +157,8 @@ impl Keyspace {
         if candidates == 0 {
             return None;
         }
-        if self.policy == Policy::AllKeysLru && self.pins.is_empty() {
+        let goes_by_age = self.policy == Policy::AllKeysLru && self.pins.is_empty();
+        if cfg!(feature = "shortcuts") && goes_by_age {
             return self.oldest();
         }
         let wanted = self.wanted_score();

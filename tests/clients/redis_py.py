@@ -120,7 +120,7 @@ def the_server(r, protocol):
     check(r.info("server")["redis_mode"], "standalone")
     check(r.command_count() > 200, True)
     check(r.memory_usage("s") > 0, True)
-    check(r.object("encoding", "l"), "listpack")
+    check(r.object("encoding", "l"), "quicklist")
     # There are no scripts in Lua, and nobody is told that there are.
     refused(redis.ResponseError, "unknown command", lambda: r.eval("return 1", 0))
 

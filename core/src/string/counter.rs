@@ -17,7 +17,8 @@ impl Cx<'_> {
     pub fn incr_by(&mut self, key: &[u8], change: i64) -> Result<i64> {
         let hash = self.keys.hash(key);
         // At the edge the code for it would weigh more than the time is worth.
-        if !cfg!(target_arch = "wasm32")
+        if cfg!(feature = "shortcuts")
+            && !cfg!(target_arch = "wasm32")
             && let Some(sum) = self.increment_in_place(key, hash, change)?
         {
             return Ok(sum);

@@ -19,6 +19,9 @@ impl Cx<'_> {
     /// [`Error::WrongType`](crate::Error::WrongType).
     #[inline]
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Value<'_>>> {
+        if !cfg!(feature = "shortcuts") {
+            return self.get_any(key);
+        }
         let hash = self.keys.hash(key);
         let Some((place, addr)) = self.keys.locate_record(key, hash) else {
             self.keys.count_look(false);

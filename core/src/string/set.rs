@@ -86,7 +86,8 @@ impl Cx<'_> {
     ) -> Result<bool> {
         let hash = self.keys.hash(key);
         let there = self.keys.locate_record(key, hash);
-        if let Some((place, addr)) = there
+        if cfg!(feature = "shortcuts")
+            && let Some((place, addr)) = there
             && options.condition == Condition::Always
             && options.expiry != Expiry::Keep
             && old.is_none()
