@@ -254,12 +254,6 @@ impl Keyspace {
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub(crate) fn locate(&self, key: &[u8], hash: u64) -> Option<Found> {
-        self.locate_at_once(key, hash)
-    }
-
-    /// The same without a call, for the ways that most operations take.
-    #[inline(always)]
-    fn locate_at_once(&self, key: &[u8], hash: u64) -> Option<Found> {
         let (place, addr) = self.locate_record(key, hash)?;
         Some(Found { place, addr, head: self.head(addr)? })
     }
