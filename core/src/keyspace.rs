@@ -9,7 +9,6 @@
 //!
 //! Not here: clocks, threads, I/O, and any text of a protocol.
 
-use core::hint::black_box;
 
 use alloc::vec::Vec;
 
@@ -22,7 +21,7 @@ use crate::forms::Forms;
 use crate::hasher::Hasher;
 use crate::history::History;
 use crate::index::{Index, Place};
-use crate::limits::{PRELOADED_KEYS, REAP_PAGES};
+use crate::limits::REAP_PAGES;
 use crate::object::{ObjectId, Objects};
 use crate::options::{Options, Policy};
 use crate::random::Random;
@@ -264,24 +263,6 @@ impl Keyspace {
     pub(crate) fn locate_record(&self, key: &[u8], hash: u64) -> Option<(Place, Addr)> {
         let has_key = |addr| has_key(self.arena.record(addr)?, key).then_some(addr);
         self.index.find(hash, has_key)
-    }
-
-    /// Looks at what there is of some keys, all of them at once, so that memory delivers it side by
-    /// side: for whoever knows already which keys are asked for next. Nothing else comes of it.
-    pub fn preload(&self, keys: &[&[u8]]) {
-        let mut seen = 0;
-        for keys in keys.chunks(PRELOADED_KEYS) {
-            let mut hashes = [0; PRELOADED_KEYS];
-            for (key, hash) in keys.iter().zip(&mut hashes) {
-                *hash = self.hash(key);
-                seen ^= self.index.glance(*hash);
-            }
-            for &hash in hashes.get(..keys.len()).unwrap_or_default() {
-                let addr = self.index.likely_addr(hash);
-                seen ^= u32::from(self.arena.bytes_from(addr).first().copied().unwrap_or(0));
-            }
-        }
-        black_box(seen);
     }
 
     /// Where the index has the record at an address, if it does.

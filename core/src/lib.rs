@@ -91,6 +91,7 @@ mod num;
 mod object;
 mod options;
 mod packed;
+mod preload;
 mod random;
 #[cfg(feature = "dump")]
 mod rdb;

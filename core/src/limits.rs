@@ -114,5 +114,7 @@ pub(crate) const CLASS_RESTS_MAX: u8 = 31;
 /// Buckets that `tick` looks at for each such step.
 pub(crate) const BUCKETS_PER_COMPRESSION: usize = 4;
 
-/// Keys that are looked at side by side before they are asked for.
-pub(crate) const PRELOADED_KEYS: usize = 16;
+/// Requests whose keys and members are looked at side by side before they are run; members in
+/// collections of so many bytes at least, since smaller ones are at hand.
+pub(crate) const PRELOADED_REQUESTS: usize = 16;
+pub(crate) const PRELOADED_BYTES_MIN: usize = 128 * 1024;

@@ -90,6 +90,12 @@ impl Kind {
     }
 }
 
+/// Whether a record that begins with this byte has its value in an object.
+#[inline]
+pub(crate) fn is_large(flags: u8) -> bool {
+    flags & LARGE != 0
+}
+
 /// The head of a record: everything but the key and the value. It is small because the hot path
 /// hands it around.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -192,7 +198,7 @@ impl Head {
     /// Whether the value is too long to stand in the record.
     #[inline]
     pub(crate) fn is_large(&self) -> bool {
-        self.flags.get() & LARGE != 0
+        is_large(self.flags.get())
     }
 
     /// Whether it is a hash whose fields may expire.

@@ -494,13 +494,16 @@ fn run_requests(
 ) -> usize {
     let mut consumed = 0;
     let mut arguments = emptied(std::mem::take(spare));
-    let mut preloads = true;
     while let Some(rest) = input.get(consumed..).filter(|rest| !rest.is_empty()) {
         // Strangers are held to limits that only the parser knows.
         let is_usual = !parser.is_amid() && context.session.is_authenticated;
         let ahead = if is_usual { Ahead::read(rest, &mut arguments) } else { Ahead::default() };
         if ahead.count() > 0 {
-            preloads = preloads && preload(context, &ahead, &arguments);
+            if ahead.count() > 1 {
+                let requests = ahead.requests(&arguments);
+                let database = context.held.get(context.session.database);
+                database.keys.preload(&requests[..ahead.count()]);
+            }
             consumed += run_ahead(context, &ahead, &arguments);
         } else {
             let mut words = emptied(arguments);
@@ -515,20 +518,6 @@ fn run_requests(
     }
     *spare = emptied(arguments);
     consumed
-}
-
-/// Shows the keyspace the keys that are about to be asked for. False if it is no use.
-fn preload(context: &mut Context<'_>, ahead: &Ahead, arguments: &[&[u8]]) -> bool {
-    let keys = ahead.keys(arguments);
-    match &keys[..ahead.count()] {
-        // One key again and again is at hand anyway.
-        [first, second, ..] if first == second => false,
-        keys @ [_, _, ..] => {
-            context.held.get(context.session.database).keys.preload(keys);
-            true
-        }
-        _ => true,
-    }
 }
 
 /// Runs requests that were found together, until one holds up the others. How many bytes they

@@ -45,6 +45,12 @@ impl Keyspace {
         let Some(object) = self.large(found) else {
             return Bucket { kind, page: 0, cell: &[], body: self.stored(found), tag: None };
         };
+        self.bucket_of(object, kind, name)
+    }
+
+    /// The same of a large table.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    pub(crate) fn bucket_of(&self, object: &Object, kind: Kind, name: Item<'_>) -> Bucket<'_> {
         let hash = self.hash_item(name);
         let page = Buckets::new(object.pages as usize).of(hash);
         let cell = self.arena.cell(object.page(&self.arena, page));
@@ -224,7 +230,7 @@ impl Keyspace {
 }
 
 /// What stands where a name belongs.
-struct Bucket<'a> {
+pub(crate) struct Bucket<'a> {
     kind: Kind,
     page: usize,
     /// All of the page; nothing where entries are packed in their record.
@@ -241,6 +247,22 @@ impl<'a> Bucket<'a> {
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn entry(&self, start: usize) -> Option<Entry<'a>> {
         Entries::new(self.kind, self.body).from(start).next()
+    }
+
+    /// Reads where its tags are.
+    pub(crate) fn glance_at_tags(&self) -> u32 {
+        self.cell.last().copied().unwrap_or_default().into()
+    }
+
+    /// Where the entry that may have the name begins, going by its tag.
+    pub(crate) fn likely_start(&self) -> usize {
+        let tag = self.tag.unwrap_or_default();
+        find_tagged(self.cell, tag, |_| true).unwrap_or_default()
+    }
+
+    /// Reads where an entry is.
+    pub(crate) fn glance_at_entry(&self, start: usize) -> u32 {
+        self.body.get(start).copied().unwrap_or_default().into()
     }
 
     fn entries(&self) -> &'a [u8] {

@@ -28,7 +28,7 @@ use crate::record::{Head, Kind, NEVER};
 use crate::value::Source;
 use crate::write::Draft;
 
-pub(crate) use find::{page_entries, text_of};
+pub(crate) use find::{Bucket, page_entries, text_of};
 use pages::{ENTRIES_START, page_class};
 pub(crate) use walk::Cursor;
 

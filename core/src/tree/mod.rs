@@ -190,7 +190,8 @@ impl<'a> Node<'a> {
         let (fences, _) = self.fences.as_chunks();
         let place = |fence: &[u8; 2]| usize::from(u16::from_le_bytes(*fence));
         let is_low = |fence: &[u8; 2]| self.score_at(place(fence)).is_some_and(|at| at < limit);
-        let passed = fences.partition_point(is_low);
+        // All of them, so that none waits for what memory has of another.
+        let passed = fences.iter().filter(|fence| is_low(fence)).count();
         passed.checked_sub(1).and_then(|last| fences.get(last)).map_or(0, place)
     }
 

@@ -130,19 +130,17 @@ impl Replayer<'_, '_> {
     }
 
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), String> {
-        let mut first_keys = [&[][..]; AHEAD];
+        let mut effects: [&[&[u8]]; AHEAD] = [&[]; AHEAD];
         let mut start = 0;
-        for (place, &end) in first_keys.iter_mut().zip(&batch.ends) {
-            *place = batch.texts.get(start + 1).copied().unwrap_or_default();
+        for (effect, &end) in effects.iter_mut().zip(&batch.ends) {
+            *effect = batch.texts.get(start..end).unwrap_or_default();
             start = end;
         }
+        let effects = effects.get(..batch.ends.len()).unwrap_or_default();
         let keys = &mut self.held.get(self.database).keys;
-        keys.preload(first_keys.get(..batch.ends.len()).unwrap_or_default());
-        let mut start = 0;
-        for &end in &batch.ends {
-            let effect = batch.texts.get(start..end).and_then(<[_]>::split_first);
-            start = end;
-            let Some((name, arguments)) = effect else { continue };
+        keys.preload(effects);
+        for effect in effects {
+            let Some((name, arguments)) = effect.split_first() else { continue };
             let run = match self.recent {
                 Some((recent, run)) if name.eq_ignore_ascii_case(recent) => run,
                 _ => {

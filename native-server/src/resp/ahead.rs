@@ -57,13 +57,13 @@ impl Ahead {
         (all.get(start..end).unwrap_or_default(), at)
     }
 
-    /// The first argument of each, which mostly is its key.
-    pub fn keys<'a>(&self, all: &[&'a [u8]]) -> [&'a [u8]; AHEAD_MAX] {
-        let mut keys: [&[u8]; AHEAD_MAX] = [&[]; AHEAD_MAX];
-        for (number, key) in keys.iter_mut().enumerate().take(self.count) {
-            *key = self.request(number, all).0.get(1).copied().unwrap_or_default();
+    /// The arguments of each.
+    pub fn requests<'r, 'a>(&self, all: &'r [&'a [u8]]) -> [&'r [&'a [u8]]; AHEAD_MAX] {
+        let mut requests: [&[&[u8]]; AHEAD_MAX] = [&[]; AHEAD_MAX];
+        for (number, request) in requests.iter_mut().enumerate().take(self.count) {
+            *request = self.request(number, all).0;
         }
-        keys
+        requests
     }
 }
 
@@ -114,14 +114,15 @@ fn header(input: &[u8], at: usize, mark: u8) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
-    fn check(input: &[u8], keys: &[&[u8]], len: usize) {
+    fn check<'a>(input: &'a [u8], keys: &[&[u8]], len: usize) {
         let mut arguments = Vec::new();
         let ahead = Ahead::read(input, &mut arguments);
         let end = ahead.count().checked_sub(1).map_or(0, |last| ahead.request(last, &arguments).1);
-        let found = ahead.keys(&arguments);
-        assert_eq!((&found[..ahead.count()], end), (keys, len), "{}", input.escape_ascii());
-        let all: usize =
-            (0..ahead.count()).map(|number| ahead.request(number, &arguments).0.len()).sum();
+        let requests = &ahead.requests(&arguments)[..ahead.count()];
+        let key = |request: &&[&'a [u8]]| request.get(1).copied().unwrap_or_default();
+        let found: Vec<&[u8]> = requests.iter().map(key).collect();
+        assert_eq!((&found[..], end), (keys, len), "{}", input.escape_ascii());
+        let all: usize = requests.iter().map(|request| request.len()).sum();
         assert_eq!(all, arguments.len(), "{}", input.escape_ascii());
     }
 
