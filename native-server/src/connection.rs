@@ -500,7 +500,8 @@ fn run_requests(
         let ahead = if is_usual { Ahead::read(rest, &mut arguments) } else { Ahead::default() };
         if ahead.count() > 0 {
             if ahead.count() > 1 {
-                let requests = ahead.requests(&arguments);
+                let mut requests = ahead.requests(&arguments);
+                requests.iter_mut().for_each(|request| *request = from_keys(request));
                 let database = context.held.get(context.session.database);
                 database.keys.preload(&requests[..ahead.count()]);
             }
@@ -518,6 +519,21 @@ fn run_requests(
     }
     *spare = emptied(arguments);
     consumed
+}
+
+/// A request from the argument on that its keys follow: in place of the command's name, for a
+/// function, the number of its keys.
+fn from_keys<'r, 'a>(request: &'r [&'a [u8]]) -> &'r [&'a [u8]] {
+    match request {
+        [name, _, from_keys @ ..]
+            if matches!(name.len(), 5 | 8)
+                && (name.eq_ignore_ascii_case(b"FCALL")
+                    || name.eq_ignore_ascii_case(b"FCALL_RO")) =>
+        {
+            from_keys
+        }
+        _ => request,
+    }
 }
 
 /// Runs requests that were found together, until one holds up the others. How many bytes they
