@@ -9,7 +9,6 @@
 //!
 //! Not here: clocks, threads, I/O, and any text of a protocol.
 
-
 use alloc::vec::Vec;
 
 use crate::arena::{Addr, Arena, SEGMENT_BYTES};
