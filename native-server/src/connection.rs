@@ -35,6 +35,7 @@ use crate::limits::{
     BATCH_EFFECTS_BYTES, BATCH_OUTPUT_BYTES, KEPT_BUFFER_BYTES, OUTPUT_BYTES_MAX, READ_BYTES,
     SHARED_START_BYTES_MAX, TURNS_MAX, WAITING_INPUT_BYTES_MAX,
 };
+use crate::preload::preload_requests;
 use crate::resp::ahead::Ahead;
 use crate::resp::parser::{Allowed, Parsed, Parser};
 use crate::resp::wire::Wire;
@@ -501,9 +502,8 @@ fn run_requests(
         if ahead.count() > 0 {
             if ahead.count() > 1 {
                 let mut requests = ahead.requests(&arguments);
-                requests.iter_mut().for_each(|request| *request = from_keys(request));
                 let database = context.held.get(context.session.database);
-                database.keys.preload(&requests[..ahead.count()]);
+                preload_requests(&database.keys, &mut requests[..ahead.count()]);
             }
             consumed += run_ahead(context, &ahead, &arguments);
         } else {
@@ -519,21 +519,6 @@ fn run_requests(
     }
     *spare = emptied(arguments);
     consumed
-}
-
-/// A request from the argument on that its keys follow: in place of the command's name, for a
-/// function, the number of its keys.
-fn from_keys<'r, 'a>(request: &'r [&'a [u8]]) -> &'r [&'a [u8]] {
-    match request {
-        [name, _, from_keys @ ..]
-            if matches!(name.len(), 5 | 8)
-                && (name.eq_ignore_ascii_case(b"FCALL")
-                    || name.eq_ignore_ascii_case(b"FCALL_RO")) =>
-        {
-            from_keys
-        }
-        _ => request,
-    }
 }
 
 /// Runs requests that were found together, until one holds up the others. How many bytes they

@@ -26,6 +26,7 @@ use crate::functions;
 use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, ROOM_TRIES};
 use crate::meter::Meter;
 use crate::news::Origin;
+use crate::preload::{MANY_ARGUMENTS, preload_one};
 use crate::resp::wire::{Protocol, Wire};
 use crate::server::Server;
 use crate::session::{Queued, Replies, Session};
@@ -88,6 +89,9 @@ impl Context<'_> {
         let mark = self.wire.out.len();
         let wire = &mut self.wire;
         let database = self.held.get(self.session.database);
+        if request.len() >= MANY_ARGUMENTS {
+            preload_one(&database.keys, command, request);
+        }
         let origin = Origin { command: command.name, client: self.session.client.id };
         let outcome = database
             .with_origin(origin, self.now_ms, |cx| run(cx, &mut Args::new(arguments), &mut *wire));

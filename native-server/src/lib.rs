@@ -30,6 +30,7 @@ pub mod meter;
 pub mod news;
 pub mod number;
 pub mod persist;
+pub mod preload;
 pub mod process;
 pub mod pubsub;
 pub mod random;
