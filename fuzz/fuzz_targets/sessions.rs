@@ -48,7 +48,7 @@ fuzz_target!(|bytes: &[u8]| {
         ..Config::default()
     };
     let running = start(config, Clock::System).expect("a server");
-    let address = running.server.addresses[0];
+    let address = running.server.addresses()[0];
     let pieces: Vec<&[u8]> = input.chunks(usize::from(first).max(1)).collect();
     ask(address, &pieces);
     // A pause, a password, a full memory or SHUTDOWN may be the first one's doing: not silence.

@@ -7,6 +7,7 @@
 //! Invariant: mail never exceeds the limits of the client's class; whoever does not fetch it is
 //! dropped.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -48,8 +49,8 @@ pub mod state {
     pub const CLOSING: u32 = 1 << 6;
     /// It speaks RESP3.
     pub const RESP3: u32 = 1 << 7;
-    /// A key that it watches has changed.
-    pub const DIRTY: u32 = 1 << 8;
+    /// It is on this machine.
+    pub const LOCAL: u32 = 1 << 8;
     /// It is connected no more.
     pub const GONE: u32 = 1 << 9;
     /// It tracks keys by their prefixes.
@@ -57,17 +58,21 @@ pub mod state {
     /// Whom it wanted told in its place has gone.
     pub const REDIRECT_BROKEN: u32 = 1 << 11;
 
-    /// The letters, as Redis has them.
-    pub const LETTERS: [(u32, char); 9] = [
+    /// It came by the socket that is a file.
+    pub const UNIX: u32 = 1 << 12;
+
+    /// The letters, as Redis has them, in its order.
+    pub const LETTERS: [(u32, char); 10] = [
+        (MONITOR, 'O'),
         (SUBSCRIBER, 'P'),
         (MULTI, 'x'),
         (BLOCKED, 'b'),
-        (MONITOR, 'O'),
-        (NO_EVICT, 'e'),
         (TRACKING, 't'),
         (REDIRECT_BROKEN, 'R'),
         (BROADCAST, 'B'),
         (CLOSING, 'c'),
+        (UNIX, 'U'),
+        (NO_EVICT, 'e'),
     ];
 }
 
@@ -154,6 +159,14 @@ impl Client {
             waker: AtomicWaker::new(),
             signals: AtomicU32::new(0),
             mail: Mutex::default(),
+        }
+    }
+
+    /// Its address as MONITOR shows it.
+    pub fn watched_address(&self) -> Cow<'_, str> {
+        match self.address.strip_suffix(":0") {
+            Some(path) if self.is(state::UNIX) => format!("unix:{path}").into(),
+            _ => (&*self.address).into(),
         }
     }
 

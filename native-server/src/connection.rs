@@ -10,9 +10,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::io::{self, Write};
-use std::net::TcpStream as StdStream;
-use std::os::fd::AsRawFd;
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,14 +19,11 @@ use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
 use ferrite_engine::Reply;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::client::{Client, signal, state};
 use crate::commands;
-use crate::config::Config;
 use crate::context::Context;
 use crate::io_thread::IoThread;
 use crate::limits::{
@@ -41,12 +36,13 @@ use crate::resp::parser::{Allowed, Parsed, Parser};
 use crate::resp::wire::Wire;
 use crate::server::Server;
 use crate::session::Session;
+use crate::socket::{Names, Stream, Visitor};
 
 /// One connection.
 pub struct Connection {
     server: Arc<Server>,
     thread: Rc<RefCell<IoThread>>,
-    stream: TcpStream,
+    stream: Stream,
     session: Session,
     parser: Parser,
     /// Input that was not run yet: a request that is not complete, or what comes behind a command
@@ -74,26 +70,26 @@ impl Connection {
     pub fn new(
         server: &Arc<Server>,
         thread: &Rc<RefCell<IoThread>>,
-        stream: StdStream,
+        visitor: Visitor,
     ) -> Option<Connection> {
         let config = Arc::clone(&server.config.snapshot().config);
-        let address = stream.peer_addr().ok()?;
-        let local = stream.local_addr().ok()?;
-        prepare(&stream, &config).ok()?;
+        let Names { address, local_address, is_local } = visitor.names(&config).ok()?;
+        visitor.prepare(&config).ok()?;
         let refuse = |line: &str| {
             server.stats.connections_rejected.fetch_add(1, Relaxed);
             // Whoever does not take it at once learns of it by the connection's end.
-            let _ = (&stream).write(line.as_bytes());
+            let _ = visitor.write(line.as_bytes());
         };
-        let is_local = address.ip().to_canonical().is_loopback();
         if config.protected_mode && config.requirepass.is_empty() && !is_local {
             refuse(PROTECTED);
             return None;
         }
         let id = server.clients.next_id();
-        let (address, local) = (address.to_string(), local.to_string());
-        let now_ms = server.clock.now_ms();
-        let client = Arc::new(Client::new(id, address, local, now_ms, stream.as_raw_fd()));
+        let (now_ms, descriptor) = (server.clock.now_ms(), visitor.descriptor());
+        let client = Client::new(id, address, local_address, now_ms, descriptor);
+        client.set(state::LOCAL, is_local);
+        client.set(state::UNIX, visitor.is_file());
+        let client = Arc::new(client);
         let max = usize::try_from(config.maxclients).unwrap_or(usize::MAX);
         if !server.clients.enter(&client, max) {
             refuse("-ERR max number of clients reached\r\n");
@@ -101,8 +97,7 @@ impl Connection {
         }
         server.log.verbose(format_args!("client {id} connects from {}", client.address));
         let session = Session::new(client, config.requirepass.is_empty());
-        let stream = TcpStream::from_std(stream);
-        let Ok(stream) = stream else {
+        let Ok(stream) = visitor.into_stream() else {
             server.clients.leave(id);
             return None;
         };
@@ -611,16 +606,3 @@ const PROTECTED: &str = "-DENIED Ferrite is running in protected mode because no
      In this mode connections are only accepted from the loopback interface. To connect from \
      elsewhere set a password with 'requirepass', or, if nobody else can reach this server, turn \
      the mode off from this machine with CONFIG SET protected-mode no.\r\n";
-
-/// What every socket needs.
-fn prepare(stream: &StdStream, config: &Config) -> io::Result<()> {
-    stream.set_nonblocking(true)?;
-    stream.set_nodelay(true)?;
-    if let Ok(seconds @ 1..) = u64::try_from(config.tcp_keepalive_s) {
-        let idle = Duration::from_secs(seconds);
-        let interval = Duration::from_secs((seconds / 3).max(1));
-        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(interval);
-        SockRef::from(stream).set_tcp_keepalive(&keepalive.with_retries(3))?;
-    }
-    Ok(())
-}

@@ -350,7 +350,12 @@ impl Context<'_> {
         // As in Redis a command is shown after it was run: EXEC behind what it ran.
         if self.server.gate.is_closed() && !command.has(SKIP_MONITOR | ADMIN | NO_AUTH) {
             let (now_us, session) = (self.server.clock.now_us(), &self.session);
-            self.server.gate.show(now_us, session.database, &session.client.address, request);
+            self.server.gate.show(
+                now_us,
+                session.database,
+                &session.client.watched_address(),
+                request,
+            );
         }
     }
 

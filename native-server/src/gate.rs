@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
+use crate::resp::inline;
 
 /// Which commands a pause holds up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,28 +144,9 @@ impl Gate {
         let mut line = format!("+{seconds}.{us:06} [{database} {address}]");
         for argument in request {
             line.push(' ');
-            quote(&mut line, argument);
+            inline::quote(&mut line, argument);
         }
         line.push_str("\r\n");
         state.monitors.values().for_each(|client| client.send(line.as_bytes()));
     }
-}
-
-/// A string as Redis shows one to people.
-fn quote(line: &mut String, bytes: &[u8]) {
-    line.push('"');
-    for &byte in bytes {
-        match byte {
-            b'"' | b'\\' => line.extend(['\\', byte as char]),
-            b'\n' => line.push_str("\\n"),
-            b'\r' => line.push_str("\\r"),
-            b'\t' => line.push_str("\\t"),
-            0x07 => line.push_str("\\a"),
-            0x08 => line.push_str("\\b"),
-            b' '..=b'~' => line.push(byte as char),
-            // Writing to a string cannot fail.
-            _ => drop(write!(line, "\\x{byte:02x}")),
-        }
-    }
-    line.push('"');
 }

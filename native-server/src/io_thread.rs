@@ -18,7 +18,8 @@ use crate::functions;
 use crate::limits::READ_BYTES;
 use crate::meter::Meter;
 use crate::persist::replies::Replies;
-use crate::server::{Server, Visitor};
+use crate::server::Server;
+use crate::socket::Visitor;
 use crate::stats::ThreadStats;
 
 /// What the connections of a thread share.

@@ -38,6 +38,9 @@ pub const KEPT_BUFFER_BYTES: usize = 256 * 1024;
 /// Reads of one connection before others get their turn.
 pub const TURNS_MAX: usize = 4;
 
+/// Addresses that `bind` may name (Redis's `CONFIG_BINDADDR_MAX`).
+pub const BIND_ADDRESSES_MAX: usize = 16;
+
 /// Databases that may be configured.
 pub const DATABASES_MAX: usize = 64;
 

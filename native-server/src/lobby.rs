@@ -9,27 +9,27 @@
 //! accepted, or are closed.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
-use std::net::{TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::LocalSet;
 
 use crate::io_thread;
 use crate::limits::{LOBBY_CONNECTIONS_MAX, LOBBY_INPUT_BYTES_MAX};
 use crate::resp::parser::{Allowed, Parsed, Parser};
+use crate::socket::{StdListener, Stream, Visitor};
 
 const LOADING: &[u8] = b"-LOADING Redis is loading the dataset in memory\r\n";
 
 /// See the module.
 pub struct Lobby {
     end: watch::Sender<bool>,
-    thread: JoinHandle<io::Result<Vec<StdStream>>>,
+    thread: JoinHandle<io::Result<Vec<Visitor>>>,
 }
 
 impl Lobby {
@@ -37,9 +37,9 @@ impl Lobby {
     ///
     /// # Errors
     /// The system has none left.
-    pub fn open(listeners: &[StdListener]) -> io::Result<Lobby> {
+    pub fn open<'l>(listeners: impl Iterator<Item = &'l StdListener>) -> io::Result<Lobby> {
         let listeners: io::Result<Vec<StdListener>> =
-            listeners.iter().map(StdListener::try_clone).collect();
+            listeners.map(StdListener::try_clone).collect();
         let (listeners, end) = (listeners?, watch::Sender::new(false));
         let ended = end.subscribe();
         let thread = std::thread::Builder::new().name("ferrite-lobby".into());
@@ -48,14 +48,14 @@ impl Lobby {
     }
 
     /// All is loaded: who is still connected, and in the middle of nothing.
-    pub fn close(self) -> Vec<StdStream> {
+    pub fn close(self) -> Vec<Visitor> {
         self.end.send_replace(true);
         // Without the lobby people merely waited longer.
         self.thread.join().ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 
-fn run(listeners: Vec<StdListener>, ended: watch::Receiver<bool>) -> io::Result<Vec<StdStream>> {
+fn run(listeners: Vec<StdListener>, ended: watch::Receiver<bool>) -> io::Result<Vec<Visitor>> {
     let runtime = io_thread::runtime()?;
     let (places, staying) = (Arc::new(Semaphore::new(LOBBY_CONNECTIONS_MAX)), Rc::default());
     let local = LocalSet::new();
@@ -71,14 +71,14 @@ async fn accept(
     listener: StdListener,
     mut ended: watch::Receiver<bool>,
     places: Arc<Semaphore>,
-    staying: Rc<RefCell<Vec<StdStream>>>,
+    staying: Rc<RefCell<Vec<Visitor>>>,
 ) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
+    let listener = listener.into_listener()?;
     loop {
         let next = async {
             // It is closed by nobody.
             let place = Arc::clone(&places).acquire_owned().await.ok();
-            listener.accept().await.map(|(stream, _)| (stream, place))
+            poll_fn(|task| listener.poll_accept(task)).await.map(|stream| (stream, place))
         };
         let (stream, place) = tokio::select! {
             _ = ended.wait_for(|is_over| *is_over) => return Ok(()),
@@ -97,7 +97,7 @@ async fn accept(
 
 /// Somebody who is connected.
 struct Guest {
-    stream: TcpStream,
+    stream: Stream,
     parser: Parser,
     /// A request that is not complete.
     input: Vec<u8>,
@@ -107,18 +107,18 @@ struct Guest {
 }
 
 impl Guest {
-    fn new(stream: TcpStream) -> Guest {
+    fn new(stream: Stream) -> Guest {
         let parser = Parser::default();
         Guest { stream, parser, input: Vec::new(), output: Vec::new(), is_closing: false }
     }
 
     /// Answers until the lobby closes. The connection, if it is in the middle of nothing then.
-    async fn stay(mut self, mut ended: watch::Receiver<bool>) -> io::Result<Option<StdStream>> {
+    async fn stay(mut self, mut ended: watch::Receiver<bool>) -> io::Result<Option<Visitor>> {
         while !self.is_closing || !self.output.is_empty() {
             tokio::select! {
                 _ = ended.wait_for(|is_over| *is_over) => {
                     let is_idle = self.input.is_empty() && self.output.is_empty();
-                    return if is_idle { self.stream.into_std().map(Some) } else { Ok(None) };
+                    return if is_idle { self.stream.into_visitor().map(Some) } else { Ok(None) };
                 }
                 outcome = self.step() => outcome?,
             }

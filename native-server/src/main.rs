@@ -33,7 +33,7 @@ yes an append-only file. import leaves such a file's keys there as a checkpoint;
 is there into a dump.rdb that Redis loads.
 
     -c, --config FILE     the configuration file
-    -p, --port PORT       0 for any free port
+    -p, --port PORT       0 for any free port, or for none with --unixsocket
     -b, --bind ADDRESS    one or several; also --host
     -l, --loglevel LEVEL  also --log-level: debug, verbose, notice, warning, nothing
     -h, --help            this text
@@ -113,8 +113,8 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let config = configure(arguments)?;
     let running = server::start(config, Clock::System)?;
     let server = std::sync::Arc::clone(&running.server);
-    for address in &server.addresses {
-        server.log.notice(format_args!("ready on {address}"));
+    for place in server.entrances.places() {
+        server.log.notice(format_args!("ready on {place}"));
     }
     end_on_signal(&running)?;
     running.wait();
@@ -196,7 +196,11 @@ fn read_file(config: &mut Config, name: &str) -> Result<(), Fault> {
         "-" => std::io::stdin().read_to_string(&mut text).map(|_| ()),
         name => std::fs::read_to_string(name).map(|read| text = read),
     };
-    outcome.map_err(|why| Fault::Unreadable { file: name.into(), why })?;
+    let unreadable = |why| Fault::Unreadable { file: name.into(), why };
+    outcome.map_err(unreadable)?;
+    if name != "-" {
+        config.file = Some(std::path::absolute(name).map_err(unreadable)?);
+    }
     file::read(config, name, &text)
 }
 

@@ -1,6 +1,6 @@
 //! What the system knows of this process. Where it does not say, the figures are zero.
 
-use std::fs;
+use std::{fs, io};
 
 /// The system's name.
 pub fn system() -> String {
@@ -36,4 +36,10 @@ pub fn cpu_seconds() -> [f64; 2] {
     let mut ticks =
         fields.split_ascii_whitespace().skip(11).map(|field| field.parse().unwrap_or(0.0));
     [0; 2].map(|_| ticks.next().unwrap_or(0.0) / TICKS_PER_SECOND)
+}
+
+/// The system's word for what went wrong, without its number, as Redis shows it.
+pub fn system_text(why: &io::Error) -> String {
+    let text = why.to_string();
+    text.split(" (os error").next().map(String::from).unwrap_or(text)
 }

@@ -9,11 +9,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 
 use thiserror::Error;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
 
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::saver::Saver;
@@ -21,6 +23,7 @@ use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Current};
 use crate::database::Databases;
+use crate::entrance::{self, Entrances, ListenError, Opened, Reception};
 use crate::functions::Functions;
 use crate::functions::cache::Cache;
 use crate::gate::Gate;
@@ -32,6 +35,7 @@ use crate::persist::log::Notice;
 use crate::persist::{self, Persistence};
 use crate::random;
 use crate::slowlog::SlowLog;
+use crate::socket::Visitor;
 use crate::stats::{Stats, ThreadStats};
 use crate::{cron, io_thread, rdb};
 
@@ -39,18 +43,8 @@ use crate::{cron, io_thread, rdb};
 #[derive(Debug, Error)]
 pub enum StartError {
     /// Nobody can connect.
-    #[error("cannot listen on {address}: {why}{remedy}")]
-    Listen {
-        /// Where it was to listen.
-        address: String,
-        /// Why it cannot.
-        why: io::Error,
-        /// What to do about it.
-        remedy: &'static str,
-    },
-    /// There is nothing to listen on.
-    #[error("no address to listen on: give 'bind' at least one")]
-    NoAddress,
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The log cannot be written.
     #[error("cannot write the log file {file}: {why} (see 'logfile')")]
     Log {
@@ -96,7 +90,7 @@ pub struct Server {
     /// A name for this run: forty hexadecimal digits.
     pub run_id: String,
     /// Where it listens.
-    pub addresses: Vec<SocketAddr>,
+    pub entrances: Entrances,
     /// Whether keys are dropped when their time has come, without being asked for.
     pub expires_actively: AtomicBool,
     /// Whether nothing is done by the clock (DEBUG PAUSE-CRON).
@@ -128,9 +122,14 @@ impl Server {
         let _ = self.end.subscribe().wait_for(|is_over| *is_over).await;
     }
 
-    /// The port that clients connect to.
+    /// The addresses that clients connect to.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.entrances.addresses()
+    }
+
+    /// The port of these; 0 where there are none.
     pub fn port(&self) -> u16 {
-        self.addresses.first().map_or(0, SocketAddr::port)
+        self.addresses().first().map_or(0, SocketAddr::port)
     }
 }
 
@@ -162,15 +161,14 @@ impl Running {
 ///
 /// # Errors
 /// Why it cannot.
-pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
-    let listeners = listen(&config)?;
-    let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let server = prepare(config, clock, addresses)?;
-    let lobby = Lobby::open(&listeners).map_err(StartError::Thread)?;
+pub fn start(mut config: Config, clock: Clock) -> Result<Running, StartError> {
+    let opened = entrance::open(&mut config)?;
+    let server = prepare(config, clock)?;
+    let lobby = Lobby::open(opened.iter().map(Opened::listener)).map_err(StartError::Thread)?;
     let is_recovered = recover(&server)?;
     let config = server.config.snapshot().config;
     server.persistence.begin(&server, &config, is_recovered)?;
-    run(server, listeners, lobby.close())
+    run(server, opened, lobby.close())
 }
 
 /// A server for tools: nobody can connect to it, it has its directory for itself, and nothing is
@@ -179,17 +177,13 @@ pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
 /// # Errors
 /// Why there is none.
 pub fn open(config: Config, clock: Clock) -> Result<Running, StartError> {
-    let server = prepare(config, clock, Vec::new())?;
+    let server = prepare(config, clock)?;
     server.persistence.claim()?;
     Ok(Running { server, threads: Vec::new() })
 }
 
 /// What the threads of a server share.
-fn prepare(
-    config: Config,
-    clock: Clock,
-    addresses: Vec<SocketAddr>,
-) -> Result<Arc<Server>, StartError> {
+fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, StartError> {
     let level = Level::named(&config.loglevel);
     let log = Log::open(level, &config.logfile, clock.clone())
         .map(Arc::new)
@@ -220,7 +214,7 @@ fn prepare(
         log,
         slow: SlowLog::default(),
         run_id: random::hexadecimal(40),
-        addresses,
+        entrances: Entrances::default(),
         expires_actively: AtomicBool::new(true),
         rests: AtomicBool::new(false),
         turns: AtomicU64::new(0),
@@ -258,25 +252,24 @@ pub fn recover(server: &Arc<Server>) -> Result<bool, StartError> {
 /// Serves those who are there already, and whoever comes.
 fn run(
     server: Arc<Server>,
-    listeners: Vec<std::net::TcpListener>,
+    opened: Vec<Opened>,
     early: Vec<Visitor>,
 ) -> Result<Running, StartError> {
-    let (mut running, mut doors) = (Vec::new(), Vec::new());
-    for (number, stats) in server.stats.threads.iter().map(Arc::clone).enumerate() {
-        let (door, visitors) = mpsc::unbounded_channel();
-        doors.push(door);
+    let threads = server.stats.threads.iter().map(Arc::clone);
+    let (doors, visitors): (Vec<_>, Vec<_>) =
+        threads.clone().map(|_| mpsc::unbounded_channel()).unzip();
+    let runtime = io_thread::runtime().map_err(StartError::Thread)?;
+    let reception = Reception::new(runtime.handle().clone(), doors);
+    early.into_iter().for_each(|visitor| reception.hand_on(&server, visitor));
+    server.entrances.begin(&server, reception, opened).map_err(StartError::Thread)?;
+    let mut running = Vec::new();
+    for (number, (stats, visitors)) in threads.zip(visitors).enumerate() {
         let server = Arc::clone(&server);
         let thread = move || io_thread::run(&server, &stats, visitors);
         running.push(spawn(format!("ferrite-io-{number}"), thread)?);
     }
-    for (visitor, door) in early.into_iter().zip(doors.iter().cycle()) {
-        server.stats.connections_received.fetch_add(1, Ordering::Relaxed);
-        // Only a thread that has ended does not take it, and then the server ends as well.
-        let _ = door.send(visitor);
-    }
     let acceptor = Arc::clone(&server);
-    let accept = move || run_acceptor(&acceptor, listeners, &doors);
-    running.push(spawn("ferrite-main".into(), accept)?);
+    running.push(spawn("ferrite-main".into(), move || run_acceptor(&acceptor, &runtime))?);
     Ok(Running { server, threads: running })
 }
 
@@ -284,107 +277,10 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle
     std::thread::Builder::new().name(name).spawn(run).map_err(StartError::Thread)
 }
 
-/// A connection on its way to the thread that will serve it.
-pub type Visitor = std::net::TcpStream;
-
-fn run_acceptor(
-    server: &Arc<Server>,
-    listeners: Vec<std::net::TcpListener>,
-    doors: &[mpsc::UnboundedSender<Visitor>],
-) {
-    let runtime = match io_thread::runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return io_thread::give_up(server, &error),
-    };
-    let local = tokio::task::LocalSet::new();
-    let next = std::rc::Rc::new(std::cell::Cell::new(0));
-    for listener in listeners {
-        let (server, doors, next) = (Arc::clone(server), doors.to_vec(), next.clone());
-        local.spawn_local(async move {
-            let listener = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => listener,
-                Err(error) => return io_thread::give_up(&server, &error),
-            };
-            accept(&server, &listener, &doors, &next).await;
-        });
-    }
+/// Accepts whoever comes, and does what is done by the clock, until the server ends.
+fn run_acceptor(server: &Arc<Server>, runtime: &Runtime) {
+    let local = LocalSet::new();
     local.spawn_local(cron::run(Arc::clone(server)));
-    local.block_on(&runtime, server.ended());
-}
-
-/// Pause after a connection that could not be accepted, since the next one cannot be either: most
-/// often there are too many open files.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-
-async fn accept(
-    server: &Server,
-    listener: &tokio::net::TcpListener,
-    doors: &[mpsc::UnboundedSender<Visitor>],
-    next: &std::cell::Cell<usize>,
-) {
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                server.stats.connections_rejected.fetch_add(1, Ordering::Relaxed);
-                server.log.warning(format_args!("cannot accept a connection: {error}"));
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let Ok(stream) = stream.into_std() else { continue };
-        server.stats.connections_received.fetch_add(1, Ordering::Relaxed);
-        let turn = next.get();
-        next.set(turn.wrapping_add(1));
-        // Only a thread that has ended does not take it, and then the server ends as well.
-        let _ = doors[turn % doors.len()].send(stream);
-    }
-}
-
-/// Opens every address of `bind`. One that begins with a dash may be missing on this machine.
-fn listen(config: &Config) -> Result<Vec<std::net::TcpListener>, StartError> {
-    let port = u16::try_from(config.port).unwrap_or_default();
-    let mut listeners = Vec::new();
-    for word in config.bind.split_ascii_whitespace() {
-        let (is_optional, host) = match word.strip_prefix('-') {
-            Some(host) => (true, host),
-            None => (false, word),
-        };
-        let host = match host {
-            "*" => "0.0.0.0",
-            "::*" => "::",
-            host => host,
-        };
-        match listen_on(host, port, config.tcp_backlog) {
-            Ok(listener) => listeners.push(listener),
-            Err(_) if is_optional => {}
-            Err(why) => {
-                let remedy = match why.kind() {
-                    io::ErrorKind::AddrInUse => {
-                        " (something listens there already: stop it, or choose another port with \
-                         --port)"
-                    }
-                    io::ErrorKind::PermissionDenied => " (choose a port from 1024 on)",
-                    _ => " (see 'bind')",
-                };
-                return Err(StartError::Listen { address: format!("{host}:{port}"), why, remedy });
-            }
-        }
-    }
-    if listeners.is_empty() { Err(StartError::NoAddress) } else { Ok(listeners) }
-}
-
-fn listen_on(host: &str, port: u16, backlog: i64) -> io::Result<std::net::TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let ip = host.parse().map_err(|_| io::Error::other("not an IP address"))?;
-    let address = SocketAddr::new(ip, port);
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    local.block_on(runtime, server.ended());
+    server.entrances.close();
 }

@@ -110,6 +110,8 @@ pub struct Loaded {
 /// The checkpoints that what is in memory goes back to. Who holds the lock of it writes one.
 #[derive(Debug, Default)]
 pub struct Chain {
+    /// Where they are.
+    directory: PathBuf,
     /// The numbers of the full one and of the last, and the checksum of the last. `None` if the
     /// next has to be a full one.
     last: Option<Link>,
@@ -130,6 +132,13 @@ struct Link {
 }
 
 impl Chain {
+    /// In another directory a chain begins anew.
+    fn enter(&mut self, directory: &Path) {
+        if self.directory != directory {
+            *self = Chain { directory: directory.into(), ..Chain::default() };
+        }
+    }
+
     /// What the next checkpoint can follow.
     fn to_follow(&self) -> Option<Link> {
         self.last.filter(|link| {
@@ -152,6 +161,7 @@ pub fn save(
     extra: impl FnOnce() -> Vec<u8>,
 ) -> Result<Saved> {
     let mut chain = databases.chain();
+    chain.enter(directory);
     let known = list(directory)?;
     let newest = known.iter().map(|file| file.sequence).max().unwrap_or_default();
     let sequence = newest.max(chain.last.map_or(0, |link| link.sequence)) + 1;
@@ -187,6 +197,7 @@ pub fn save(
 /// What is wrong, with file and place, if none is whole, or one is of another version.
 pub fn load(directory: &Path, databases: &Databases) -> Result<Option<Loaded>> {
     let mut chain = databases.chain();
+    chain.enter(directory);
     let mut files: Vec<File> = list(directory)?;
     files.retain(|file| !file.is_temporary);
     files.sort_by_key(|file| std::cmp::Reverse(file.sequence));

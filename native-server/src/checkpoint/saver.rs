@@ -188,7 +188,7 @@ pub fn save_in_background(server: &Arc<Server>, schedules: bool) -> Result<&'sta
     let take = move || drop(run(&own));
     let spawned = std::thread::Builder::new().name("ferrite-save".into()).spawn(take);
     if let Err(why) = spawned {
-        let error = CheckpointError::Io { path: server.persistence.directory().into(), why };
+        let error = CheckpointError::Io { path: server.persistence.directory(), why };
         let line = format!("ERR {error}");
         settle(server, &Err(error));
         return Err(line);
@@ -249,7 +249,7 @@ pub fn refuse_writes(server: &Server, config: &Config) {
 /// What is wrong with it.
 pub fn load_at_start(server: &Server) -> Result<Option<u64>, CheckpointError> {
     let databases = &server.databases;
-    let Some(loaded) = load(server.persistence.directory(), databases)? else { return Ok(None) };
+    let Some(loaded) = load(&server.persistence.directory(), databases)? else { return Ok(None) };
     let Loaded { path, damaged, log_position, extra, .. } = loaded;
     for (path, fault) in damaged {
         server.log.warning(format_args!(

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use ferrite_engine::{Args, Arity, Reply, docs};
 
 use crate::checkpoint::saver;
+use crate::client::state;
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, info};
-use crate::config::Config;
-use crate::config::table::{Changes, SETTINGS, Setting, find};
+use crate::config::table::{Changes, Refusal, SETTINGS, Setting, find};
+use crate::config::{self, Config};
 use crate::context::Context;
 use crate::glob;
 use crate::log::Level;
+use crate::process::system_text;
 
 const CONFIG_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, since: docs("2.0.0"), ..ROW };
 
@@ -30,6 +32,14 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         arity: Arity::Exactly(2),
         summary: docs("Counts anew what INFO shows."),
         run: resetstat,
+        ..CONFIG_ROW
+    },
+    ServerSpec {
+        name: "config|rewrite",
+        arity: Arity::Exactly(2),
+        since: docs("2.8.0"),
+        summary: docs("Writes the settings into the file that the server was started with."),
+        run: rewrite,
         ..CONFIG_ROW
     },
     ServerSpec {
@@ -61,34 +71,30 @@ fn set(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let (pairs, []) = args.as_slice().as_chunks::<2>() else {
         return Err(ferrite_engine::Error::WrongArity.into());
     };
+    let before = cx.server.config.snapshot().config;
     let mut names = BTreeSet::new();
     let changed = cx.server.config.change(|config| {
         for [name, value] in pairs {
-            change(config, name, value, &mut names)?;
+            change(cx, config, name, value, &mut names)?;
         }
         Ok::<_, String>(())
     });
     let ((), config) = changed?;
     apply(cx, &config, &names);
-    if ["appendonly", "appendfsync"].iter().any(|name| names.contains(name))
-        && let Err(why) = cx.server.persistence.apply(cx.server, &config)
-    {
-        let is_on = cx.server.databases.log.is_on();
-        let undone = cx.server.config.change(|config| {
-            config.appendonly = is_on;
-            Ok::<_, String>(())
-        });
-        undone?;
-        return Err(format!(
-            "ERR CONFIG SET failed (possibly related to argument 'appendonly') - {why}"
-        )
-        .into());
+    if let Err((name, why)) = carry_out(cx, &config, &names) {
+        put_back(cx, &before, &names);
+        return Err(failure(name, &why).into());
     }
     cx.wire.ok();
     Ok(())
 }
 
+fn failure(name: &str, why: &str) -> String {
+    format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}")
+}
+
 fn change(
+    cx: &Context<'_>,
     config: &mut Config,
     name: &[u8],
     value: &[u8],
@@ -99,17 +105,69 @@ fn change(
         format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
     })?;
     let name = setting.name;
-    let fail = |why: &str| {
-        format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}")
+    let fail = |why: &str| failure(name, why);
+    let is_protected = match config.enable_protected_configs.as_str() {
+        "yes" => false,
+        "local" => !cx.session.client.is(state::LOCAL),
+        _ => true,
     };
-    if setting.changes == Changes::AtStart {
-        return Err(fail("can't set immutable config"));
+    match setting.changes {
+        Changes::AtStart => return Err(fail("can't set immutable config")),
+        Changes::Protected if is_protected => return Err(fail("can't set protected config")),
+        Changes::Protected | Changes::Live => {}
     }
     if !names.insert(name) {
         return Err(fail("duplicate parameter"));
     }
+    if cx.is_in_exec && ["appendonly", "dir"].contains(&name) {
+        return Err(fail("the log cannot be switched or moved inside a transaction"));
+    }
     let value = str::from_utf8(value).map_err(|_| fail("argument must be text"))?;
     setting.read(config, value).map_err(|why| fail(&why))
+}
+
+/// Does what may fail: then it says by which setting, and why.
+fn carry_out(
+    cx: &Context<'_>,
+    config: &Config,
+    names: &BTreeSet<&'static str>,
+) -> Result<(), (&'static str, String)> {
+    let server = cx.server;
+    if names.contains("dir") {
+        server.persistence.relocate(&config.dir).map_err(|why| ("dir", why))?;
+    }
+    if (names.contains("port") || names.contains("bind"))
+        && let Err(error) = server.entrances.change(server, config)
+    {
+        server.log.warning(format_args!("{error}"));
+        return Err(match names.contains("bind") {
+            true => ("bind", "Failed to bind to specified addresses.".into()),
+            false => ("port", "Unable to listen on this port. Check server logs.".into()),
+        });
+    }
+    if names.contains("appendonly") {
+        server.persistence.switch(server, config).map_err(|why| ("appendonly", why))?;
+    }
+    Ok(())
+}
+
+/// Makes changes undone: all are in force, or none.
+fn put_back(cx: &mut Context<'_>, before: &Config, names: &BTreeSet<&'static str>) {
+    let is_logged = cx.server.databases.log.is_on();
+    let undone = cx.server.config.change(|config| {
+        for setting in names.iter().filter_map(|name| find(name)) {
+            setting.read(config, &setting.show(before))?;
+        }
+        if names.contains("appendonly") {
+            config.appendonly = is_logged;
+        }
+        Ok::<_, Refusal>(())
+    });
+    let Ok(((), config)) = undone else { return };
+    apply(cx, &config, names);
+    if let Err((name, why)) = carry_out(cx, &config, names) {
+        cx.server.log.warning(format_args!("{}", failure(name, &why)));
+    }
 }
 
 /// Brings what does not look at the configuration itself in line with it.
@@ -133,6 +191,9 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
     if names.contains("save") || names.contains("stop-writes-on-bgsave-error") {
         saver::refuse_writes(cx.server, config);
     }
+    if names.contains("appendfsync") {
+        cx.server.persistence.set_policy(config);
+    }
     if names.contains("notify-keyspace-events") {
         cx.server.news.set_classes(&config.notify_keyspace_events);
     }
@@ -146,6 +207,19 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
     if names.contains("slowlog-max-len") {
         cx.server.slow.truncate(usize::try_from(config.slowlog_max_len).unwrap_or_default());
     }
+}
+
+fn rewrite(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
+    let config = cx.server.config.snapshot().config;
+    let path = config.file.as_ref().ok_or("ERR The server is running without a config file")?;
+    if let Err(why) = config::rewrite::rewrite(path, &config) {
+        let why = system_text(&why);
+        cx.server.log.warning(format_args!("CONFIG REWRITE failed: {why}"));
+        return Err(format!("ERR Rewriting config file: {why}").into());
+    }
+    cx.server.log.notice("CONFIG REWRITE executed with success.");
+    cx.wire.ok();
+    Ok(())
 }
 
 fn resetstat(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ferrite_engine::{Args, Arity, Error, FAST, READ, Reply, docs};
 
 use crate::checkpoint;
+use crate::client::state;
 use crate::commands::connection::REDIS_VERSION;
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, debugging};
@@ -137,7 +138,7 @@ const SLEEP_SECONDS_MAX: f64 = 60.0;
 fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let is_allowed = match cx.config.enable_debug_command.as_str() {
         "yes" => true,
-        "local" => is_local(&cx.session.client.address),
+        "local" => cx.session.client.is(state::LOCAL),
         _ => false,
     };
     if !is_allowed {
@@ -180,11 +181,6 @@ fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn is_local(address: &str) -> bool {
-    let address = address.parse::<std::net::SocketAddr>();
-    address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
 }
 
 fn slowlog_get(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {

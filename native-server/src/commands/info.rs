@@ -165,6 +165,10 @@ fn server(figures: &Figures<'_, '_>) -> Lines {
         ("uptime_in_days", (uptime_s / 86_400).to_string()),
         ("hz", cx.config.hz.to_string()),
         ("configured_hz", cx.config.hz.to_string()),
+        ("config_file", {
+            let file = cx.config.file.as_ref();
+            file.map(|file| file.display().to_string()).unwrap_or_default()
+        }),
         ("io_threads", server.stats.threads.len().to_string()),
     ])
 }

@@ -4,6 +4,7 @@
 //! file and the command line all go through its rows. What has no effect is no setting.
 
 pub mod file;
+pub mod rewrite;
 pub mod table;
 
 use std::path::{Path, PathBuf};
@@ -106,6 +107,11 @@ pub struct Config {
     pub function_cache_size: u64,
     pub function_deadline_ms: i64,
     pub function_module_dir: String,
+    pub enable_protected_configs: String,
+    pub unixsocket: String,
+    pub unixsocketperm: u32,
+    /// The file that the server was started with, which is no setting: CONFIG REWRITE writes it.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -161,6 +167,10 @@ impl Default for Config {
             function_cache_size: 256 << 20,
             function_deadline_ms: 5000,
             function_module_dir: String::new(),
+            enable_protected_configs: "no".into(),
+            unixsocket: String::new(),
+            unixsocketperm: 0,
+            file: None,
         }
     }
 }

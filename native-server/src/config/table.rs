@@ -9,13 +9,16 @@ use ferrite_engine::{Policy, limits, parse_memory};
 
 use crate::checkpoint::saver::{parse_rules, show_rules};
 use crate::config::{Config, OUTPUT_CLASSES, OutputLimit};
-use crate::limits::{DATABASES_MAX, IO_THREADS_MAX};
+use crate::limits::{BIND_ADDRESSES_MAX, DATABASES_MAX, IO_THREADS_MAX};
+use crate::resp::inline;
 
 /// When a setting may change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Changes {
     /// At any time, by CONFIG SET.
     Live,
+    /// The same, by those whom `enable-protected-configs` allows it.
+    Protected,
     /// Only before the server starts.
     AtStart,
 }
@@ -42,10 +45,21 @@ enum Kind {
     /// The name of a file in `dir`, or of a directory.
     FileName(fn(&mut Config) -> &mut String),
     OneOf(fn(&mut Config) -> &mut String, &'static [&'static str]),
-    Other(fn(&Config) -> String, fn(&mut Config, &str) -> Result<(), Refusal>),
+    Other(fn(&Config) -> String, fn(&mut Config, &str) -> Result<(), Refusal>, InFile),
 }
 
-use Changes::{AtStart, Live};
+/// What a setting is in a file.
+enum InFile {
+    /// As it is shown.
+    Plain,
+    /// The same in quotes.
+    Quoted,
+    /// So many lines.
+    Lines(fn(&Config) -> Vec<String>),
+}
+
+use Changes::{AtStart, Live, Protected};
+use InFile::{Lines, Plain, Quoted};
 use Kind::{FileName, Memory, Number, OneOf, Other, Text, YesNo};
 
 const fn row(name: &'static str, changes: Changes, kind: Kind) -> Setting {
@@ -75,8 +89,12 @@ pub const SETTINGS: &[Setting] = &[
         Live,
         Number(|config| &mut config.auto_aof_rewrite_percentage, 0, i32::MAX as i64),
     ),
-    row("bind", AtStart, Text(|config| &mut config.bind)),
-    row("client-output-buffer-limit", Live, Other(show_output_limits, read_output_limits)),
+    row("bind", Live, Other(|config| config.bind.clone(), read_bind, Lines(write_bind))),
+    row(
+        "client-output-buffer-limit",
+        Live,
+        Other(show_output_limits, read_output_limits, Lines(write_output_limits)),
+    ),
     row(
         "client-query-buffer-limit",
         Live,
@@ -84,11 +102,16 @@ pub const SETTINGS: &[Setting] = &[
     ),
     row("databases", AtStart, Number(|config| &mut config.databases, 1, DATABASES_MAX as i64)),
     row("dbfilename", AtStart, FileName(|config| &mut config.dbfilename)),
-    row("dir", AtStart, Text(|config| &mut config.dir)),
+    row("dir", Protected, Text(|config| &mut config.dir)),
     row(
         "enable-debug-command",
         AtStart,
         OneOf(|config| &mut config.enable_debug_command, &["no", "yes", "local"]),
+    ),
+    row(
+        "enable-protected-configs",
+        AtStart,
+        OneOf(|config| &mut config.enable_protected_configs, &["no", "yes", "local"]),
     ),
     row("function-cache-dir", AtStart, Text(|config| &mut config.function_cache_dir)),
     row(
@@ -148,10 +171,11 @@ pub const SETTINGS: &[Setting] = &[
         OneOf(|config| &mut config.loglevel, &["debug", "verbose", "notice", "warning", "nothing"]),
     ),
     row("maxclients", Live, Number(|config| &mut config.maxclients, 1, u32::MAX as i64)),
-    row("maxmemory", Live, Other(|config| config.maxmemory.to_string(), read_maxmemory)),
-    row("maxmemory-policy", Live, Other(show_policy, read_policy)),
-    row("notify-keyspace-events", Live, Other(show_events, read_events)),
-    row("port", AtStart, Number(|config| &mut config.port, 0, 65535)),
+    // Less than the engine needs is allowed: then whatever would take memory is refused.
+    row("maxmemory", Live, Memory(|config| &mut config.maxmemory, 0, limits::MEMORY_BYTES_MAX)),
+    row("maxmemory-policy", Live, Other(show_policy, read_policy, Plain)),
+    row("notify-keyspace-events", Live, Other(show_events, read_events, Quoted)),
+    row("port", Live, Number(|config| &mut config.port, 0, 65535)),
     row("protected-mode", Live, YesNo(|config| &mut config.protected_mode)),
     row(
         "proto-max-bulk-len",
@@ -160,7 +184,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     row("rdbchecksum", AtStart, YesNo(|config| &mut config.rdbchecksum)),
     row("requirepass", Live, Text(|config| &mut config.requirepass)),
-    row("save", Live, Other(|config| show_rules(&config.save), save)),
+    row("save", Live, Other(|config| show_rules(&config.save), save, Lines(write_rules))),
     row(
         "set-max-intset-entries",
         Live,
@@ -213,6 +237,8 @@ pub const SETTINGS: &[Setting] = &[
         Live,
         Number(|config| &mut config.tracking_table_max_keys, 1, i64::MAX),
     ),
+    row("unixsocket", AtStart, Text(|config| &mut config.unixsocket)),
+    row("unixsocketperm", AtStart, Other(show_perm, read_perm, Plain)),
     row(
         "zset-max-listpack-entries",
         Live,
@@ -251,7 +277,19 @@ impl Setting {
             Number(at, ..) => at(&mut config).to_string(),
             Memory(at, ..) => at(&mut config).to_string(),
             Text(at) | FileName(at) | OneOf(at, _) => at(&mut config).clone(),
-            Other(show, _) => show(&config),
+            Other(show, ..) => show(&config),
+        }
+    }
+
+    /// The value as it stands in a file, of one line or several. What says nothing needs none.
+    pub fn write(&self, config: &Config) -> Vec<String> {
+        let shown = self.show(config);
+        match self.kind {
+            YesNo(_) | Number(..) | OneOf(..) | Other(_, _, Plain) => vec![shown],
+            Memory(at, ..) => vec![memory(*at(&mut config.clone()))],
+            Text(_) if shown.is_empty() && self.show(&Config::default()).is_empty() => Vec::new(),
+            Text(_) | FileName(_) | Other(_, _, Quoted) => vec![quoted(&shown)],
+            Other(_, _, Lines(lines)) => lines(config),
         }
     }
 
@@ -296,10 +334,23 @@ impl Setting {
                 })?;
                 *at(config) = (*word).into();
             }
-            Other(_, read) => read(config, text)?,
+            Other(_, read, _) => read(config, text)?,
         }
         Ok(())
     }
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::new();
+    inline::quote(&mut quoted, text.as_bytes());
+    quoted
+}
+
+/// Bytes in the largest unit of which they are a multiple.
+fn memory(bytes: u64) -> String {
+    let units = [("gb", 30), ("mb", 20), ("kb", 10)];
+    let unit = units.into_iter().find(|(_, bits)| bytes > 0 && bytes.is_multiple_of(1 << bits));
+    unit.map_or_else(|| bytes.to_string(), |(name, bits)| format!("{}{name}", bytes >> bits))
 }
 
 fn between(least: impl ToString, most: impl ToString) -> Refusal {
@@ -307,19 +358,43 @@ fn between(least: impl ToString, most: impl ToString) -> Refusal {
     format!("argument must be between {least} and {most} inclusive").into()
 }
 
+fn read_bind(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    if text.split_ascii_whitespace().count() > BIND_ADDRESSES_MAX {
+        return Err("Too many bind addresses specified.".into());
+    }
+    config.bind = text.into();
+    Ok(())
+}
+
+fn write_bind(config: &Config) -> Vec<String> {
+    let words: Vec<&str> = config.bind.split_ascii_whitespace().collect();
+    vec![if words.is_empty() { "\"\"".into() } else { words.join(" ") }]
+}
+
+fn show_perm(config: &Config) -> String {
+    format!("{:o}", config.unixsocketperm)
+}
+
+fn read_perm(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    let mode = u32::from_str_radix(text, 8);
+    let mode = mode.map_err(|_| "argument couldn't be parsed as an octal number")?;
+    if mode > 0o777 {
+        return Err("argument must be between 0 and 777 inclusive".into());
+    }
+    config.unixsocketperm = mode;
+    Ok(())
+}
+
 fn save(config: &mut Config, text: &str) -> Result<(), Refusal> {
     config.save = parse_rules(text)?;
     Ok(())
 }
 
-fn read_maxmemory(config: &mut Config, text: &str) -> Result<(), Refusal> {
-    let bytes = parse_memory(text.as_bytes()).map_err(|_| "argument must be a memory value")?;
-    // Less than the engine needs is allowed: then whatever would take memory is refused.
-    if bytes > limits::MEMORY_BYTES_MAX {
-        return Err(between(0, limits::MEMORY_BYTES_MAX));
+fn write_rules(config: &Config) -> Vec<String> {
+    match config.save.is_empty() {
+        true => vec!["\"\"".into()],
+        false => config.save.iter().map(|rule| show_rules(&[*rule])).collect(),
     }
-    config.maxmemory = bytes;
-    Ok(())
 }
 
 fn show_policy(config: &Config) -> String {
@@ -362,6 +437,15 @@ fn show_output_limits(config: &Config) -> String {
     };
     let classes = OUTPUT_CLASSES.iter().zip(&config.output_limits);
     classes.map(limit).collect::<Vec<_>>().join(" ")
+}
+
+fn write_output_limits(config: &Config) -> Vec<String> {
+    let limit = |(class, limit): (&&str, &OutputLimit)| {
+        let class = if *class == "slave" { "replica" } else { class };
+        let (hard, soft) = (memory(limit.hard_bytes), memory(limit.soft_bytes));
+        format!("{class} {hard} {soft} {}", limit.soft_seconds)
+    };
+    OUTPUT_CLASSES.iter().zip(&config.output_limits).map(limit).collect()
 }
 
 fn read_output_limits(config: &mut Config, text: &str) -> Result<(), Refusal> {
@@ -432,6 +516,10 @@ mod tests {
         check("save", "900 1  300 10", Ok("900 1 300 10"));
         check("save", "900", Err("Invalid save parameters"));
         check("appendonly", "yes", Ok("yes"));
+        check("unixsocketperm", "0700", Ok("700"));
+        check("unixsocketperm", "8", Err("argument couldn't be parsed as an octal number"));
+        check("unixsocketperm", "1000", Err("argument must be between 0 and 777 inclusive"));
+        check("bind", &"::1 ".repeat(17), Err("Too many bind addresses specified."));
         check("appendfsync", "Always", Ok("always"));
     }
 }

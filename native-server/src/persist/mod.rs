@@ -12,6 +12,7 @@ pub mod disk;
 pub mod entry;
 pub mod files;
 pub mod format;
+mod home;
 pub mod info;
 pub mod log;
 pub mod reader;
@@ -25,27 +26,22 @@ mod walk;
 mod window;
 pub mod writer;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
 use crate::checkpoint::{CheckpointError, saver};
 use crate::config::Config;
 use crate::persist::disk::{Bell, Disk};
 use crate::persist::files::{Directory, Files};
+use crate::persist::home::Home;
 use crate::persist::log::{Fsync, Log, Request};
 use crate::persist::reader::{End, Fault};
 use crate::persist::writer::{Options, Segment, Writer};
 use crate::server::Server;
-
-/// What a server holds while it writes a directory.
-const LOCK: &str = "ferrite.lock";
 
 /// Why a log cannot be opened.
 #[derive(Debug, Error)]
@@ -95,7 +91,9 @@ pub enum OpenError {
 
 /// What the server keeps on disk.
 pub struct Persistence {
-    directory: PathBuf,
+    home: Mutex<Home>,
+    /// Held while the log is turned on or off, or moves: by nobody who holds a database.
+    switching: Mutex<()>,
     log: Arc<Log>,
     state: Mutex<State>,
 }
@@ -125,7 +123,6 @@ pub struct Figures {
 struct State {
     /// What recovery has found.
     end: Option<End>,
-    lock: Option<File>,
     thread: Option<JoinHandle<()>>,
     figures: Figures,
 }
@@ -135,7 +132,8 @@ impl Persistence {
     pub fn new(config: &Config, log: &Arc<Log>) -> Persistence {
         log.set_policy(policy(config));
         Persistence {
-            directory: PathBuf::from(&config.dir),
+            home: Mutex::new(Home::new(&config.dir)),
+            switching: Mutex::default(),
             log: Arc::clone(log),
             state: Mutex::default(),
         }
@@ -145,9 +143,12 @@ impl Persistence {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where everything is kept.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    fn home(&self) -> MutexGuard<'_, Home> {
+        self.home.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn switching(&self) -> MutexGuard<'_, ()> {
+        self.switching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Up to where the log has been appended to; 0 where there never was one.
@@ -172,35 +173,6 @@ impl Persistence {
             true => self.log.append(|buffer| entry::put_command(buffer, request)),
             false => 0,
         }
-    }
-
-    /// Takes the directory for this server alone, until it ends.
-    ///
-    /// # Errors
-    /// Another server has it, or it cannot be written.
-    pub fn claim(&self) -> Result<(), OpenError> {
-        let mut state = self.state();
-        if state.lock.is_some() {
-            return Ok(());
-        }
-        let directory = || self.directory.display().to_string();
-        let path = self.directory.join(LOCK);
-        let opened =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file =
-            opened.map_err(|why| OpenError::Directory { directory: directory(), why })?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let owner = io::read_to_string(&file).unwrap_or_default();
-            let owner = match owner.trim() {
-                "" => String::new(),
-                process => format!(" (process {process})"),
-            };
-            return Err(OpenError::InUse { directory: directory(), owner });
-        }
-        // What is in the file only helps people; the lock is what counts.
-        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        state.lock = Some(file);
-        Ok(())
     }
 
     /// Brings back what is on disk: the newest checkpoint, then the log behind it. Whether there
@@ -255,9 +227,9 @@ impl Persistence {
         let mut command = |request: &[&[u8]]| replay_command(server, request);
         databases.set_max_bytes(0);
         let outcome =
-            recover::replay(&self.directory, from, server, config.maxmemory_policy, &mut command);
+            recover::replay(&self.directory(), from, server, config.maxmemory_policy, &mut command);
         databases.set_max_bytes(config.maxmemory);
-        let directory = self.directory.display().to_string();
+        let directory = self.directory().display().to_string();
         let end = outcome.map_err(|fault| OpenError::Unreadable(fault, directory))?;
         if end.bytes > 0 {
             let (mb, ms) = (end.bytes as f64 / 1e6, began.elapsed().as_millis());
@@ -266,7 +238,7 @@ impl Persistence {
                 .notice(format_args!("replayed {mb:.1} MB of the append-only log in {ms} ms"));
         }
         if let Some(torn) = end.torn {
-            let file = self.directory.join(format::segment_name(torn.number));
+            let file = self.directory().join(format::segment_name(torn.number));
             let (file, offset) = (file.display().to_string(), torn.offset);
             if !config.aof_load_truncated {
                 return Err(OpenError::Torn { file, offset });
@@ -292,7 +264,7 @@ impl Persistence {
     fn begin_anew(&self, server: &Arc<Server>, position: u64) -> Result<(), OpenError> {
         let writer = || {
             self.log.bell.mount()?;
-            let directory = Directory::to_write(&self.directory)?;
+            let directory = Directory::to_write(&self.directory())?;
             let numbers = directory.list()?;
             // Whatever they hold ends below the checkpoint.
             let older = numbers.iter().map(|&number| Segment { number, start: 0 }).collect();
@@ -315,7 +287,7 @@ impl Persistence {
         };
         let (backend, thread) = begin().map_err(|why| {
             self.log.shut();
-            OpenError::Begin { directory: self.directory.display().to_string(), why }
+            OpenError::Begin { directory: self.directory().display().to_string(), why }
         })?;
         let mut state = self.state();
         state.figures.backend = backend;
@@ -330,7 +302,7 @@ impl Persistence {
     /// Prepares the directory and the log for being written.
     fn writer(&self, server: &Server, end: &End) -> io::Result<Writer> {
         self.log.bell.mount()?;
-        let directory = Directory::to_write(&self.directory)?;
+        let directory = Directory::to_write(&self.directory())?;
         let mut segments = end.segments.clone();
         if let Some(torn) = end.torn {
             directory.cut(torn.number, torn.offset)?;
@@ -354,7 +326,7 @@ impl Persistence {
     /// Ends the log, and gives the directory back.
     pub fn close(&self) {
         self.end_log();
-        self.state().lock = None;
+        self.home().leave();
     }
 
     /// Ends the log: everything is written, and durable.

@@ -19,12 +19,12 @@ impl Persistence {
     /// Why there is none. The log goes on as it was.
     pub fn checkpoint(&self, server: &Server) -> checkpoint::Result<Saved> {
         // Without a log it is the first that is written there.
-        self.claim().map_err(|why| CheckpointError::Directory(why.to_string()))?;
+        let claim = self.claim().map_err(|why| CheckpointError::Directory(why.to_string()))?;
         let began = Instant::now();
         self.state().figures.is_rewriting = true;
         let at = || self.log.keep_again();
         let extra = || server.functions.payload();
-        let outcome = checkpoint::save(&server.databases, &self.directory, at, extra);
+        let outcome = checkpoint::save(&server.databases, &claim.directory, at, extra);
         let mut state = self.state();
         let figures = &mut state.figures;
         figures.is_rewriting = false;
@@ -55,12 +55,18 @@ impl Persistence {
         })
     }
 
-    /// Changes what CONFIG SET has changed: how the log is synced, and whether there is one.
+    /// Goes by what `appendfsync` says now.
+    pub fn set_policy(&self, config: &Config) {
+        self.log.set_policy(policy(config));
+    }
+
+    /// Begins to log, or ends it, as `appendonly` says now. Nobody who asks for that may hold a
+    /// database.
     ///
     /// # Errors
     /// Why it cannot be.
-    pub fn apply(&self, server: &Arc<Server>, config: &Config) -> Result<(), String> {
-        self.log.set_policy(policy(config));
+    pub fn switch(&self, server: &Arc<Server>, config: &Config) -> Result<(), String> {
+        let _switching = self.switching();
         match (config.appendonly, self.log.is_on()) {
             (true, false) => self.turn_on(server).map_err(|why| why.to_string()),
             (false, true) => {
@@ -80,7 +86,7 @@ impl Persistence {
         let outcome = self.rewrite_in_background(server);
         if let Err(why) = outcome {
             self.turn_off(server);
-            let directory = self.directory.display().to_string();
+            let directory = self.directory().display().to_string();
             return Err(OpenError::Begin { directory, why: std::io::Error::other(why) });
         }
         Ok(())

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::persist::LOCK;
 use crate::persist::entry::{Entries, Entry};
 use crate::persist::files::Directory;
 use crate::persist::format::{
     RECORD_HEAD_BYTES, RecordHead, SEGMENT_HEAD_BYTES, SegmentHead, segment_number,
 };
+use crate::persist::home::LOCK;
 use crate::persist::reader::{self, Segments};
 
 /// A segment, looked at on its own.

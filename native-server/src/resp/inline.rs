@@ -2,6 +2,7 @@
 //!
 //! Invariant: what `split` accepts and refuses is what Redis's `sdssplitargs` does.
 
+use std::fmt::Write;
 use std::ops::Range;
 
 /// The words of a line: their bytes one behind the other, and where each stands. `None` if a quote
@@ -19,6 +20,25 @@ pub fn split(line: &[u8]) -> Option<(Vec<u8>, Vec<Range<usize>>)> {
         rest = word(rest, &mut text)?;
         words.push(start..text.len());
     }
+}
+
+/// A string as Redis shows one to people, and as [`split`] reads it back.
+pub fn quote(line: &mut String, bytes: &[u8]) {
+    line.push('"');
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => line.extend(['\\', byte as char]),
+            b'\n' => line.push_str("\\n"),
+            b'\r' => line.push_str("\\r"),
+            b'\t' => line.push_str("\\t"),
+            0x07 => line.push_str("\\a"),
+            0x08 => line.push_str("\\b"),
+            b' '..=b'~' => line.push(byte as char),
+            // Writing to a string cannot fail.
+            _ => drop(write!(line, "\\x{byte:02x}")),
+        }
+    }
+    line.push('"');
 }
 
 /// Reads one word; what is behind it.

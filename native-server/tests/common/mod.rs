@@ -9,6 +9,9 @@ pub mod shape;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -77,7 +80,8 @@ impl TestServer {
         configure(&mut config);
         let clock = Arc::new(AtomicI64::new(START_MS));
         let running = start(config, Clock::Manual(Arc::clone(&clock))).expect("a server");
-        let address = running.server.addresses[0];
+        let none = SocketAddr::from(([0; 4], 0));
+        let address = running.server.addresses().first().copied().unwrap_or(none);
         TestServer { running: Some(running), clock, address }
     }
 
@@ -121,6 +125,17 @@ impl Connection {
     pub fn new(address: SocketAddr) -> Connection {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_nodelay(true).expect("a socket");
+        Connection::over(stream)
+    }
+
+    /// Connects to a socket that is a file.
+    pub fn to_file(path: &Path) -> Connection {
+        let stream = UnixStream::connect(path).expect("a connection");
+        // To read and to write a socket is a socket.
+        Connection::over(OwnedFd::from(stream).into())
+    }
+
+    fn over(stream: TcpStream) -> Connection {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         let reader = BufReader::new(stream.try_clone().expect("a socket"));
         Connection { stream, reader }

@@ -1,0 +1,227 @@
+//! Sockets of TCP, and those that are a file: what the two have in common.
+//!
+//! Invariant: only this file and entrance.rs, which opens them, ask which of the two one is. A
+//! stream is matched on and never boxed: reading and writing stay one call of the system each.
+
+use std::io::{self, Write};
+use std::net::{TcpListener as StdTcpListener, TcpStream as StdTcpStream};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
+use std::pin::Pin;
+use std::task::{Context as Task, Poll, ready};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::config::Config;
+
+/// Something of TCP, or the same of a socket that is a file.
+pub enum Socket<T, U> {
+    /// Of TCP.
+    Tcp(T),
+    /// Of a file.
+    Unix(U),
+}
+
+use Socket::{Tcp, Unix};
+
+/// A connection on its way to the thread that will serve it.
+pub type Visitor = Socket<StdTcpStream, StdUnixStream>;
+
+/// A connection that a thread serves.
+pub type Stream = Socket<TcpStream, UnixStream>;
+
+/// Where connections come in, before somebody accepts them.
+pub type StdListener = Socket<StdTcpListener, StdUnixListener>;
+
+/// The same for who accepts them.
+pub type Listener = Socket<TcpListener, UnixListener>;
+
+/// How a client is called, and where it came in.
+pub struct Names {
+    /// The client's address.
+    pub address: String,
+    /// The address it connected to.
+    pub local_address: String,
+    /// Whether it is on this machine.
+    pub is_local: bool,
+}
+
+impl Visitor {
+    /// What CLIENT LIST shows of it. As in Redis both addresses are the file's, where it is one.
+    ///
+    /// # Errors
+    /// It has gone.
+    pub fn names(&self, config: &Config) -> io::Result<Names> {
+        Ok(match self {
+            Tcp(stream) => {
+                let address = stream.peer_addr()?;
+                Names {
+                    address: address.to_string(),
+                    local_address: stream.local_addr()?.to_string(),
+                    is_local: address.ip().to_canonical().is_loopback(),
+                }
+            }
+            Unix(_) => {
+                let address = format!("{}:0", config.unixsocket);
+                Names { local_address: address.clone(), address, is_local: true }
+            }
+        })
+    }
+
+    /// Sets what every socket needs.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn prepare(&self, config: &Config) -> io::Result<()> {
+        let stream = match self {
+            Unix(stream) => return stream.set_nonblocking(true),
+            Tcp(stream) => stream,
+        };
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        if let Ok(seconds @ 1..) = u64::try_from(config.tcp_keepalive_s) {
+            let idle = Duration::from_secs(seconds);
+            let interval = Duration::from_secs((seconds / 3).max(1));
+            let keepalive = TcpKeepalive::new().with_time(idle).with_interval(interval);
+            SockRef::from(stream).set_tcp_keepalive(&keepalive.with_retries(3))?;
+        }
+        Ok(())
+    }
+
+    /// Sends something. How much of it the system took.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Tcp(stream) => (&mut &*stream).write(bytes),
+            Unix(stream) => (&mut &*stream).write(bytes),
+        }
+    }
+
+    /// Whether its socket is a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Unix(_))
+    }
+
+    /// The number of its socket.
+    pub fn descriptor(&self) -> RawFd {
+        match self {
+            Tcp(stream) => stream.as_raw_fd(),
+            Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+
+    /// Gives it to the event loop of this thread.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn into_stream(self) -> io::Result<Stream> {
+        Ok(match self {
+            Tcp(stream) => Tcp(TcpStream::from_std(stream)?),
+            Unix(stream) => Unix(UnixStream::from_std(stream)?),
+        })
+    }
+}
+
+impl Stream {
+    /// Takes it from the event loop.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn into_visitor(self) -> io::Result<Visitor> {
+        Ok(match self {
+            Tcp(stream) => Tcp(stream.into_std()?),
+            Unix(stream) => Unix(stream.into_std()?),
+        })
+    }
+
+    /// Sends something, as much of it as the system takes at once.
+    ///
+    /// # Errors
+    /// The system's.
+    #[inline]
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Tcp(stream) => stream.try_write(bytes),
+            Unix(stream) => stream.try_write(bytes),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        task: &mut Task<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Tcp(stream) => Pin::new(stream).poll_read(task, buffer),
+            Unix(stream) => Pin::new(stream).poll_read(task, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    #[inline]
+    fn poll_write(
+        self: Pin<&mut Self>,
+        task: &mut Task<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Tcp(stream) => Pin::new(stream).poll_write(task, bytes),
+            Unix(stream) => Pin::new(stream).poll_write(task, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Task<'_>) -> Poll<io::Result<()>> {
+        // Sockets keep nothing back.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Tcp(stream) => Pin::new(stream).poll_shutdown(task),
+            Unix(stream) => Pin::new(stream).poll_shutdown(task),
+        }
+    }
+}
+
+impl StdListener {
+    /// Another of the same socket.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn try_clone(&self) -> io::Result<StdListener> {
+        Ok(match self {
+            Tcp(listener) => Tcp(listener.try_clone()?),
+            Unix(listener) => Unix(listener.try_clone()?),
+        })
+    }
+
+    /// Gives it to the event loop of this thread.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn into_listener(self) -> io::Result<Listener> {
+        Ok(match self {
+            Tcp(listener) => Tcp(TcpListener::from_std(listener)?),
+            Unix(listener) => Unix(UnixListener::from_std(listener)?),
+        })
+    }
+}
+
+impl Listener {
+    /// The next one who connects.
+    pub fn poll_accept(&self, task: &mut Task<'_>) -> Poll<io::Result<Stream>> {
+        Poll::Ready(match self {
+            Tcp(listener) => ready!(listener.poll_accept(task)).map(|(stream, _)| Tcp(stream)),
+            Unix(listener) => ready!(listener.poll_accept(task)).map(|(stream, _)| Unix(stream)),
+        })
+    }
+}
