@@ -168,8 +168,7 @@ impl Cx<'_> {
     pub(crate) fn place(&mut self, target: &Target<'_>, member: &[u8]) -> Place {
         let (spot, old) = self.keys.find_spot(target, member);
         let score = old.and(target.found).and_then(|found| {
-            let entry = self.keys.entries(&found, spot.page).from(spot.start).next()?;
-            Some(score_of(entry.value))
+            self.keys.entry_at(&found, &spot).map(|entry| score_of(entry.value))
         });
         Place { spot, old, score }
     }

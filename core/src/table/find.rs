@@ -26,6 +26,18 @@ impl Keyspace {
         Entries::new(found.head.kind(), bytes)
     }
 
+    /// The entry that begins at a spot. How many bytes of a page are entries is not asked for.
+    #[cfg(feature = "zset")]
+    pub(crate) fn entry_at(&self, found: &Found, spot: &Spot) -> Option<Entry<'_>> {
+        let bytes = match self.large(found) {
+            Some(object) => {
+                self.arena.bytes_from(object.page(&self.arena, spot.page)).get(ENTRIES_START..)?
+            }
+            None => self.stored(found),
+        };
+        Entries::new(found.head.kind(), bytes).from(spot.start).next()
+    }
+
     /// What stands in a record.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn stored(&self, found: &Found) -> &[u8] {

@@ -184,15 +184,34 @@ impl<'a> Node<'a> {
         Some(f64::from_le_bytes(*score))
     }
 
-    /// A place before which all elements have lower scores than a limit, and the one there as well.
+    /// A place before which all elements come before a member with a score, and the one there as
+    /// well.
     #[inline]
-    fn fence_before(self, limit: f64) -> usize {
+    fn fence_before(self, limit: f64, member: Item<'_>) -> usize {
         let (fences, _) = self.fences.as_chunks();
         let place = |fence: &[u8; 2]| usize::from(u16::from_le_bytes(*fence));
-        let is_low = |fence: &[u8; 2]| self.score_at(place(fence)).is_some_and(|at| at < limit);
+        let is_low = |fence: &[u8; 2]| {
+            let score = self.score_at(place(fence));
+            score.is_some_and(|at| at < limit || at == limit && self.is_before(place(fence), member))
+        };
         // All of them, so that none waits for what memory has of another.
         let passed = fences.iter().filter(|fence| is_low(fence)).count();
         passed.checked_sub(1).and_then(|last| fences.get(last)).map_or(0, place)
+    }
+
+    /// Whether the text of the element at a place certainly comes before a member's.
+    #[cold]
+    fn is_before(self, at: usize, member: Item<'_>) -> bool {
+        let Item::Here(member) = member else { return false };
+        if self.height > 0 {
+            // One that was cut is the start of another text.
+            let branch = Branch::read(self.bytes, at);
+            return branch.is_some_and(|it| it.text.len() < TEXT_BYTES_MAX && it.text < member);
+        }
+        match self.entries().from(at).next().map(|entry| entry.name) {
+            Some(Item::Here(name)) => name < member,
+            _ => false,
+        }
     }
 
     /// Where fences are best.
@@ -407,7 +426,7 @@ impl Keyspace {
     /// The way to the place of a member, without its rank.
     fn path_to(&self, id: ObjectId, score: f64, member: Item<'_>) -> Path {
         let edge = Edge::Member(score, member);
-        self.path_by(id, &edge, &|node| node.fence_before(score))
+        self.path_by(id, &edge, &|node| node.fence_before(score, member))
     }
 
     /// The way to a place, searched in each node from where `from` says.
