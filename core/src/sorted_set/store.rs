@@ -167,9 +167,9 @@ impl Cx<'_> {
     /// Looks a member up, to give it a score.
     pub(crate) fn place(&mut self, target: &Target<'_>, member: &[u8]) -> Place {
         let (spot, old) = self.keys.find_spot(target, member);
-        let score = old.and(target.found).and_then(|found| {
-            self.keys.entry_at(&found, &spot).map(|entry| score_of(entry.value))
-        });
+        let score = old
+            .and(target.found)
+            .and_then(|found| self.keys.entry_at(&found, &spot).map(|entry| score_of(entry.value)));
         Place { spot, old, score }
     }
 

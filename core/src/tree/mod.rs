@@ -192,7 +192,9 @@ impl<'a> Node<'a> {
         let place = |fence: &[u8; 2]| usize::from(u16::from_le_bytes(*fence));
         let is_low = |fence: &[u8; 2]| {
             let score = self.score_at(place(fence));
-            score.is_some_and(|at| at < limit || at == limit && self.is_before(place(fence), member))
+            score.is_some_and(|at| {
+                at < limit || at == limit && self.is_text_before(place(fence), member)
+            })
         };
         // All of them, so that none waits for what memory has of another.
         let passed = fences.iter().filter(|fence| is_low(fence)).count();
@@ -201,7 +203,7 @@ impl<'a> Node<'a> {
 
     /// Whether the text of the element at a place certainly comes before a member's.
     #[cold]
-    fn is_before(self, at: usize, member: Item<'_>) -> bool {
+    fn is_text_before(self, at: usize, member: Item<'_>) -> bool {
         let Item::Here(member) = member else { return false };
         if self.height > 0 {
             // One that was cut is the start of another text.
