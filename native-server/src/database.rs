@@ -175,6 +175,7 @@ impl Databases {
         news: &Arc<News>,
     ) -> Databases {
         let own_max = if max_bytes == 0 { limits::MEMORY_BYTES_MAX } else { max_bytes };
+        let own_max = own_max.max(limits::MEMORY_BYTES_MIN);
         let slot = |number| {
             let seed = seeds();
             let options = Options { max_memory_bytes: own_max, policy, seed, ..Options::default() };
@@ -245,8 +246,12 @@ impl Databases {
             return Budget { max_bytes: limits::MEMORY_BYTES_MAX, others_bytes: 0 };
         }
         let others = self.slots.iter().enumerate().filter(|(other, _)| *other != index);
-        let others_bytes = others.map(|(_, slot)| slot.used_bytes.load(Ordering::Relaxed)).sum();
-        Budget { max_bytes, others_bytes }
+        let others_bytes: u64 =
+            others.map(|(_, slot)| slot.used_bytes.load(Ordering::Relaxed)).sum();
+        // What a smaller budget lacks counts as taken by others: so no more is used than it allows,
+        // and every key that the policy lets go does.
+        let lacking = limits::MEMORY_BYTES_MIN.saturating_sub(max_bytes);
+        Budget { max_bytes: max_bytes + lacking, others_bytes: others_bytes + lacking }
     }
 
     fn note_used(&self, index: usize, database: &Database) {

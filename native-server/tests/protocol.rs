@@ -249,6 +249,25 @@ fn a_budget_below_the_engine_s_own_refuses_what_takes_memory() {
 }
 
 #[test]
+fn a_budget_below_the_engine_s_own_evicts_all_that_may_go() {
+    let server = TestServer::plain();
+    let (mut connection, mut listener) = (server.connect(), server.connect());
+    assert_eq!(connection.ask("MSET k v kept v"), ok());
+    assert_eq!(connection.ask("PEXPIRE k 100000"), Raw::Integer(1));
+    assert_eq!(connection.ask("CONFIG SET notify-keyspace-events Ee"), ok());
+    listener.ask("PSUBSCRIBE *");
+    assert_eq!(connection.ask("CONFIG SET maxmemory 1 maxmemory-policy volatile-lru"), ok());
+    let event = ["pmessage", "*", "__keyevent@0__:evicted", "k"].map(Raw::bulk);
+    assert_eq!(listener.read(), Raw::Array(event.into()));
+    assert_eq!(connection.ask("EXISTS k kept"), Raw::Integer(1));
+    assert_eq!(connection.ask("CONFIG SET maxmemory-policy allkeys-lru"), ok());
+    listener.read();
+    assert_eq!(connection.ask("DBSIZE"), Raw::Integer(0));
+    assert_eq!(connection.ask("CONFIG SET maxmemory 0"), ok());
+    assert_eq!(connection.ask("SET k v"), ok());
+}
+
+#[test]
 fn the_slow_log_keeps_what_was_asked_as_it_was_asked() {
     let server = TestServer::start(|config| {
         config.slowlog_slower_than_us = 0;

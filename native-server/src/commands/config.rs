@@ -179,7 +179,7 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
         }
     }
     if names.contains("maxmemory") {
-        databases.set_max_bytes(config.budget_bytes());
+        databases.set_max_bytes(config.maxmemory);
         cx.server.gate.set_starved(config.is_starved());
         cx.held.refresh();
     }

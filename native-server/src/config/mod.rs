@@ -177,7 +177,7 @@ impl Default for Config {
 
 impl Config {
     /// Whether `maxmemory` is less than an empty engine takes. As in Redis, where it may be one
-    /// byte, nothing that needs memory is run then.
+    /// byte, nothing that needs memory is run then, and what may be evicted is.
     pub fn is_starved(&self) -> bool {
         (1..ferrite_engine::limits::MEMORY_BYTES_MIN).contains(&self.maxmemory)
     }
@@ -187,14 +187,6 @@ impl Config {
         match self.function_cache_dir.is_empty() {
             true => PathBuf::new(),
             false => Path::new(&self.dir).join(&self.function_cache_dir),
-        }
-    }
-
-    /// The budget of all databases together; 0 for none.
-    pub fn budget_bytes(&self) -> u64 {
-        match self.is_starved() {
-            true => ferrite_engine::limits::MEMORY_BYTES_MIN,
-            false => self.maxmemory,
         }
     }
 }
