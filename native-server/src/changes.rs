@@ -7,9 +7,9 @@
 
 use std::sync::atomic::Ordering;
 
-use ferrite_engine::{Cause, Cx, Effects, Keys, Millis, Value, find};
+use ferrite_engine::{Cause, Cx, Effects, Keys, Keyspace, Millis, READ, Value, find};
 
-use crate::commands::keys_of;
+use crate::commands::{Command, keys_of, table};
 use crate::database::Database;
 use crate::functions::effects::HeldEffects;
 use crate::news::{self, Event, News, Origin};
@@ -23,7 +23,7 @@ struct Changes<'d> {
     watched: &'d Watched,
     waiting: &'d mut Waiting,
     news: &'d News,
-    origin: Origin,
+    origin: Origin<'d>,
     /// Why the key goes that goes next.
     cause: Option<Cause>,
     /// What is to be told when the command is over, each event once for a key in a row.
@@ -80,7 +80,7 @@ impl<'d> Changes<'d> {
         watched: &'d Watched,
         waiting: &'d mut Waiting,
         news: &'d News,
-        origin: Origin,
+        origin: Origin<'d>,
     ) -> Changes<'d> {
         let (events, shrunk) = (Vec::new(), Vec::new());
         let (log, cause, flushed) = (None, None, None);
@@ -135,6 +135,19 @@ impl<'d> Changes<'d> {
         }
     }
 
+    /// Notes that a key was not there before: it is new, or was missed by who wanted to read it.
+    fn note_absent(&mut self, key: &[u8], is_there: bool) {
+        let reads = |command: &Command| command.has(READ) && command.name != "object";
+        if is_there {
+            // It is told first.
+            let at = self.events.iter().position(|(_, other)| **other == *key);
+            let at = at.unwrap_or(self.events.len());
+            self.events.insert(at, (('n', "new"), key.into()));
+        } else if table().find(self.origin.command.as_bytes()).is_some_and(reads) {
+            self.events.push((('m', "keymiss"), key.into()));
+        }
+    }
+
     fn push(&mut self, event: Event, key: &[u8]) {
         // What a command stores anew it drops first, of which nobody is told.
         if event.1.ends_with("store")
@@ -148,6 +161,26 @@ impl<'d> Changes<'d> {
     }
 }
 
+/// The keys of a request that are not there before it is run.
+#[cold]
+fn absent<'a>(keys: &mut Keyspace, now_ms: Millis, changes: &mut Changes<'a>) -> Vec<&'a [u8]> {
+    let Origin { command, arguments, .. } = changes.origin;
+    let row = table().find(command.as_bytes()).map_or(Keys::NONE, |command| command.keys);
+    let text = |at: usize| match at {
+        0 => command.as_bytes(),
+        at => arguments.get(at - 1).copied().unwrap_or_default(),
+    };
+    let mut absent: Vec<&[u8]> = Vec::new();
+    for at in keys_of(command, row, arguments.len() + 1, text) {
+        let key = text(at);
+        // What has expired goes now, of which everybody hears as ever.
+        if !absent.contains(&key) && !keys.at(now_ms).with_effects(changes).is_there(key) {
+            absent.push(key);
+        }
+    }
+    absent
+}
+
 impl Database {
     /// Does something with the keys at a moment; who listens hears of what that changes.
     #[inline]
@@ -159,7 +192,7 @@ impl Database {
     #[inline]
     pub fn with_origin<T>(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         now_ms: Millis,
         act: impl FnOnce(&mut Cx<'_>) -> T,
     ) -> T {
@@ -178,7 +211,14 @@ impl Database {
             changes.flushed = Some(flags);
         }
         changes.log = self.is_logged.then_some(&mut self.effects);
+        let absent = match self.news.tells_absence() {
+            true => absent(&mut self.keys, now_ms, &mut changes),
+            false => Vec::new(),
+        };
         let outcome = act(&mut self.keys.at(now_ms).with_effects(&mut changes));
+        for key in absent {
+            changes.note_absent(key, self.keys.at(now_ms).is_there(key));
+        }
         let told = changes.told();
         self.tell(told, now_ms);
         outcome
@@ -189,7 +229,7 @@ impl Database {
         if held.is_empty() {
             return;
         }
-        let origin = Origin { command: "", client };
+        let origin = Origin { client, ..Origin::default() };
         let mut changes = Changes::new(&self.watched, &mut self.waiting, &self.news, origin);
         changes.log = self.is_logged.then_some(&mut self.effects);
         held.each(|command, cause, arguments| {

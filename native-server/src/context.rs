@@ -11,13 +11,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ferrite_engine::{
     Args, Cx, DENYOOM, Error, FAST, Millis, READ, Reply, Run, WRITE, refuse_unknown,
 };
 
-use crate::client::state;
+use crate::client::{Client, state};
 use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
 use crate::commands::{Action, Command, Refusal, ServerRun, keys_of, table};
 use crate::config::Config;
@@ -31,7 +31,7 @@ use crate::resp::wire::{Protocol, Wire};
 use crate::server::Server;
 use crate::session::{Queued, Replies, Session};
 use crate::stats::ThreadStats;
-use crate::waiting;
+use crate::waiting::{self, Unblocked};
 
 /// What a command has to work with.
 pub struct Context<'b> {
@@ -92,11 +92,11 @@ impl Context<'_> {
         if request.len() >= MANY_ARGUMENTS {
             preload_one(&database.keys, command, request);
         }
-        let origin = Origin { command: command.name, client: self.session.client.id };
+        let origin = Origin { command: command.name, client: self.session.client.id, arguments };
         let outcome = database
             .with_origin(origin, self.now_ms, |cx| run(cx, &mut Args::new(arguments), &mut *wire));
         if database.waiting.has_changes() && !self.is_in_exec {
-            waiting::serve(database, self.now_ms);
+            self.meter.unblocked.append(&mut waiting::serve(database, self.now_ms));
         }
         let outcome = match outcome {
             Err(Error::OutOfMemory) => self.try_again(run, arguments, origin, mark),
@@ -119,7 +119,7 @@ impl Context<'_> {
         &mut self,
         run: Run,
         arguments: &[&[u8]],
-        origin: Origin,
+        origin: Origin<'_>,
         mark: usize,
     ) -> Result<(), Error> {
         let (own, now_ms) = (self.session.database, self.now_ms);
@@ -184,14 +184,42 @@ impl Context<'_> {
         if self.wire.error_at.is_some() {
             self.count_error(Some(command), |tally| tally.failed_calls.add(1));
         }
+        if !self.meter.unblocked.is_empty() {
+            self.count_unblocked();
+        }
+    }
+
+    /// Counts commands that had waited, as if they were run behind the one that ended that.
+    #[cold]
+    fn count_unblocked(&mut self) {
+        for Unblocked { ticket, elapsed, error } in std::mem::take(&mut self.meter.unblocked) {
+            if let Some(line) = error {
+                self.stats.count_error(line.get(1..).unwrap_or_default());
+                let id = table().find(ticket.command.as_bytes()).map(|command| command.id);
+                let tally = id.and_then(|id| self.stats.commands.get(usize::from(id)));
+                tally.into_iter().for_each(|tally| tally.failed_calls.add(1));
+            }
+            if elapsed.as_nanos() >= self.meter.slow_ns {
+                let name = [ticket.command.as_bytes()];
+                let arguments = ticket.arguments.iter().map(|bytes| &**bytes);
+                let request: Vec<&[u8]> = name.into_iter().chain(arguments).collect();
+                self.push_slow(&ticket.client, elapsed, &request);
+            }
+        }
+    }
+
+    fn push_slow(&self, client: &Client, elapsed: Duration, request: &[&[u8]]) {
+        let max = usize::try_from(self.config.slowlog_max_len).unwrap_or_default();
+        self.server.slow.note(client, request, self.now_ms, elapsed, max);
     }
 
     #[cold]
-    fn note_slow(&mut self, command: &Command, elapsed: std::time::Duration, request: &[&[u8]]) {
-        if elapsed.as_nanos() >= self.meter.slow_ns {
-            let max = usize::try_from(self.config.slowlog_max_len).unwrap_or_default();
-            let client = &self.session.client;
-            self.server.slow.note(client, request, self.now_ms, elapsed, max);
+    fn note_slow(&mut self, command: &Command, elapsed: Duration, request: &[&[u8]]) {
+        // What waits for keys is not over; it is noted once it is.
+        let is_over =
+            self.session.blocked.as_ref().is_none_or(|blocked| blocked.ticket.is_patient());
+        if elapsed.as_nanos() >= self.meter.slow_ns && is_over {
+            self.push_slow(&self.session.client, elapsed, request);
         }
         if elapsed.as_nanos() >= self.meter.late_ns {
             let event = if command.has(FAST) { "fast-command" } else { "command" };
@@ -421,7 +449,7 @@ impl Context<'_> {
     pub fn serve_waiting(&mut self, database: usize) {
         let database = self.held.get(database);
         if database.waiting.has_changes() {
-            waiting::serve(database, self.now_ms);
+            self.meter.unblocked.append(&mut waiting::serve(database, self.now_ms));
         }
     }
 

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::stats::ThreadStats;
+use crate::waiting::Unblocked;
 
 /// Different brief commands in a row that are measured together.
 const KINDS_MAX: usize = 16;
@@ -23,6 +24,8 @@ pub struct Meter {
     pub slow_ns: u128,
     /// What takes longer is late.
     pub late_ns: u128,
+    /// Commands that waited and were run by what is measured now, to be noted behind it.
+    pub unblocked: Vec<Unblocked>,
 }
 
 impl Meter {
@@ -34,6 +37,7 @@ impl Meter {
             is_exact: false,
             slow_ns: u128::MAX,
             late_ns: u128::MAX,
+            unblocked: Vec::new(),
         }
     }
 

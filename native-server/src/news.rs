@@ -22,11 +22,13 @@ pub struct News {
 
 /// Who makes a change, and by what.
 #[derive(Clone, Copy, Default)]
-pub struct Origin {
+pub struct Origin<'a> {
     /// The command's name; empty if nobody asked for the change.
     pub command: &'static str,
     /// The client's number.
     pub client: u64,
+    /// What the command was given, where it is known.
+    pub arguments: &'a [&'a [u8]],
 }
 
 /// The letters of `notify-keyspace-events`; a class is the bit of its position.
@@ -68,6 +70,11 @@ impl News {
             let channel = format!("__keyevent@{database}__:{event}");
             self.pubsub.publish(Kind::Channel, channel.as_bytes(), key);
         }
+    }
+
+    /// Whether it is told which keys are new, or which are missed.
+    pub fn tells_absence(&self) -> bool {
+        self.classes.load(Ordering::Relaxed) & (class('n') | class('m')) != 0
     }
 
     /// Whether events of any class are told.

@@ -198,8 +198,7 @@ fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, StartError> {
     let news = Arc::new(News::default());
     news.set_classes(&config.notify_keyspace_events);
     news.tracking.set_keys_max(usize::try_from(config.tracking_table_max_keys).unwrap_or_default());
-    let databases =
-        Databases::new(database_count, config.maxmemory, policy, random::number, &news);
+    let databases = Databases::new(database_count, config.maxmemory, policy, random::number, &news);
     databases.each(|_, database| database.keys.set_forms(config.forms.to_engine()));
     let server = Arc::new(Server {
         started_ms: clock.now_ms(),

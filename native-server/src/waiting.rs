@@ -11,6 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use ferrite_engine::{Cx, Millis};
 
@@ -147,6 +148,16 @@ impl Served {
     }
 }
 
+/// What is to be counted of a command that waited: it was run now.
+pub struct Unblocked {
+    /// The command.
+    pub ticket: Arc<Ticket>,
+    /// How long that took.
+    pub elapsed: Duration,
+    /// Its reply, if that is an error.
+    pub error: Option<Box<[u8]>>,
+}
+
 /// Who waits for the keys of one database.
 #[derive(Default)]
 pub struct Waiting {
@@ -212,14 +223,17 @@ fn type_of(database: &mut Database, now_ms: Millis, key: &[u8]) -> Option<&'stat
 }
 
 /// Tries again what waits for keys that have changed, until nothing more changes by that. It comes
-/// to an end, since whoever is served waits no more.
-pub fn serve(database: &mut Database, now_ms: Millis) {
+/// to an end, since whoever is served waits no more. Returns what was run by that.
+pub fn serve(database: &mut Database, now_ms: Millis) -> Vec<Unblocked> {
+    let mut unblocked = Vec::new();
     while let Some(key) = database.waiting.changed.pop_front() {
         for ticket in database.waiting.queue(&key) {
             let arguments = ticket.arguments_for(&key);
             let mut reply = Vec::new();
             let mut wire = Wire::new(&mut reply, ticket.protocol);
-            let origin = Origin { command: ticket.command, client: ticket.client.id };
+            let origin =
+                Origin { command: ticket.command, client: ticket.client.id, arguments: &arguments };
+            let began = Instant::now();
             let outcome = database
                 .with_origin(origin, now_ms, |cx| (ticket.attempt)(cx, &arguments, &mut wire));
             let is_refused = outcome.is_err() || wire.out.first() == Some(&b'-');
@@ -246,7 +260,11 @@ pub fn serve(database: &mut Database, now_ms: Millis) {
                 }
             }
             database.waiting.remove(&ticket);
+            let error = (reply.first() == Some(&b'-')).then(|| reply.clone().into());
+            let elapsed = began.elapsed();
+            unblocked.push(Unblocked { ticket: Arc::clone(&ticket), elapsed, error });
             database.served.push(Served { ticket, reply });
         }
     }
+    unblocked
 }

@@ -140,6 +140,14 @@ fn events_have_redis_s_names() {
     assert_eq!(events("K$", &["SET k 1", "LPUSH l x"]), ["/k set"]);
     assert_eq!(events("gE", &["SET k 1", "DEL k"]), ["del k"]);
     assert!(events("$", &["SET k 1"]).is_empty());
+    assert_eq!(
+        events("En$", &["SET k 1", "SET k 2", "MSET k 1 m 1", "SADD s x"]).join(", "),
+        "new k, set k, set k, set k, new m, set m, new s"
+    );
+    assert_eq!(
+        events("Em", &["GET k", "SET k 1 PX 10", "MGET k j", "advance 20", "EXISTS k"]),
+        ["keymiss k", "keymiss j", "keymiss k"]
+    );
 }
 
 #[test]

@@ -217,3 +217,44 @@ fn who_waits_in_vain_is_told() {
         assert_eq!(one.read(), Raw::Error(gone.into()), "{end}");
     }
 }
+
+#[test]
+fn what_has_waited_is_counted_behind_what_ended_that() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    assert_eq!(two.ask("CONFIG SET slowlog-log-slower-than 0"), ok());
+    let slow = |connection: &mut Connection| -> Vec<String> {
+        let Raw::Array(entries) = connection.ask("SLOWLOG GET 2") else { panic!("entries") };
+        let requests = entries.into_iter().map(|entry| match entry {
+            Raw::Array(parts) => match &parts[3] {
+                Raw::Array(words) => words.iter().map(Raw::text).collect::<Vec<_>>().join(" "),
+                other => panic!("words: {other:?}"),
+            },
+            other => panic!("an entry: {other:?}"),
+        });
+        requests.collect()
+    };
+    let requests = [["RPUSH l x", ""], ["MULTI", "EXEC"]];
+    for [first, last] in requests {
+        one.send("BLPOP l 0");
+        await_blocked(&mut two, 1);
+        two.ask(first);
+        if !last.is_empty() {
+            two.ask("RPUSH l x");
+            two.ask(last);
+        }
+        assert_eq!(one.read(), array(["l", "x"]));
+        let ended_by = if last.is_empty() { "RPUSH l x" } else { last };
+        assert_eq!(slow(&mut two), ["blpop l 0", ended_by]);
+    }
+    assert_eq!(two.ask("XGROUP CREATE s g $ MKSTREAM"), ok());
+    one.send("XREADGROUP GROUP g c BLOCK 0 STREAMS s >");
+    await_blocked(&mut two, 1);
+    assert_eq!(two.ask("XGROUP DESTROY s g"), Raw::Integer(1));
+    assert!(matches!(one.read(), Raw::Error(line) if line.starts_with("NOGROUP")));
+    let counted = two.ask("INFO errorstats").text();
+    assert!(counted.contains("errorstat_NOGROUP:count=1"), "{counted}");
+    let counted = two.ask("INFO commandstats").text();
+    let line = counted.lines().find(|line| line.starts_with("cmdstat_xreadgroup:"));
+    assert!(line.is_some_and(|line| line.ends_with("failed_calls=1")), "{counted}");
+}

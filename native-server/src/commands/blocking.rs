@@ -157,7 +157,8 @@ fn read(
         [command.as_bytes()].into_iter().chain(arguments.iter().copied()).collect();
     let StreamRead { block_ms, keys, ids } = StreamRead::parse(&request)?;
     let Some(block_ms) = block_ms else {
-        let (origin, now_ms) = (Origin { command, client: cx.session.client.id }, cx.now_ms);
+        let (origin, now_ms) =
+            (Origin { command, client: cx.session.client.id, arguments }, cx.now_ms);
         let database = cx.held.get(cx.session.database);
         let wire = &mut cx.wire;
         if !database.with_origin(origin, now_ms, |cx| attempt(cx, arguments, wire))? {
@@ -301,7 +302,7 @@ pub fn wait(
     let (index, now_ms) = (cx.session.database, cx.now_ms);
     let database = cx.held.get(index);
     let wire = &mut cx.wire;
-    let origin = Origin { command, client: cx.session.client.id };
+    let origin = Origin { command, client: cx.session.client.id, arguments };
     if database.with_origin(origin, now_ms, |cx| attempt(cx, arguments, wire))? {
         if !cx.is_in_exec {
             cx.serve_waiting(index);

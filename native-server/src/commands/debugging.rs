@@ -158,7 +158,7 @@ fn populate(cx: &mut Context<'_>, count: &[u8], options: &[&[u8]]) -> Result<()>
     if len.is_some_and(|len| len > ferrite_engine::limits::VALUE_BYTES_MAX) {
         return Err(range.into());
     }
-    let origin = Origin { command: "debug", client: cx.session.client.id };
+    let origin = Origin { command: "debug", client: cx.session.client.id, ..Origin::default() };
     let (index, now_ms) = (cx.session.database, cx.now_ms);
     for number in 0..count {
         let key = [prefix, b":", number.to_string().as_bytes()].concat();

@@ -66,7 +66,7 @@ fn flushall(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         return Err(Error::Syntax.into());
     }
     let now_ms = cx.now_ms;
-    let origin = Origin { command: "flushall", client: cx.session.client.id };
+    let origin = Origin { command: "flushall", client: cx.session.client.id, ..Origin::default() };
     cx.held.take_all();
     for index in 0..cx.server.databases.count() {
         cx.held.get(index).with_origin(origin, now_ms, |cx| cx.flush());

@@ -380,7 +380,7 @@ impl Attempt<'_> {
             }
         }
         database.release(&real.effects, self.call.ticket.client.id, now_ms);
-        waiting::serve(database, now_ms);
+        let _ = waiting::serve(database, now_ms);
         outcome
     }
 
