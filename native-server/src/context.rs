@@ -371,6 +371,7 @@ impl Context<'_> {
     /// Runs a command that nothing is in the way of.
     pub fn start(&mut self, command: &'static Command, request: &[&[u8]], mark: usize) {
         match command.action {
+            _ if is_help(command, request) => self.help(command),
             Action::Engine(run) => self.run_engine(command, run, request),
             Action::Server(run) => self.run_server(command, run, request, mark),
             Action::Subcommand => self.help(command),
@@ -476,6 +477,12 @@ fn subcommand(command: &'static Command, request: &[&[u8]]) -> Result<&'static C
         return Err(parts.concat().into());
     }
     Ok(found)
+}
+
+/// Whether somebody asks a command for its subcommands.
+fn is_help(command: &Command, request: &[&[u8]]) -> bool {
+    !command.subcommands.is_empty()
+        && matches!(request, [_, word] if word.eq_ignore_ascii_case(b"help"))
 }
 
 /// Commands that a transaction does not queue: those that end it, or cannot wait.

@@ -224,6 +224,27 @@ fn too_many_clients_are_turned_away() {
 }
 
 #[test]
+fn a_connection_that_is_reset_keeps_its_library() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    assert_eq!(connection.ask("CLIENT SETNAME one"), ok());
+    assert_eq!(connection.ask("CLIENT SETINFO LIB-NAME test"), ok());
+    assert_eq!(connection.ask("RESET"), Raw::Simple("RESET".into()));
+    let info = connection.ask("CLIENT INFO").text();
+    assert!(info.contains("name= ") && info.contains("lib-name=test"), "{info}");
+}
+
+#[test]
+fn commands_with_subcommands_tell_of_them() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    for name in ["CLIENT", "COMMAND", "CONFIG", "FUNCTION", "MODULE", "PUBSUB", "SLOWLOG"] {
+        let Raw::Array(lines) = connection.ask(&format!("{name} HELP")) else { panic!("{name}") };
+        assert!(lines[0].text().starts_with(&format!("{name} <subcommand> ")), "{lines:?}");
+    }
+}
+
+#[test]
 fn a_budget_below_the_engine_s_own_refuses_what_takes_memory() {
     let server = TestServer::plain();
     let mut connection = server.connect();

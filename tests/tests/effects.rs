@@ -141,6 +141,8 @@ fn effects_are_absolute() {
         ("MSETNX key a other b", "MSET key a other b"),
         ("UNLINK key", "DEL key"),
         ("SETBIT bits 17 1", "SETRANGE bits 2 @"),
+        ("BITFIELD new INCRBY u8 0 66", "SETRANGE new 0 B"),
+        ("BITFIELD new OVERFLOW FAIL SET u4 8 99", "SETRANGE new 1 \0"),
         ("BITFIELD bits SET u8 0 65 OVERFLOW FAIL INCRBY u2 0 3", "SETRANGE bits 0 A"),
         ("BITOP OR copy bits none", "SET copy A\0@"),
         ("BITOP OR copy none", "DEL copy"),

@@ -221,6 +221,16 @@ enum Operation {
     Increment(Field, i64),
 }
 
+impl Operation {
+    fn run(&self, cx: &mut Cx<'_>, key: &[u8], overflow: Overflow) -> Result<Option<i64>> {
+        match self {
+            Operation::Get(field) => cx.get_field(key, field).map(Some),
+            Operation::Set(field, value) => cx.set_field(key, field, *value, overflow),
+            Operation::Increment(field, change) => cx.incr_field(key, field, *change, overflow),
+        }
+    }
+}
+
 /// The operations of a request, and what they do on overflow.
 #[derive(Clone)]
 struct Operations<'a> {
@@ -285,7 +295,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
 ];
 
 /// BITFIELD and BITFIELD_RO. As in Redis the whole request is read first, and the string is made
-/// long enough for all of it.
+/// long enough for all of it: by a single operation as it writes, so that this is one change.
 fn bitfield(
     cx: &mut Cx<'_>,
     args: &mut Args<'_>,
@@ -304,23 +314,40 @@ fn bitfield(
     }
     match last_byte {
         Some(_) if !may_write => return Err(Error::BitFieldReadOnly),
-        Some(byte) => cx.reach(key, byte)?,
+        Some(byte) if count > 1 => cx.reach(key, byte)?,
+        Some(byte) => return alone(cx, key, byte, &mut again, reply),
         None => drop(cx.read_string(key)?),
     }
     reply.array(count);
     while let Some(operation) = again.next()? {
-        let overflow = again.overflow;
-        let answer = match operation {
-            Operation::Get(field) => cx.get_field(key, &field).map(Some),
-            Operation::Set(field, value) => cx.set_field(key, &field, value, overflow),
-            Operation::Increment(field, change) => cx.incr_field(key, &field, change, overflow),
-        };
-        match answer {
+        match operation.run(cx, key, again.overflow) {
             Ok(Some(number)) => reply.integer(number),
             // The one error is that the index, as it grew, evicted the very key, and that there is
             // no memory for it any more: then nothing was stored either.
             Ok(None) | Err(_) => reply.null(),
         }
+    }
+    Ok(())
+}
+
+/// The same where one operation is all, which writes up to a byte.
+fn alone(
+    cx: &mut Cx<'_>,
+    key: &[u8],
+    byte: usize,
+    operations: &mut Operations<'_>,
+    reply: &mut dyn Reply,
+) -> Result<()> {
+    let Some(operation) = operations.next()? else { return Ok(()) };
+    let number = operation.run(cx, key, operations.overflow)?;
+    if number.is_none() {
+        // The string gets as long all the same.
+        cx.reach(key, byte)?;
+    }
+    reply.array(1);
+    match number {
+        Some(number) => reply.integer(number),
+        None => reply.null(),
     }
     Ok(())
 }

@@ -227,7 +227,8 @@ fn reset(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     cx.session.replies = Replies::On;
     cx.session.is_authenticated = cx.config.requirepass.is_empty();
     cx.session.client.set(state::NO_EVICT, false);
-    *cx.session.client.names() = Default::default();
+    // Which library it is made by stays what it was.
+    cx.session.client.names().name.clear();
     cx.wire.simple("RESET");
     Ok(())
 }
