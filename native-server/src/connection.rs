@@ -305,6 +305,7 @@ impl Connection {
         let mut wire = Wire::new(&mut self.output, self.session.protocol);
         if with_error {
             wire.error_text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            self.thread.borrow().stats.count_error(b"UNBLOCKED");
         } else {
             (blocked.timeout)(&mut wire);
         }

@@ -74,6 +74,21 @@ pub struct CommandSum {
     pub by_duration: [u64; DURATIONS],
 }
 
+impl CommandSum {
+    /// How long so many percent of the calls took at most, in microseconds: as exactly as durations
+    /// are told apart.
+    pub fn percentile_us(&self, percent: f64) -> u64 {
+        let all: u64 = self.by_duration.iter().sum();
+        let wanted = ((all as f64 * percent / 100.0).ceil() as u64).clamp(1, all.max(1));
+        let mut counted = 0;
+        let power = self.by_duration.iter().position(|calls| {
+            counted += calls;
+            counted >= wanted
+        });
+        power.map_or(0, |power| 1 << power)
+    }
+}
+
 /// What one I/O thread counts.
 pub struct ThreadStats {
     /// By the commands' numbers.

@@ -242,6 +242,29 @@ fn memory_is_told_of_and_given_back() {
 }
 
 #[test]
+fn percentiles_of_durations_are_told() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    assert_eq!(client.ask("DEBUG SLEEP 0.02"), ok());
+    let percentiles = ["CONFIG", "SET", "latency-tracking-info-percentiles", "0 50.0 99.90"];
+    assert_eq!(client.ask_words(&percentiles), ok());
+    let info = client.ask("INFO latencystats").text();
+    let line = info.lines().find_map(|line| line.strip_prefix("latency_percentiles_usec_debug:"));
+    // The call took 20 ms or longer, and what it took is told in powers of two.
+    let told: Vec<&str> = line.expect("a line").split(',').collect();
+    let us = told[0].strip_prefix("p0=").and_then(|us| us.parse::<f64>().ok());
+    assert!(us.is_some_and(|us| us >= 32_768.0), "{told:?}");
+    assert!(told[1].starts_with("p50=") && told[2].starts_with("p99.9="), "{told:?}");
+    assert!(info.contains("latency_percentiles_usec_config|set:p0="), "{info}");
+    let Raw::Error(refusal) = client.ask("CONFIG SET latency-tracking-info-percentiles 101") else {
+        panic!("an error")
+    };
+    assert!(refusal.contains("numbers from 0.0 to 100.0"), "{refusal}");
+    assert_eq!(client.ask("CONFIG SET latency-tracking no"), ok());
+    assert_eq!(client.ask("INFO latencystats").text(), "# Latencystats\r\n");
+}
+
+#[test]
 fn latency_is_drawn_and_explained() {
     let server = TestServer::plain();
     let mut client = server.connect();

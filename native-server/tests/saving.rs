@@ -147,6 +147,7 @@ fn writes_are_refused_while_checkpoints_fail() {
     std::fs::remove_dir_all(&gone).expect("a directory");
     assert_eq!(client.ask("SHUTDOWN").text(), "ERR Errors trying to SHUTDOWN. Check logs.");
     assert_eq!(client.ask("SHUTDOWN SAVE NOSAVE").text(), "ERR syntax error");
+    assert_eq!(client.ask("SHUTDOWN ABORT").text(), "ERR No shutdown in progress.");
     client.ask("CONFIG SET stop-writes-on-bgsave-error no");
     assert_eq!(client.ask("PING"), Raw::Simple("PONG".into()));
     client.send("SHUTDOWN NOSAVE");

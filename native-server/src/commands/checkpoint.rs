@@ -41,7 +41,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         name: "shutdown",
         arity: Arity::AtLeast(1),
         flags: ADMIN | NO_SCRIPT | NO_MULTI,
-        syntax: docs("[NOSAVE | SAVE] [NOW] [FORCE]"),
+        syntax: docs("[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
         summary: docs("Ends the server, after a checkpoint if there are rules for them."),
         run: shutdown,
         ..ROW
@@ -66,6 +66,10 @@ fn bgsave(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 }
 
 fn shutdown(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    // Whoever is heard was not shut down: that waits for nobody.
+    if matches!(args.as_slice(), [option] if option.eq_ignore_ascii_case(b"abort")) {
+        return Err("ERR No shutdown in progress.".into());
+    }
     let (mut saves, mut is_forced) = (None, false);
     for option in args {
         let is = |word: &[u8]| option.eq_ignore_ascii_case(word);

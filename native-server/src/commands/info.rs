@@ -65,6 +65,7 @@ const SECTIONS: &[Section] = &[
     section("Modules", true, |_| Lines::new()),
     section("Commandstats", false, commandstats),
     section("Errorstats", true, errorstats),
+    section("Latencystats", false, latencystats),
     section("Cluster", true, |_| lines([("cluster_enabled", "0".into())])),
     section("Functions", true, functions),
     section("Keyspace", true, keyspace),
@@ -345,6 +346,23 @@ fn errorstats(figures: &Figures<'_, '_>) -> Lines {
     let errors = figures.cx.server.stats.errors();
     let line = |(code, count)| (format!("errorstat_{code}"), format!("count={count}"));
     errors.into_iter().map(line).collect()
+}
+
+/// Percentiles of how long commands took.
+fn latencystats(figures: &Figures<'_, '_>) -> Lines {
+    let config = figures.cx.config;
+    let mut lines = Lines::new();
+    for command in table().each().filter(|_| config.latency_tracking) {
+        let sum = figures.cx.server.stats.command(command.id);
+        if sum.calls > 0 {
+            let percentiles = config.latency_percentiles.iter();
+            let texts =
+                percentiles.map(|share| format!("p{share}={}.000", sum.percentile_us(*share)));
+            let name = format!("latency_percentiles_usec_{}", command.name);
+            lines.push((name, texts.collect::<Vec<_>>().join(",")));
+        }
+    }
+    lines
 }
 
 fn functions(figures: &Figures<'_, '_>) -> Lines {

@@ -153,6 +153,12 @@ pub const SETTINGS: &[Setting] = &[
         Live,
         Number(|config| &mut config.latency_monitor_threshold_ms, 0, i64::MAX),
     ),
+    row("latency-tracking", Live, YesNo(|config| &mut config.latency_tracking)),
+    row(
+        "latency-tracking-info-percentiles",
+        Live,
+        Other(show_percentiles, read_percentiles, Plain),
+    ),
     row(
         "list-compress-depth",
         Live,
@@ -428,6 +434,19 @@ fn read_events(config: &mut Config, text: &str) -> Result<(), Refusal> {
     shown.extend(EVENT_LETTERS.chars().filter(|&letter| !has_all && has(letter)));
     shown.extend("KEmn".chars().filter(|&letter| has(letter)));
     config.notify_keyspace_events = shown;
+    Ok(())
+}
+
+fn show_percentiles(config: &Config) -> String {
+    let shown: Vec<String> = config.latency_percentiles.iter().map(f64::to_string).collect();
+    shown.join(" ")
+}
+
+fn read_percentiles(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    let read = |word: &str| word.parse().ok().filter(|share| (0.0..=100.0).contains(share));
+    let shares: Option<Vec<f64>> = text.split_ascii_whitespace().map(read).collect();
+    config.latency_percentiles =
+        shares.ok_or("latency-tracking-info-percentiles are numbers from 0.0 to 100.0")?;
     Ok(())
 }
 
