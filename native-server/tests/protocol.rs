@@ -122,9 +122,9 @@ fn settings_change_all_or_none() {
     assert_eq!(connection.ask("CONFIG SET timeout 7 maxmemory-policy allkeys-lru"), ok());
     let shown = ["maxmemory-policy", "allkeys-lru", "timeout", "7"].map(Raw::bulk);
     assert_eq!(connection.ask("CONFIG GET time[o]ut maxmemory-p*"), Raw::Array(shown.into()));
-    let refused = "ERR CONFIG SET failed (possibly related to argument 'port') - can't set \
-                   immutable config";
-    assert_eq!(connection.ask("CONFIG SET timeout 8 port 1"), error(refused));
+    let refused = "ERR CONFIG SET failed (possibly related to argument 'databases') - can't \
+                   set immutable config";
+    assert_eq!(connection.ask("CONFIG SET timeout 8 databases 1"), error(refused));
     assert_eq!(
         connection.ask("CONFIG GET timeout"),
         Raw::Array(["timeout", "7"].map(Raw::bulk).into())

@@ -157,7 +157,7 @@ pub const SETTINGS: &[Setting] = &[
     row(
         "latency-tracking-info-percentiles",
         Live,
-        Other(show_percentiles, read_percentiles, Plain),
+        Other(show_percentiles, read_percentiles, Quoted),
     ),
     row(
         "list-compress-depth",
