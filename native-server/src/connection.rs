@@ -305,7 +305,8 @@ impl Connection {
         let mut wire = Wire::new(&mut self.output, self.session.protocol);
         if with_error {
             wire.error_text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-            self.thread.borrow().stats.count_error(b"UNBLOCKED");
+            let command = blocked.ticket.command;
+            self.thread.borrow().stats.count_failure(command, b"UNBLOCKED");
         } else {
             (blocked.timeout)(&mut wire);
         }

@@ -194,10 +194,7 @@ impl Context<'_> {
     fn count_unblocked(&mut self) {
         for Unblocked { ticket, elapsed, error } in std::mem::take(&mut self.meter.unblocked) {
             if let Some(line) = error {
-                self.stats.count_error(line.get(1..).unwrap_or_default());
-                let id = table().find(ticket.command.as_bytes()).map(|command| command.id);
-                let tally = id.and_then(|id| self.stats.commands.get(usize::from(id)));
-                tally.into_iter().for_each(|tally| tally.failed_calls.add(1));
+                self.stats.count_failure(ticket.command, line.get(1..).unwrap_or_default());
             }
             if elapsed.as_nanos() >= self.meter.slow_ns {
                 let name = [ticket.command.as_bytes()];

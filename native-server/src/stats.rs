@@ -118,6 +118,14 @@ impl Default for ThreadStats {
 }
 
 impl ThreadStats {
+    /// Counts a command that failed after it had waited, and its error line.
+    pub fn count_failure(&self, command: &str, line: &[u8]) {
+        self.count_error(line);
+        let id = table().find(command.as_bytes()).map(|command| usize::from(command.id));
+        let tally = id.and_then(|id| self.commands.get(id));
+        tally.into_iter().for_each(|tally| tally.failed_calls.add(1));
+    }
+
     /// Counts an error line by its first word.
     pub fn count_error(&self, line: &[u8]) {
         let code = line.split(|&byte| matches!(byte, b' ' | b'\r')).next().unwrap_or_default();

@@ -125,6 +125,7 @@ fn settings_change_all_or_none() {
     let refused = "ERR CONFIG SET failed (possibly related to argument 'databases') - can't \
                    set immutable config";
     assert_eq!(connection.ask("CONFIG SET timeout 8 databases 1"), error(refused));
+    assert_eq!(connection.ask("CONFIG SET databases 16"), ok());
     assert_eq!(
         connection.ask("CONFIG GET timeout"),
         Raw::Array(["timeout", "7"].map(Raw::bulk).into())
@@ -271,7 +272,7 @@ fn a_budget_below_the_engine_s_own_refuses_what_takes_memory() {
 
 #[test]
 fn a_budget_below_the_engine_s_own_evicts_all_that_may_go() {
-    let server = TestServer::plain();
+    let server = TestServer::start(|config| config.maxmemory = 4 << 20);
     let (mut connection, mut listener) = (server.connect(), server.connect());
     assert_eq!(connection.ask("MSET k v kept v"), ok());
     assert_eq!(connection.ask("PEXPIRE k 100000"), Raw::Integer(1));
@@ -284,6 +285,15 @@ fn a_budget_below_the_engine_s_own_evicts_all_that_may_go() {
     assert_eq!(connection.ask("CONFIG SET maxmemory-policy allkeys-lru"), ok());
     listener.read();
     assert_eq!(connection.ask("DBSIZE"), Raw::Integer(0));
+    // From where there is room for something beside empty databases, it is used.
+    assert_eq!(connection.ask("CONFIG SET maxmemory 300kb"), ok());
+    let value = vec![b'v'; 1000];
+    for number in 0..1000 {
+        let key = format!("k{number}");
+        assert_eq!(connection.ask_words(&[&b"SET"[..], key.as_bytes(), &value]), ok());
+    }
+    let Raw::Integer(keys) = connection.ask("DBSIZE") else { panic!("an integer") };
+    assert!((10..200).contains(&keys), "{keys}");
     assert_eq!(connection.ask("CONFIG SET maxmemory 0"), ok());
     assert_eq!(connection.ask("SET k v"), ok());
 }

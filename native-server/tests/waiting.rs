@@ -260,6 +260,12 @@ fn what_has_waited_is_counted_behind_what_ended_that() {
     assert_eq!(two.ask(&format!("CLIENT UNBLOCK {id} ERROR")), Raw::Integer(1));
     assert!(matches!(one.read(), Raw::Error(line) if line.starts_with("UNBLOCKED")));
     assert!(two.ask("INFO errorstats").text().contains("errorstat_UNBLOCKED:count=1"));
+    assert!(
+        two.ask("INFO commandstats")
+            .text()
+            .lines()
+            .any(|line| { line.starts_with("cmdstat_blpop:") && line.ends_with("failed_calls=1") })
+    );
     let counted = two.ask("INFO commandstats").text();
     let line = counted.lines().find(|line| line.starts_with("cmdstat_xreadgroup:"));
     assert!(line.is_some_and(|line| line.ends_with("failed_calls=1")), "{counted}");

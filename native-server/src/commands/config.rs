@@ -111,7 +111,10 @@ fn change(
         "local" => !cx.session.client.is(state::LOCAL),
         _ => true,
     };
+    let is_same = || setting.show(config).as_bytes() == value;
     match setting.changes {
+        // What is fixed may be given the value that it has.
+        Changes::AtStart if is_same() => {}
         Changes::AtStart => return Err(fail("can't set immutable config")),
         Changes::Protected if is_protected => return Err(fail("can't set protected config")),
         Changes::Protected | Changes::Live => {}

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ferrite_engine::{Forms, Policy};
+use ferrite_engine::{Forms, Keyspace, Policy};
 
 use crate::checkpoint::saver::Rule;
 use crate::encoding::Encodings;
@@ -180,10 +180,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether `maxmemory` is less than an empty engine takes. As in Redis, where it may be one
+    /// Whether `maxmemory` is less than empty databases take. As in Redis, where it may be one
     /// byte, nothing that needs memory is run then, and what may be evicted is.
     pub fn is_starved(&self) -> bool {
-        (1..ferrite_engine::limits::MEMORY_BYTES_MIN).contains(&self.maxmemory)
+        let empty_bytes = self.databases.unsigned_abs() * size_of::<Keyspace>() as u64;
+        (1..empty_bytes).contains(&self.maxmemory)
     }
 
     /// Where compiled code of functions is kept; nowhere if that is empty.
