@@ -33,6 +33,11 @@ pub struct RestoreOptions {
     pub replaces: bool,
     /// When the key expires; a time that has passed leaves no key.
     pub deadline: Option<Millis>,
+    /// IDLETIME: for how long it was not used. It counts where uses are dated, and is then held as
+    /// exactly as the clock of ages allows.
+    pub idle_ms: Option<Millis>,
+    /// FREQ: the logarithmic count of its uses. It counts where uses are counted.
+    pub frequency: Option<u8>,
 }
 
 impl Cx<'_> {
@@ -176,6 +181,8 @@ impl Cx<'_> {
         }
         let value = checked_value(payload)?;
         let (&form, body) = value.split_first().ok_or(Error::BadPayload)?;
+        self.notice_clock();
+        let clock = (self.keys.clock, self.keys.inserted_since_tick);
         match self.take_value(key, form, &mut Reader::whole(body), options.deadline)? {
             Loaded::Stored => {}
             Loaded::Expired => {
@@ -190,7 +197,27 @@ impl Cx<'_> {
         let (abs, replace) = ("ABSTTL".into(), "REPLACE".into());
         self.emit(&["RESTORE".into(), key.into(), at, payload.into(), abs, replace]);
         self.grow_index();
+        if options.idle_ms.is_some() || options.frequency.is_some() {
+            self.set_use(key, options, clock);
+        }
         Ok(())
+    }
+
+    /// Notes how a key was used elsewhere. What the policy does not go by says nothing to it.
+    fn set_use(&mut self, key: &[u8], options: &RestoreOptions, clock: (u8, usize)) {
+        let Some(found) = self.lookup(key, self.keys.hash(key)) else { return };
+        match (options.idle_ms, options.frequency) {
+            (Some(idle_ms), _) if self.keys.policy.dates_uses() => {
+                // A key that comes with its past does not age the others.
+                (self.keys.clock, self.keys.inserted_since_tick) = clock;
+                self.keys.noticed_clock = self.keys.clock;
+                self.date_back(found.place, idle_ms);
+            }
+            (_, Some(frequency)) if self.keys.policy.is_lfu() => {
+                self.keys.index.set_age(found.place, frequency);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -248,24 +275,22 @@ pub(crate) const COMMANDS: &[Spec] = &[
 fn restore(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
     let (key, ttl, payload) = (args.required(), args.required(), args.required());
     let mut options = RestoreOptions::default();
-    let (mut is_absolute, mut has_use) = (false, None);
+    let mut is_absolute = false;
     while let Some(option) = args.next() {
         match word(option, &["replace", "absttl", "idletime", "freq"]) {
             0 => options.replaces = true,
             1 => is_absolute = true,
-            // How it was used is read, as Redis does, and then it counts as used now.
-            2 if has_use != Some(3) => {
-                if parse_integer(args.value()?).ok_or(Error::NotAnInteger)? < 0 {
+            2 if options.frequency.is_none() => {
+                let idle_s = parse_integer(args.value()?).ok_or(Error::NotAnInteger)?;
+                if idle_s < 0 {
                     return Err(Error::NegativeIdleTime);
                 }
-                has_use = Some(2);
+                options.idle_ms = Some(idle_s.saturating_mul(1000));
             }
-            3 if has_use != Some(2) => {
+            3 if options.idle_ms.is_none() => {
                 let frequency = parse_integer(args.value()?).ok_or(Error::NotAnInteger)?;
-                if !(0..=255).contains(&frequency) {
-                    return Err(Error::InvalidFrequency);
-                }
-                has_use = Some(3);
+                let frequency = u8::try_from(frequency).map_err(|_| Error::InvalidFrequency)?;
+                options.frequency = Some(frequency);
             }
             _ => return Err(Error::Syntax),
         }

@@ -49,6 +49,15 @@ const NEW_KEYS_PER_LUCKY_ONE: u64 = 128;
 /// A key unused for so many ticks is not in use; one that was used within as few still is.
 const COLD_TICKS: u8 = 4;
 const HOT_TICKS: u8 = 1;
+/// A key that comes with a use in the past gets the age of that moment if that is no more than so
+/// many ticks back, or one of the ages beyond, up to the second figure. A moment that is known
+/// within a sixteenth is near enough.
+#[cfg(feature = "dump")]
+const DATED_TICKS: u8 = TICKS_PER_TURNOVER as u8;
+#[cfg(feature = "dump")]
+const BACKDATED_TICKS: u8 = 3 * DATED_TICKS;
+#[cfg(feature = "dump")]
+const BACKDATED_DIVISOR: Millis = 16;
 /// From here on ages are pulled along before the clock comes round to them.
 const OLD_TICKS: u8 = 52;
 
@@ -301,8 +310,13 @@ impl Cx<'_> {
         let clock = self.keys.clock;
         while self.keys.noticed_clock != clock {
             self.keys.noticed_clock = self.keys.noticed_clock.wrapping_add(1);
-            if let Some(at) = self.keys.noticed_at.get_mut(usize::from(self.keys.noticed_clock)) {
+            let slot = usize::from(self.keys.noticed_clock);
+            if let Some(at) = self.keys.noticed_at.get_mut(slot) {
                 *at = self.now;
+            }
+            #[cfg(feature = "dump")]
+            if let Some(is_given) = self.keys.backdated.get_mut(slot) {
+                *is_given = false;
             }
         }
     }
@@ -325,6 +339,52 @@ impl Cx<'_> {
         // At time 0 a log was replayed, which says nothing of when.
         let left_at = left_at.filter(|&&at| at > 0);
         Ok(left_at.map_or(0, |&at| self.now.saturating_sub(at).max(0)))
+    }
+
+    /// Gives a key the age of one that was not used for so long.
+    #[cfg(feature = "dump")]
+    pub(crate) fn date_back(&mut self, place: Place, idle_ms: Millis) {
+        let ticks = self.ticks_back(idle_ms);
+        self.keys.index.set_age(place, self.keys.clock.wrapping_sub(ticks));
+    }
+
+    /// Ticks since a moment. One before all that are known of the last turnover is given to an age
+    /// beyond that: there are four of them for each doubling, in the order of time, whichever key
+    /// comes first. Keys of that age that were unused for longer than a turnover share the moment.
+    #[cfg(feature = "dump")]
+    fn ticks_back(&mut self, idle_ms: Millis) -> u8 {
+        let (clock, now) = (self.keys.clock, self.now);
+        let end_of = |ticks: u8| usize::from(clock.wrapping_sub(ticks).wrapping_add(1));
+        let (mut nearest, mut nearest_ms, mut beyond) = (0, 0, BACKDATED_TICKS);
+        for ticks in 1..BACKDATED_TICKS {
+            let at = self.keys.noticed_at.get(end_of(ticks)).copied().unwrap_or_default();
+            let is_given = self.keys.backdated.get(end_of(ticks)) == Some(&true);
+            if at <= 0 || ticks > DATED_TICKS && !is_given {
+                continue;
+            }
+            let known_ms = now.saturating_sub(at);
+            if known_ms > idle_ms {
+                beyond = ticks;
+                break;
+            }
+            (nearest, nearest_ms) = (ticks, known_ms);
+        }
+        let is_near = idle_ms - nearest_ms <= idle_ms / BACKDATED_DIVISOR;
+        let last = nearest.max(DATED_TICKS);
+        if is_near || beyond.saturating_sub(last) < 2 {
+            return nearest;
+        }
+        let idle_s = (idle_ms / 1000).max(1).unsigned_abs();
+        let doublings = idle_s.ilog2();
+        let quarters = (idle_s << 2 >> doublings) & 3;
+        let usual = u64::from(doublings * 4) + quarters + 1 + u64::from(DATED_TICKS);
+        let ticks = u8::try_from(usual).unwrap_or(u8::MAX).clamp(last + 1, beyond - 1);
+        let slot = end_of(ticks);
+        let places = (self.keys.noticed_at.get_mut(slot), self.keys.backdated.get_mut(slot));
+        if let (Some(at), Some(is_given)) = places {
+            (*at, *is_given) = (now.saturating_sub(idle_ms).max(1), true);
+        }
+        ticks
     }
 
     /// MEMORY USAGE: bytes that the going of a key would give back, without those that the values

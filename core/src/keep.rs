@@ -60,7 +60,11 @@ impl Cx<'_> {
             Kept::Text(range, deadline) => self.put_string(key, bytes(range)?, *deadline),
             Kept::Payload(range, deadline) => {
                 let deadline = (*deadline != NEVER).then_some(*deadline);
-                self.restore(key, bytes(range)?, &RestoreOptions { replaces: true, deadline })
+                self.restore(
+                    key,
+                    bytes(range)?,
+                    &RestoreOptions { replaces: true, deadline, ..RestoreOptions::default() },
+                )
             }
         }
     }

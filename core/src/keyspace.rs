@@ -60,6 +60,9 @@ pub struct Keyspace {
     /// The last value of the clock that was noticed, and when each value was.
     pub(crate) noticed_clock: u8,
     pub(crate) noticed_at: [Millis; 256],
+    /// Which of these stand for uses that were before the key came.
+    #[cfg(feature = "dump")]
+    pub(crate) backdated: [bool; 256],
     pub(crate) inserted_since_tick: usize,
     /// What policies that learn remember; empty for all others.
     pub(crate) history: History,
@@ -122,6 +125,8 @@ impl Keyspace {
             clock: 0,
             noticed_clock: 0,
             noticed_at: [0; 256],
+            #[cfg(feature = "dump")]
+            backdated: [false; 256],
             inserted_since_tick: 0,
             history: History::new(),
             compression: Compression::wanted(options.compression),

@@ -5,8 +5,11 @@
 use std::fmt::Write as _;
 
 use ferrite_engine::{Keyspace, Options, Policy, SetOptions};
+use ferrite_tests::answer::Answer;
+use ferrite_tests::engine::Engine;
 use ferrite_tests::random::Random;
 use ferrite_tests::simulation::{self, Ratios};
+use ferrite_tests::subject::{START_MS, Subject};
 use ferrite_tests::trace::{Format, Request, Trace};
 
 const REQUESTS: usize = 120_000;
@@ -232,4 +235,104 @@ fn a_scan_drives_out_what_the_policy_says() {
     assert!(left_after_scan(Policy::AllKeysGdsf, 100, 10_000) >= 95);
     // Large values in pages are as large as their pages, not as the record that names them.
     assert_eq!(left_after_scan(Policy::AllKeysGdsf, 10_000, 100), 0);
+}
+
+/// An engine of 2 MiB, and what restores a string of a hundred bytes into it.
+fn engine(policy: Policy) -> (Engine, impl Fn(&mut Engine, &str, &str) -> Answer) {
+    let options = Options { max_memory_bytes: 2 << 20, policy, seed: 6, ..Options::default() };
+    let mut engine = Engine::new(&options);
+    ask(&mut engine, &format!("SET source {}", "x".repeat(100)));
+    let Answer::Bulk(payload) = ask(&mut engine, "DUMP source") else { panic!("a payload") };
+    let restore = move |engine: &mut Engine, key: &str, usage: &str| {
+        let mut request = vec![b"RESTORE".to_vec(), key.into(), b"0".into(), payload.clone()];
+        request.extend(usage.split_whitespace().map(Into::into));
+        engine.ask(&request)
+    };
+    (engine, restore)
+}
+
+fn ask(engine: &mut Engine, request: &str) -> Answer {
+    engine.ask(&request.split(' ').map(Into::into).collect::<Vec<Vec<u8>>>())
+}
+
+fn idle_s(engine: &mut Engine, key: &str) -> i64 {
+    match ask(engine, &format!("OBJECT IDLETIME {key}")) {
+        Answer::Integer(seconds) => seconds,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn keys_come_with_the_time_since_they_were_used() {
+    let (mut engine, restore) = engine(Policy::AllKeysLru);
+    let idle = [10, 1000, 100, 5, 86_400, 1001, 1200, 0, 1, 10_000_000, i64::MAX];
+    for seconds in idle {
+        let usage = format!("IDLETIME {seconds}");
+        assert_eq!(restore(&mut engine, &format!("k{seconds}"), &usage), Answer::ok());
+    }
+    for seconds in idle {
+        let shown = idle_s(&mut engine, &format!("k{seconds}"));
+        // Since the epoch at most.
+        let most = seconds.min(START_MS / 1000);
+        let least = most - most / 16;
+        assert!((least..=most).contains(&shown), "{seconds}: {shown}");
+    }
+    engine.set_clock(START_MS + 7000);
+    assert_eq!(idle_s(&mut engine, "k1000"), 1007);
+    ask(&mut engine, "GET k1000");
+    assert_eq!(idle_s(&mut engine, "k1000"), 0);
+    engine.keys.validate().expect("a sound keyspace");
+}
+
+#[test]
+fn many_keys_keep_the_order_of_their_uses() {
+    let (mut engine, restore) = engine(Policy::AllKeysLru);
+    let mut random = Random::new(7);
+    // From seconds to months, as many of each doubling.
+    let mut idle: Vec<i64> = (0..4000).map(|_| 1 << random.below(24)).collect();
+    idle.iter_mut().for_each(|seconds| *seconds += random.below(*seconds as usize) as i64);
+    for (number, seconds) in idle.iter().enumerate() {
+        restore(&mut engine, &format!("k{number}"), &format!("IDLETIME {seconds}"));
+    }
+    for (number, &given) in idle.iter().enumerate().skip(2000) {
+        let shown = idle_s(&mut engine, &format!("k{number}"));
+        assert!(shown <= given && shown >= given / 2, "{number}: {given} is shown as {shown}");
+    }
+    // As many come as there is room for: those go that were not used for long.
+    for number in 0..20_000 {
+        ask(&mut engine, &format!("SET new:{number} {}", "x".repeat(100)));
+    }
+    let day_s = 86_400;
+    let left = |engine: &mut Engine, is_old: bool| {
+        let of_kind = (2000..4000).filter(|&number| (idle[number] > day_s) == is_old);
+        let names: Vec<String> = of_kind.map(|number| format!("k{number}")).collect();
+        let is_there =
+            |name: &&String| ask(engine, &format!("EXISTS {name}")) == Answer::Integer(1);
+        (names.iter().filter(is_there).count(), names.len())
+    };
+    let ((old, olds), (young, youngs)) = (left(&mut engine, true), left(&mut engine, false));
+    assert!(old * youngs * 4 < young * olds, "{old} of {olds}, {young} of {youngs}");
+}
+
+#[test]
+fn keys_come_with_the_count_of_their_uses() {
+    let (mut engine, restore) = engine(Policy::AllKeysLfu);
+    for count in [0, 100, 255] {
+        assert_eq!(
+            restore(&mut engine, &format!("k{count}"), &format!("FREQ {count}")),
+            Answer::ok()
+        );
+        let shown = ask(&mut engine, &format!("OBJECT FREQ k{count}"));
+        assert_eq!(shown, Answer::Integer(count));
+    }
+    // Each policy takes what it goes by.
+    restore(&mut engine, "k", "IDLETIME 1000");
+    let shown = ask(&mut engine, "OBJECT FREQ k");
+    assert_eq!(shown, Answer::Integer(5));
+    let (mut engine, restore) = self::engine(Policy::AllKeysLru);
+    restore(&mut engine, "k", "FREQ 7");
+    assert_eq!(idle_s(&mut engine, "k"), 0);
+    let (mut engine, restore) = self::engine(Policy::AllKeysS3Fifo);
+    assert_eq!(restore(&mut engine, "k", "IDLETIME 1000"), Answer::ok());
+    engine.keys.validate().expect("a sound keyspace");
 }
