@@ -61,6 +61,10 @@ const BACKDATED_DIVISOR: Millis = 16;
 /// From here on ages are pulled along before the clock comes round to them.
 const OLD_TICKS: u8 = 52;
 
+/// How a key was used, as long as the policy is the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Age(u8);
+
 impl Keyspace {
     /// What goes when the memory is used up.
     pub fn policy(&self) -> Policy {
@@ -339,6 +343,23 @@ impl Cx<'_> {
         // At time 0 a log was replayed, which says nothing of when.
         let left_at = left_at.filter(|&&at| at > 0);
         Ok(left_at.map_or(0, |&at| self.now.saturating_sub(at).max(0)))
+    }
+
+    /// How a key was used, as its policy has it. `None` if it is not there.
+    pub fn age_of(&mut self, key: &[u8]) -> Option<Age> {
+        let found = self.lookup(key, self.keys.hash(key))?;
+        self.keys.index.entry(found.place).map(|entry| Age(entry.age))
+    }
+
+    /// Gives a key the age that it had, or another: what was done in between is no use of it.
+    pub fn set_age(&mut self, key: &[u8], Age(age): Age) {
+        let found = self.lookup(key, self.keys.hash(key));
+        let found =
+            found.and_then(|found| Some((found.place, self.keys.index.entry(found.place)?)));
+        let Some((place, entry)) = found else { return };
+        let learns = self.keys.policy.learns();
+        let age = if learns { self.keys.history.replace(entry.age, age) } else { age };
+        self.keys.index.set_age(place, age);
     }
 
     /// Gives a key the age of one that was not used for so long.

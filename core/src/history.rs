@@ -342,7 +342,8 @@ impl History {
         self.note_tick(age, change);
     }
 
-    fn replace(&mut self, age: u8, new: u8) -> u8 {
+    /// A key has another age.
+    pub(crate) fn replace(&mut self, age: u8, new: u8) -> u8 {
         self.count(age, -1);
         self.count(new, 1);
         new

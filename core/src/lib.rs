@@ -138,6 +138,7 @@ pub use deque::Side;
 pub use dump::rdb_version_of;
 pub use effects::{Cause, Effects};
 pub use error::{Error, Result};
+pub use evict::Age;
 pub use expire::{ExpireOptions, Ttl};
 pub use float::FloatText;
 #[cfg(any(feature = "hyperloglog", feature = "stream"))]

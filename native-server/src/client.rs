@@ -61,8 +61,11 @@ pub mod state {
     /// It came by the socket that is a file.
     pub const UNIX: u32 = 1 << 12;
 
+    /// What it does does not count as a use of keys.
+    pub const NO_TOUCH: u32 = 1 << 13;
+
     /// The letters, as Redis has them, in its order.
-    pub const LETTERS: [(u32, char); 10] = [
+    pub const LETTERS: [(u32, char); 11] = [
         (MONITOR, 'O'),
         (SUBSCRIBER, 'P'),
         (MULTI, 'x'),
@@ -73,6 +76,7 @@ pub mod state {
         (CLOSING, 'c'),
         (UNIX, 'U'),
         (NO_EVICT, 'e'),
+        (NO_TOUCH, 'T'),
     ];
 }
 

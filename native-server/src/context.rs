@@ -369,6 +369,9 @@ impl Context<'_> {
     pub fn start(&mut self, command: &'static Command, request: &[&[u8]], mark: usize) {
         match command.action {
             _ if is_help(command, request) => self.help(command),
+            Action::Engine(run) if self.session.client.is(state::NO_TOUCH) => {
+                self.run_untouching(command, run, request);
+            }
             Action::Engine(run) => self.run_engine(command, run, request),
             Action::Server(run) => self.run_server(command, run, request, mark),
             Action::Subcommand => self.help(command),
@@ -383,6 +386,25 @@ impl Context<'_> {
                 request,
             );
         }
+    }
+
+    /// Runs a command of the engine that is no use of its keys: those that stay keep their ages.
+    #[cold]
+    fn run_untouching(&mut self, command: &Command, run: Run, request: &[&[u8]]) {
+        if command.name == "touch" {
+            return self.run_engine(command, run, request);
+        }
+        let text = |at: usize| request.get(at).copied().unwrap_or_default();
+        let keys = keys_of(command.name, command.keys, request.len(), text).map(text);
+        let (now_ms, database) = (self.now_ms, self.session.database);
+        let ages: Vec<_> = self
+            .held
+            .get(database)
+            .with(now_ms, |cx| keys.filter_map(|key| Some((key, cx.age_of(key)?))).collect());
+        self.run_engine(command, run, request);
+        self.held.get(database).with(now_ms, |cx| {
+            ages.into_iter().for_each(|(key, age)| cx.set_age(key, age));
+        });
     }
 
     /// Runs a command of the server.

@@ -158,7 +158,7 @@ impl Session {
         self.is_authenticated
             && self.transaction.is_none()
             && self.replies == Replies::On
-            && !self.client.is(state::SUBSCRIBER)
+            && !self.client.is(state::SUBSCRIBER | state::NO_TOUCH)
     }
 
     /// Whether nothing more is run for now.

@@ -285,3 +285,97 @@ fn latency_is_drawn_and_explained() {
     let told = client.ask("LATENCY DOCTOR").text();
     assert!(told.starts_with("command: 2 latency spikes (average "), "{told}");
 }
+
+#[test]
+fn looks_of_a_client_that_touches_nothing_are_no_uses() {
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-s3fifo"] {
+        let server = TestServer::plain();
+        let mut client = server.connect();
+        assert_eq!(client.ask(&format!("CONFIG SET maxmemory-policy {policy}")), ok());
+        client.ask("SET source value");
+        let payload = client.ask("DUMP source");
+        let Raw::Bulk(payload) = payload else { panic!("{payload:?}") };
+        let is_lru = policy == "allkeys-lru";
+        let usage = if is_lru { ["IDLETIME", "1000"] } else { ["FREQ", "100"] };
+        for key in ["read", "written", "touched"] {
+            let start = [b"RESTORE", key.as_bytes(), b"0", &payload];
+            let end = usage.map(str::as_bytes);
+            assert_eq!(client.ask_words(&[&start[..], &end[..]].concat()), ok());
+        }
+        assert_eq!(client.ask("CLIENT NO-TOUCH on"), ok());
+        assert!(client.ask("CLIENT INFO").text().contains(" flags=T "));
+        for _ in 0..20 {
+            assert_eq!(client.ask("GET read"), Raw::bulk("value"));
+            assert_eq!(client.ask("MGET read none"), {
+                Raw::Array(vec![Raw::bulk("value"), Raw::Null])
+            });
+            client.ask("APPEND written x");
+            client.ask("MULTI");
+            client.ask("GETRANGE read 0 0");
+            client.ask("EXEC");
+        }
+        let shown = if is_lru { ("IDLETIME", 1000, 0) } else { ("FREQ", 100, 101) };
+        let (what, kept, used) = shown;
+        let ask = |client: &mut common::Connection, key: &str| {
+            client.ask(&format!("OBJECT {what} {key}"))
+        };
+        if policy != "allkeys-s3fifo" {
+            assert_eq!(ask(&mut client, "read"), Raw::Integer(kept), "{policy}");
+            assert_eq!(ask(&mut client, "written"), Raw::Integer(kept), "{policy}");
+        }
+        // TOUCH is a use, and so is what is done when the mode is off.
+        client.ask("TOUCH touched");
+        assert_eq!(client.ask("CLIENT NO-TOUCH off"), ok());
+        if is_lru {
+            assert_eq!(ask(&mut client, "touched"), Raw::Integer(used));
+            client.ask("GET read");
+            assert_eq!(ask(&mut client, "read"), Raw::Integer(used));
+        }
+        let wrong = Raw::Error("ERR syntax error".into());
+        assert_eq!(client.ask("CLIENT NO-TOUCH maybe"), wrong);
+        let index = server.shared().databases.hold().get(0).keys.validate();
+        index.expect("a sound keyspace");
+    }
+}
+
+#[test]
+fn old_connections_are_closed_by_their_age() {
+    let server = TestServer::plain();
+    let mut old = server.connect();
+    old.ask("PING");
+    server.advance(10_000);
+    let mut client = server.connect();
+    assert_eq!(client.ask("CLIENT KILL MAXAGE 11"), Raw::Integer(0));
+    assert_eq!(client.ask("CLIENT KILL MAXAGE 10 TYPE pubsub"), Raw::Integer(0));
+    assert_eq!(client.ask("CLIENT KILL MAXAGE 10"), Raw::Integer(1));
+    assert!(old.is_closed());
+    let error = |text: &str| Raw::Error(text.into());
+    assert_eq!(client.ask("CLIENT KILL MAXAGE 0"), error("ERR maxage should be greater than 0"));
+    assert_eq!(client.ask("CLIENT KILL MAXAGE x"), {
+        error("ERR maxage is not an integer or out of range")
+    });
+}
+
+#[test]
+fn a_master_alone_is_what_it_is_told_to_be() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    let mut oracle = Oracle::start_or_skip();
+    for request in [
+        "REPLICAOF NO ONE",
+        "slaveof no one",
+        "FAILOVER",
+        "FAILOVER ABORT",
+        "READONLY",
+        "READWRITE",
+        "ASKING",
+        "CLUSTER INFO",
+        "ROLE",
+    ] {
+        let given = common::shape::flat(client.ask(request));
+        let Some(oracle) = &mut oracle else { continue };
+        assert_eq!(given, oracle.ask(&words(request)), "{request}");
+    }
+    let refused = "ERR replication is not supported: this server is nobody's replica";
+    assert_eq!(client.ask("REPLICAOF 127.0.0.1 6379"), Raw::Error(refused.into()));
+}

@@ -51,7 +51,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         flags: ADMIN | NO_SCRIPT,
         syntax: docs(
             "ip:port | [ID client-id] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] \
-             [ADDR ip:port] [LADDR ip:port] [SKIPME <YES | NO>]",
+             [ADDR ip:port] [LADDR ip:port] [SKIPME <YES | NO>] [MAXAGE seconds]",
         ),
         summary: docs("Closes connections."),
         run: kill,
@@ -72,6 +72,21 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         syntax: docs("<ON | OFF>"),
         summary: docs("Keeps this connection from being closed for the memory it takes."),
         run: no_evict,
+        ..CLIENT_ROW
+    },
+    ServerSpec {
+        name: "client|no-touch",
+        arity: Arity::Exactly(3),
+        flags: NO_SCRIPT,
+        since: docs("7.2.0"),
+        syntax: docs("<ON | OFF>"),
+        summary: docs("Says that commands of this connection are no uses of keys."),
+        run: |cx, args| {
+            let is_on = on_or_off(args.required())?;
+            cx.session.client.set(state::NO_TOUCH, is_on);
+            cx.wire.ok();
+            Ok(())
+        },
         ..CLIENT_ROW
     },
     ServerSpec {
@@ -219,6 +234,7 @@ struct Filter<'a> {
     user: Option<&'a [u8]>,
     address: Option<&'a [u8]>,
     local_address: Option<&'a [u8]>,
+    born_until_ms: Option<i64>,
 }
 
 impl<'a> Filter<'a> {
@@ -228,6 +244,7 @@ impl<'a> Filter<'a> {
             && self.user.is_none_or(|user| user == b"default")
             && self.address.is_none_or(|address| client.address.as_bytes() == address)
             && self.local_address.is_none_or(|address| client.local_address.as_bytes() == address)
+            && self.born_until_ms.is_none_or(|until_ms| client.born_ms <= until_ms)
     }
 
     /// Reads a TYPE. There are no masters and no replicas here: nobody is of that kind.
@@ -297,6 +314,13 @@ fn kill(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
                 return Err(format!("ERR No such user '{user}'").into());
             }
             filter.user = Some(value);
+        } else if is(b"maxage") {
+            let age_s = number::integer(value);
+            let age_s = age_s.ok_or("ERR maxage is not an integer or out of range")?;
+            if age_s <= 0 {
+                return Err("ERR maxage should be greater than 0".into());
+            }
+            filter.born_until_ms = Some(cx.now_ms.saturating_sub(age_s.saturating_mul(1000)));
         } else if is(b"skipme") {
             spares_self = match value {
                 word if word.eq_ignore_ascii_case(b"yes") => true,

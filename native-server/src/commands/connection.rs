@@ -226,7 +226,7 @@ fn reset(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     cx.session.select(0);
     cx.session.replies = Replies::On;
     cx.session.is_authenticated = cx.config.requirepass.is_empty();
-    cx.session.client.set(state::NO_EVICT, false);
+    cx.session.client.set(state::NO_EVICT | state::NO_TOUCH, false);
     // Which library it is made by stays what it was.
     cx.session.client.names().name.clear();
     cx.wire.simple("RESET");

@@ -19,14 +19,6 @@ const ADMIN_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, ..ROW };
 
 pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
-        name: "cluster",
-        since: docs("3.0.0"),
-        syntax: docs("subcommand [arg ...]"),
-        summary: docs("Concerns clusters, of which this server is none."),
-        run: |_, _| Err("ERR This instance has cluster support disabled".into()),
-        ..ROW
-    },
-    ServerSpec {
         name: "debug",
         syntax: docs("subcommand [arg ...]"),
         summary: docs("Does what only tests need."),
@@ -60,21 +52,6 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         since: docs("4.0.0"),
         summary: docs("Returns the modules that are loaded."),
         run: |cx, _| {
-            cx.wire.array(0);
-            Ok(())
-        },
-        ..ADMIN_ROW
-    },
-    ServerSpec {
-        name: "role",
-        arity: Arity::Exactly(1),
-        flags: FAST | NO_SCRIPT,
-        since: docs("2.8.12"),
-        summary: docs("Tells whether this is a master, and of whom; there are no replicas."),
-        run: |cx, _| {
-            cx.wire.array(3);
-            cx.wire.text("master");
-            cx.wire.integer(0);
             cx.wire.array(0);
             Ok(())
         },

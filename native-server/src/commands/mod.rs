@@ -27,6 +27,7 @@ pub mod memory;
 pub mod object;
 pub mod persistence;
 pub mod pubsub;
+pub mod replication;
 pub mod tracking;
 pub mod transaction;
 
@@ -207,6 +208,7 @@ const FAMILIES: &[&[ServerSpec]] = &[
     object::COMMANDS,
     persistence::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     tracking::COMMANDS,
     transaction::COMMANDS,
 ];
