@@ -113,9 +113,6 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let config = configure(arguments)?;
     let running = server::start(config, Clock::System)?;
     let server = std::sync::Arc::clone(&running.server);
-    for place in server.entrances.places() {
-        server.log.notice(format_args!("ready on {place}"));
-    }
     end_on_signal(&running)?;
     running.wait();
     server.log.notice("Ferrite ends, bye");
@@ -138,8 +135,8 @@ fn export(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A signal that asks the process to end ends the server, as SHUTDOWN does: where a checkpoint was
-/// to be taken and cannot, it goes on.
+/// Says that the server is ready. A signal that asks the process to end ends it from then on, as
+/// SHUTDOWN does: where a checkpoint was to be taken and cannot, it goes on.
 fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -147,6 +144,9 @@ fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
     runtime.block_on(async move {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        for place in server.entrances.places() {
+            server.log.notice(format_args!("ready on {place}"));
+        }
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -5,10 +5,13 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use common::{Connection, Raw, TestServer};
 use ferrite_server::config::{Config, file};
 use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn ok() -> Raw {
     Raw::Simple("OK".into())
@@ -161,6 +164,11 @@ fn a_log_stays_where_it_is() {
     assert_eq!(client.ask("CONFIG SET appendonly yes"), ok());
     client.ask("SET other value");
     assert_eq!(client.ask("WAITAOF 1 0 0"), Raw::Array(vec![Raw::Integer(1), Raw::Integer(0)]));
+    // Without its checkpoint the new log is worth nothing.
+    let end = Instant::now() + PATIENCE;
+    while !client.ask("INFO persistence").text().contains("\r\naof_rewrite_in_progress:0\r\n") {
+        assert!(Instant::now() < end, "the checkpoint is written");
+    }
     assert_eq!(client.ask("CONFIG SET appendonly no"), ok());
     let there = "there is an append-only log, which would not fit what is saved beside it";
     assert_eq!(set_dir(&mut client, first.path()), failed("dir", there));

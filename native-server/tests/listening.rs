@@ -10,10 +10,18 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::{Connection, Raw, TestServer};
 use ferrite_server::config::Config;
 use tempfile::TempDir;
+
+/// One test at a time: a process that is started has all sockets of this one for an instant, and so
+/// keeps open what the test next to it has closed.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn ok() -> Raw {
     Raw::Simple("OK".into())
@@ -36,14 +44,15 @@ fn is_socket(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
 
-/// A port that nobody has; nobody else takes it in between but by chance.
-fn free_port() -> u16 {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    free.expect("a free port").port()
+/// An address of this machine that only one test uses: what it closes nobody else opens.
+fn own(test: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 77, test, 1], port))
 }
 
-fn local(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
+/// The same with a port that nobody has; nobody else takes it in between but by chance.
+fn free(test: u8) -> SocketAddr {
+    let listener = TcpListener::bind(own(test, 0)).expect("a free port");
+    listener.local_addr().expect("an address")
 }
 
 fn is_open(address: SocketAddr) -> bool {
@@ -59,9 +68,10 @@ fn field(line: &Raw, name: &str) -> String {
 
 #[test]
 fn a_file_is_a_way_in_like_a_port() {
+    let _alone = alone();
     let (_directory, path) = place();
     let server = with_file(&path, |config| {
-        (config.port, config.unixsocketperm) = (free_port().into(), 0o700);
+        (config.port, config.unixsocketperm) = (free(1).port().into(), 0o700);
         config.enable_debug_command = "local".into();
     });
     let mode = fs::metadata(&path).expect("a socket").permissions().mode();
@@ -91,9 +101,11 @@ fn a_file_is_a_way_in_like_a_port() {
 
 #[test]
 fn a_file_suffices() {
+    let _alone = alone();
     let (_directory, path) = place();
     let server = with_file(&path, |config| {
         (config.port, config.maxclients) = (0, 1);
+        config.bind = own(2, 0).ip().to_string();
         config.requirepass = "secret".into();
     });
     assert!(server.shared().addresses().is_empty());
@@ -105,16 +117,18 @@ fn a_file_suffices() {
     let mut second = Connection::to_file(&path);
     assert_eq!(second.read(), Raw::Error("ERR max number of clients reached".into()));
     // A port can be had later.
-    let port = free_port();
-    assert_eq!(client.ask(&format!("CONFIG SET maxclients 10 port {port}")), ok());
-    assert_eq!(Connection::new(local(port)).ask("AUTH secret"), ok());
+    let address = free(2);
+    let request = format!("CONFIG SET maxclients 10 port {}", address.port());
+    assert_eq!(client.ask(&request), ok());
+    assert_eq!(Connection::new(address).ask("AUTH secret"), ok());
     assert_eq!(client.ask("CONFIG SET port 0"), ok());
-    assert!(!is_open(local(port)));
+    assert!(!is_open(address));
     assert_eq!(client.ask("PING"), Raw::Simple("PONG".into()));
 }
 
 #[test]
 fn what_a_server_left_is_replaced_and_nothing_else_is() {
+    let _alone = alone();
     let (_directory, path) = place();
     let refused = |expected: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_ferrite"))
@@ -144,6 +158,7 @@ fn what_a_server_left_is_replaced_and_nothing_else_is() {
 
 #[test]
 fn a_signal_ends_the_server_and_the_file() {
+    let _alone = alone();
     let (_directory, path) = place();
     let mut process = Command::new(env!("CARGO_BIN_EXE_ferrite"))
         .args(["--port", "0", "--save", "", "--unixsocket"])
@@ -168,10 +183,12 @@ fn a_signal_ends_the_server_and_the_file() {
 
 #[test]
 fn ports_change_while_the_server_works() {
-    let server = TestServer::plain();
+    let _alone = alone();
+    let server = TestServer::start(|config| config.bind = own(3, 0).ip().to_string());
     let mut client = server.connect();
-    let (old, port) = (server.address, free_port());
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (old, new) = (server.address, free(3));
+    let port = new.port();
+    let taken = TcpListener::bind(own(3, 0)).expect("a port");
     let taken = taken.local_addr().expect("an address");
     assert_eq!(
         client.ask(&format!("CONFIG SET timeout 7 port {}", taken.port())),
@@ -186,41 +203,42 @@ fn ports_change_while_the_server_works() {
     assert!(is_open(old));
     assert_eq!(client.ask(&format!("CONFIG SET port {port}")), ok());
     assert!(!is_open(old), "the old port is closed when that is answered");
-    assert_eq!(Connection::new(local(port)).ask("PING"), Raw::Simple("PONG".into()));
+    assert_eq!(Connection::new(new).ask("PING"), Raw::Simple("PONG".into()));
     assert!(client.ask("INFO server").text().contains(&format!("\r\ntcp_port:{port}\r\n")));
     // Who was there stays, and the port is free for others at once.
     assert_eq!(client.ask("PING"), Raw::Simple("PONG".into()));
     drop(TcpListener::bind(old).expect("a port that is free"));
     // The same again changes nothing.
-    let mut other = Connection::new(local(port));
+    let mut other = Connection::new(new);
     assert_eq!(client.ask(&format!("CONFIG SET port {port}")), ok());
     assert_eq!(other.ask("PING"), Raw::Simple("PONG".into()));
-    assert!(is_open(local(port)));
+    assert!(is_open(new));
 }
 
 #[test]
 fn addresses_change_while_the_server_works() {
-    let server = TestServer::plain();
+    let _alone = alone();
+    let server = TestServer::start(|config| config.bind = own(4, 0).ip().to_string());
     let mut client = server.connect();
     let port = server.address.port();
-    let second = SocketAddr::from(([127, 0, 0, 2], port));
+    let second = SocketAddr::from(([127, 77, 4, 2], port));
     let all = |text: &str| ["CONFIG", "SET", "bind", text].map(String::from);
     let failed = Raw::Error(
         "ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to \
          specified addresses."
             .into(),
     );
-    assert_eq!(client.ask_words(&all("127.0.0.1 127.0.0.2")), ok());
+    assert_eq!(client.ask_words(&all("127.77.4.1 127.77.4.2")), ok());
     assert!(is_open(second) && is_open(server.address));
     // One that is no machine's here, and one that is: neither is opened, nothing is closed.
-    assert_eq!(client.ask_words(&all("127.0.0.3 192.0.2.1")), failed);
+    assert_eq!(client.ask_words(&all("127.77.4.3 192.0.2.1")), failed);
     assert!(is_open(second) && is_open(server.address));
-    assert!(!is_open(SocketAddr::from(([127, 0, 0, 3], port))));
+    assert!(!is_open(SocketAddr::from(([127, 77, 4, 3], port))));
     assert_eq!(client.ask("CONFIG GET bind"), {
-        Raw::Array(vec![Raw::bulk("bind"), Raw::bulk("127.0.0.1 127.0.0.2")])
+        Raw::Array(vec![Raw::bulk("bind"), Raw::bulk("127.77.4.1 127.77.4.2")])
     });
     // With a dash it may be missing.
-    assert_eq!(client.ask_words(&all("127.0.0.2 -192.0.2.1")), ok());
+    assert_eq!(client.ask_words(&all("127.77.4.2 -192.0.2.1")), ok());
     assert!(is_open(second) && !is_open(server.address));
     // All addresses exclude each single one, and the other way round.
     assert_eq!(client.ask_words(&all("0.0.0.0")), ok());
@@ -230,16 +248,16 @@ fn addresses_change_while_the_server_works() {
         Some((listener, port))
     });
     if let Some((_listener, port)) = other {
-        let request = ["CONFIG", "SET", "port", &port.to_string(), "bind", "::1 127.0.0.1"];
+        let request = ["CONFIG", "SET", "port", &port.to_string(), "bind", "::1 127.77.4.1"];
         assert_eq!(client.ask_words(&request), failed);
         assert!(is_open(second));
     }
-    assert_eq!(client.ask_words(&all("127.0.0.2 192.0.2.1")), failed);
+    assert_eq!(client.ask_words(&all("127.77.4.2 192.0.2.1")), failed);
     assert!(is_open(second) && is_open(server.address), "what was closed came back");
-    assert_eq!(client.ask_words(&all("127.0.0.1")), ok());
+    assert_eq!(client.ask_words(&all("127.77.4.1")), ok());
     assert!(!is_open(second) && is_open(server.address));
     assert_eq!(client.ask_words(&all("")), ok());
     assert!(!is_open(server.address));
-    assert_eq!(client.ask_words(&all("127.0.0.1")), ok());
+    assert_eq!(client.ask_words(&all("127.77.4.1")), ok());
     assert_eq!(server.connect().ask("PING"), Raw::Simple("PONG".into()));
 }

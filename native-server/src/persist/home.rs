@@ -4,7 +4,7 @@
 //! checkpoint, a full one, stands in the new directory.
 //!
 //! Invariant: two servers never write one directory: whoever writes holds a [`Claim`], and the
-//! directory is given back only when nobody does.
+//! directory is given back only when nobody does, or the server ends.
 //! Invariant: a log stays in one directory, since a checkpoint is worth nothing beside another's.
 
 use std::fs::{self, File, OpenOptions};
@@ -48,9 +48,12 @@ impl Home {
         Ok(Claim { directory: self.directory.clone(), _lock: lock })
     }
 
-    /// Gives the directory back.
+    /// Gives the directory back at the end, whatever is being written: it ends with the process.
     pub(super) fn leave(&mut self) {
-        self.lock = None;
+        if let Some(lock) = self.lock.take() {
+            // Where that fails it is given back with the file.
+            let _ = flock(&*lock, FlockOperation::Unlock);
+        }
     }
 }
 
