@@ -157,6 +157,15 @@ fn redis_exporter_finds_what_it_asks_for() {
         "instantaneous_ops_per_sec",
         "role",
         "db0",
+        "latest_fork_usec",
+        "repl_backlog_size",
+        "second_repl_offset",
+        "mem_clients_normal",
+        "number_of_functions",
+        "active_defrag_running",
+        "used_cpu_sys_children",
+        "evicted_clients",
+        "slave_expires_tracked_keys",
     ] {
         assert!(info.lines().any(|line| line.starts_with(&format!("{field}:"))), "{field}: {info}");
     }

@@ -3,11 +3,12 @@
 //! Invariant: a figure has one place, here; whoever else shows it (metrics) reads these lists.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrite_engine::{Args, Arity, Stats, docs};
 
-use crate::client::state;
+use crate::client::{Client, state};
 use crate::commands::connection::REDIS_VERSION;
 use crate::commands::{ROW, Result, ServerSpec, table};
 use crate::config::table::find as setting;
@@ -24,6 +25,22 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[ServerSpec {
     run: info,
     ..ROW
 }];
+
+/// What Redis counts of forks, replicas, clusters and defragmentation, of which there are none.
+const NEVER: [&str; 12] = [
+    "sync_full",
+    "sync_partial_ok",
+    "sync_partial_err",
+    "latest_fork_usec",
+    "total_forks",
+    "evicted_clients",
+    "migrate_cached_sockets",
+    "slave_expires_tracked_keys",
+    "active_defrag_hits",
+    "active_defrag_misses",
+    "active_defrag_key_hits",
+    "active_defrag_key_misses",
+];
 
 /// What the sections are made from, gathered once.
 struct Figures<'c, 'b> {
@@ -166,10 +183,16 @@ fn server(figures: &Figures<'_, '_>) -> Lines {
         ("uptime_in_days", (uptime_s / 86_400).to_string()),
         ("hz", cx.config.hz.to_string()),
         ("configured_hz", cx.config.hz.to_string()),
+        ("process_supervised", "no".into()),
+        ("executable", {
+            let path = std::env::current_exe();
+            path.map(|path| path.display().to_string()).unwrap_or_default()
+        }),
         ("config_file", {
             let file = cx.config.file.as_ref();
             file.map(|file| file.display().to_string()).unwrap_or_default()
         }),
+        ("io_threads_active", u8::from(server.stats.threads.len() > 1).to_string()),
         ("io_threads", server.stats.threads.len().to_string()),
     ])
 }
@@ -177,7 +200,7 @@ fn server(figures: &Figures<'_, '_>) -> Lines {
 fn clients(figures: &Figures<'_, '_>) -> Lines {
     let all = figures.cx.server.clients.all();
     let count = |what: u32| all.iter().filter(|client| client.is(what)).count().to_string();
-    let most = |bytes: fn(&crate::client::Client) -> usize| {
+    let most = |bytes: fn(&Client) -> usize| {
         all.iter().map(|client| bytes(client)).max().unwrap_or_default().to_string()
     };
     lines([
@@ -217,6 +240,10 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
     let rss = process::resident_bytes();
     let policy = setting("maxmemory-policy").map(|setting| setting.show(cx.config));
     let share = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
+    let registry = cx.server.functions.loaded.now();
+    let buffers =
+        |client: &Arc<Client>| client.input_bytes.load(Relaxed) + client.output_bytes.load(Relaxed);
+    let buffers: usize = cx.server.clients.all().iter().map(buffers).sum();
     lines([
         ("used_memory", used.to_string()),
         ("used_memory_human", human(used)),
@@ -233,13 +260,20 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
         ("used_memory_lua", "0".into()),
         ("used_memory_scripts", "0".into()),
         ("number_of_cached_scripts", "0".into()),
+        ("number_of_functions", registry.function_count().to_string()),
+        ("number_of_libraries", registry.libraries.len().to_string()),
         ("maxmemory", cx.config.maxmemory.to_string()),
         ("maxmemory_human", human(cx.config.maxmemory)),
         ("maxmemory_policy", policy.unwrap_or_default()),
         ("mem_fragmentation_ratio", format!("{:.2}", rss as f64 / used.max(1) as f64)),
         ("mem_fragmentation_bytes", (rss as i64 - used as i64).to_string()),
         ("mem_not_counted_for_evict", "0".into()),
+        ("mem_replication_backlog", "0".into()),
+        ("mem_clients_slaves", "0".into()),
+        ("mem_clients_normal", buffers.to_string()),
+        ("mem_aof_buffer", cx.server.databases.log.waiting_bytes().to_string()),
         ("mem_allocator", "libc".into()),
+        ("active_defrag_running", "0".into()),
         ("lazyfree_pending_objects", figures.reaping.to_string()),
     ])
 }
@@ -274,7 +308,7 @@ fn stats(figures: &Figures<'_, '_>) -> Lines {
     let news = &figures.cx.server.news;
     let [tracked_keys, tracked_items, tracked_prefixes] = news.tracking.counts();
     let count = |kind| news.pubsub.names(kind, None).len().to_string();
-    lines([
+    let mut all = lines([
         ("total_connections_received", stats.connections_received.load(Relaxed).to_string()),
         ("total_commands_processed", stats.commands_processed().to_string()),
         ("instantaneous_ops_per_sec", stats.commands_per_second.load(Relaxed).to_string()),
@@ -302,21 +336,36 @@ fn stats(figures: &Figures<'_, '_>) -> Lines {
         ("total_error_replies", errors.to_string()),
         ("total_reads_processed", stats.sum(|thread| thread.reads.get()).to_string()),
         ("total_writes_processed", stats.sum(|thread| thread.writes.get()).to_string()),
-    ])
+    ]);
+    all.extend(lines(NEVER.map(|name| (name, "0".into()))));
+    all
 }
 
 fn replication(figures: &Figures<'_, '_>) -> Lines {
     lines([
         ("role", "master".into()),
         ("connected_slaves", "0".into()),
+        ("master_failover_state", "no-failover".into()),
         ("master_replid", figures.cx.server.run_id.clone()),
+        ("master_replid2", "0".repeat(40)),
         ("master_repl_offset", "0".into()),
+        ("second_repl_offset", "-1".into()),
+        ("repl_backlog_active", "0".into()),
+        ("repl_backlog_size", "0".into()),
+        ("repl_backlog_first_byte_offset", "0".into()),
+        ("repl_backlog_histlen", "0".into()),
     ])
 }
 
 fn cpu(_: &Figures<'_, '_>) -> Lines {
     let [user, system] = process::cpu_seconds();
-    lines([("used_cpu_sys", format!("{system:.6}")), ("used_cpu_user", format!("{user:.6}"))])
+    let none = || String::from("0.000000");
+    lines([
+        ("used_cpu_sys", format!("{system:.6}")),
+        ("used_cpu_user", format!("{user:.6}")),
+        ("used_cpu_sys_children", none()),
+        ("used_cpu_user_children", none()),
+    ])
 }
 
 fn commandstats(figures: &Figures<'_, '_>) -> Lines {
