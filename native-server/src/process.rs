@@ -1,6 +1,28 @@
 //! What the system knows of this process. Where it does not say, the figures are zero.
 
+use std::path::PathBuf;
 use std::{fs, io};
+
+/// A file with the number of this process, for who supervises it. It goes with the server.
+pub struct PidFile(PathBuf);
+
+impl PidFile {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write(path: PathBuf) -> io::Result<PidFile> {
+        fs::write(&path, format!("{}\n", std::process::id()))?;
+        Ok(PidFile(path))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Somebody may have tidied up.
+        let _ = fs::remove_file(&self.0);
+    }
+}
 
 /// The system's name.
 pub fn system() -> String {

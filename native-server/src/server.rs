@@ -8,6 +8,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
@@ -33,6 +34,7 @@ use crate::log::{Level, Log};
 use crate::news::News;
 use crate::persist::log::Notice;
 use crate::persist::{self, Persistence};
+use crate::process::PidFile;
 use crate::random;
 use crate::slowlog::SlowLog;
 use crate::socket::Visitor;
@@ -138,6 +140,8 @@ pub struct Running {
     /// What its threads share.
     pub server: Arc<Server>,
     threads: Vec<JoinHandle<()>>,
+    /// What goes last.
+    pid_file: Option<PidFile>,
 }
 
 impl Running {
@@ -148,6 +152,7 @@ impl Running {
             let _ = thread.join();
         }
         self.server.persistence.close();
+        drop(self.pid_file);
     }
 
     /// Ends the server, and waits for that.
@@ -164,11 +169,13 @@ impl Running {
 pub fn start(mut config: Config, clock: Clock) -> Result<Running, StartError> {
     let opened = entrance::open(&mut config)?;
     let server = prepare(config, clock)?;
+    let pid_file = write_pid_file(&server);
     let lobby = Lobby::open(opened.iter().map(Opened::listener)).map_err(StartError::Thread)?;
     let is_recovered = recover(&server)?;
     let config = server.config.snapshot().config;
     server.persistence.begin(&server, &config, is_recovered)?;
-    run(server, opened, lobby.close())
+    let running = run(server, opened, lobby.close())?;
+    Ok(Running { pid_file, ..running })
 }
 
 /// A server for tools: nobody can connect to it, it has its directory for itself, and nothing is
@@ -179,7 +186,7 @@ pub fn start(mut config: Config, clock: Clock) -> Result<Running, StartError> {
 pub fn open(config: Config, clock: Clock) -> Result<Running, StartError> {
     let server = prepare(config, clock)?;
     server.persistence.claim()?;
-    Ok(Running { server, threads: Vec::new() })
+    Ok(Running { server, threads: Vec::new(), pid_file: None })
 }
 
 /// What the threads of a server share.
@@ -230,6 +237,22 @@ fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, StartError> {
     Ok(server)
 }
 
+/// Writes `pidfile`, if there is to be one. As in Redis a server starts without it as well.
+fn write_pid_file(server: &Server) -> Option<PidFile> {
+    let config = server.config.snapshot().config;
+    if config.pidfile.is_empty() {
+        return None;
+    }
+    let path = Path::new(&config.dir).join(&config.pidfile);
+    let shown = path.display().to_string();
+    let written = PidFile::write(path);
+    written
+        .inspect_err(|why| {
+            server.log.warning(format_args!("cannot write the pidfile {shown}: {why}"));
+        })
+        .ok()
+}
+
 fn function_cache(config: &Config, log: &Arc<Log>) -> Cache {
     Cache::new(&config.function_cache_path(), config.function_cache_size, log)
 }
@@ -269,7 +292,7 @@ fn run(
     }
     let acceptor = Arc::clone(&server);
     running.push(spawn("ferrite-main".into(), move || run_acceptor(&acceptor, &runtime))?);
-    Ok(Running { server, threads: running })
+    Ok(Running { server, threads: running, pid_file: None })
 }
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {

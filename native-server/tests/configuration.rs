@@ -204,3 +204,22 @@ fn moving_is_for_those_who_may() {
         assert_eq!(answers, [ok(), failed(name, why)]);
     }
 }
+
+#[test]
+fn the_number_of_the_process_is_in_a_file_while_there_is_a_server() {
+    let directory = directory();
+    let start = |name: &str| {
+        TestServer::start(|config| {
+            (config.dir, config.pidfile) = (text_of(directory.path()), name.into());
+        })
+    };
+    let server = start("ferrite.pid");
+    let path = directory.path().join("ferrite.pid");
+    let text = fs::read_to_string(&path).expect("a file");
+    assert_eq!(text, format!("{}\n", std::process::id()));
+    drop(server);
+    assert!(!path.exists());
+    // One that cannot be written keeps nobody from starting.
+    let server = start("none/ferrite.pid");
+    assert_eq!(server.connect().ask("PING"), Raw::Simple("PONG".into()));
+}

@@ -110,6 +110,7 @@ pub struct Config {
     pub function_deadline_ms: i64,
     pub function_module_dir: String,
     pub enable_protected_configs: String,
+    pub pidfile: String,
     pub unixsocket: String,
     pub unixsocketperm: u32,
     /// The file that the server was started with, which is no setting: CONFIG REWRITE writes it.
@@ -172,6 +173,7 @@ impl Default for Config {
             function_deadline_ms: 5000,
             function_module_dir: String::new(),
             enable_protected_configs: "no".into(),
+            pidfile: String::new(),
             unixsocket: String::new(),
             unixsocketperm: 0,
             file: None,

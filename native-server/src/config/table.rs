@@ -181,6 +181,7 @@ pub const SETTINGS: &[Setting] = &[
     row("maxmemory", Live, Memory(|config| &mut config.maxmemory, 0, limits::MEMORY_BYTES_MAX)),
     row("maxmemory-policy", Live, Other(show_policy, read_policy, Plain)),
     row("notify-keyspace-events", Live, Other(show_events, read_events, Quoted)),
+    row("pidfile", AtStart, Text(|config| &mut config.pidfile)),
     row("port", Live, Number(|config| &mut config.port, 0, 65535)),
     row("protected-mode", Live, YesNo(|config| &mut config.protected_mode)),
     row(
