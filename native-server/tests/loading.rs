@@ -24,6 +24,9 @@ fn who_comes_while_the_server_loads_is_told_so_and_served_afterwards() {
         TestServer::start(|config| {
             config.dir = directory.path().to_str().expect("a path").into();
             config.port = port.into();
+            if port > 0 {
+                config.unixsocket = "ferrite.sock".into();
+            }
         })
     };
     let first = start(0);
@@ -44,6 +47,8 @@ fn who_comes_while_the_server_loads_is_told_so_and_served_afterwards() {
         }
         let loading = Raw::Error("LOADING Redis is loading the dataset in memory".into());
         let (mut early, mut amid) = (Connection::new(address), Connection::new(address));
+        let mut near = Connection::to_file(&directory.path().join("ferrite.sock"));
+        assert_eq!(near.ask("PING"), loading);
         for request in ["PING", "GET key", "SET key other", "AUTH password"] {
             assert_eq!(early.ask(request), loading, "{request}");
         }
@@ -65,6 +70,8 @@ fn who_comes_while_the_server_loads_is_told_so_and_served_afterwards() {
         drop(pipe);
         let server = starting.join().expect("a server");
         assert_eq!(early.ask("GET key"), Raw::bulk("value"));
+        assert_eq!(near.ask("GET key"), Raw::bulk("value"));
+        assert!(near.ask("CLIENT INFO").text().contains(" addr=ferrite.sock:0 "));
         assert_eq!(server.connect().ask("GET key"), Raw::bulk("value"));
         assert!(amid.is_closed(), "half a request is not kept");
     });
