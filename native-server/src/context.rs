@@ -197,10 +197,7 @@ impl Context<'_> {
                 self.stats.count_failure(ticket.command, line.get(1..).unwrap_or_default());
             }
             if elapsed.as_nanos() >= self.meter.slow_ns {
-                let name = [ticket.command.as_bytes()];
-                let arguments = ticket.arguments.iter().map(|bytes| &**bytes);
-                let request: Vec<&[u8]> = name.into_iter().chain(arguments).collect();
-                self.push_slow(&ticket.client, elapsed, &request);
+                self.push_slow(&ticket.client, elapsed, &ticket.request());
             }
         }
     }
@@ -419,6 +416,9 @@ impl Context<'_> {
         if let Err(refusal) = run(self, &mut args) {
             self.wire.out.truncate(mark);
             refusal.answer(command.name, &mut self.wire);
+        }
+        if let (Some(blocked), Some(name)) = (&self.session.blocked, request.first()) {
+            blocked.ticket.written.get_or_init(|| (*name).into());
         }
         if self.session.client.is(state::TRACKING) {
             self.track(command, arguments);

@@ -9,8 +9,8 @@
 //! Not here: how long somebody waits (connection.rs).
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use ferrite_engine::{Cx, Millis};
@@ -36,6 +36,8 @@ pub struct Ticket {
     pub arguments: Vec<Box<[u8]>>,
     /// The command's name.
     pub command: &'static str,
+    /// The name as the client wrote it.
+    pub written: OnceLock<Box<[u8]>>,
     /// How it is tried.
     pub attempt: Attempt,
     /// What its reply is written in.
@@ -63,6 +65,7 @@ impl Ticket {
             keys,
             arguments,
             command,
+            written: OnceLock::new(),
             attempt,
             protocol,
             is_done: AtomicBool::new(false),
@@ -83,11 +86,18 @@ impl Ticket {
             keys: Vec::new(),
             arguments: Vec::new(),
             command,
+            written: OnceLock::new(),
             attempt: |_, _, _| Ok(false),
             protocol,
             is_done: AtomicBool::new(false),
             is_patient: true,
         })
+    }
+
+    /// The whole request.
+    pub fn request(&self) -> Vec<&[u8]> {
+        let name = self.written.get().map_or(self.command.as_bytes(), |name| &**name);
+        [name].into_iter().chain(self.arguments.iter().map(|bytes| &**bytes)).collect()
     }
 
     /// Whether it waits until it is answered, whatever happens.

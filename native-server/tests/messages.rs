@@ -197,6 +197,20 @@ fn a_monitor_sees_every_command() {
 }
 
 #[test]
+fn messages_to_oneself_come_behind_a_transaction() {
+    let server = TestServer::plain();
+    let mut one = server.connect();
+    assert!(matches!(one.ask("HELLO 3"), Raw::Map(_)));
+    one.ask("SUBSCRIBE c");
+    assert_eq!(one.ask("MULTI"), ok());
+    assert_eq!(one.ask("PUBLISH c m"), Raw::Simple("QUEUED".into()));
+    assert_eq!(one.ask("PING"), Raw::Simple("QUEUED".into()));
+    let replies = vec![Raw::Integer(1), Raw::Simple("PONG".into())];
+    assert_eq!(one.ask("EXEC"), Raw::Array(replies));
+    assert_eq!(one.read(), push(["message", "c", "m"]));
+}
+
+#[test]
 fn a_pause_holds_up_what_it_says() {
     let server = TestServer::plain();
     let (mut one, mut two) = (server.connect(), server.connect());

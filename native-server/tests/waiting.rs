@@ -236,7 +236,7 @@ fn what_has_waited_is_counted_behind_what_ended_that() {
     };
     let requests = [["RPUSH l x", ""], ["MULTI", "EXEC"]];
     for [first, last] in requests {
-        one.send("BLPOP l 0");
+        one.send("bLPOP l 0");
         await_blocked(&mut two, 1);
         two.ask(first);
         if !last.is_empty() {
@@ -245,7 +245,7 @@ fn what_has_waited_is_counted_behind_what_ended_that() {
         }
         assert_eq!(one.read(), array(["l", "x"]));
         let ended_by = if last.is_empty() { "RPUSH l x" } else { last };
-        assert_eq!(slow(&mut two), ["blpop l 0", ended_by]);
+        assert_eq!(slow(&mut two), ["bLPOP l 0", ended_by]);
     }
     assert_eq!(two.ask("XGROUP CREATE s g $ MKSTREAM"), ok());
     one.send("XREADGROUP GROUP g c BLOCK 0 STREAMS s >");

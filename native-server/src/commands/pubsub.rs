@@ -130,8 +130,8 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
 
 fn publish(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()> {
     let count = cx.server.news.pubsub.publish(kind, args.required(), args.required());
-    if cx.session.client.is(state::SUBSCRIBER) {
-        // A message to oneself comes before the reply.
+    if cx.session.client.is(state::SUBSCRIBER) && !cx.is_in_exec {
+        // A message to oneself comes before the reply; never amid that of EXEC, but behind it.
         let logged_to = cx.session.client.fetch_mail(cx.wire.out);
         cx.held.logged_to = cx.held.logged_to.max(logged_to);
     }
