@@ -111,8 +111,14 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         _ => {}
     }
     let config = configure(arguments)?;
+    let without_effect = config.without_effect.join(", ");
     let running = server::start(config, Clock::System)?;
     let server = std::sync::Arc::clone(&running.server);
+    if !without_effect.is_empty() {
+        server
+            .log
+            .notice(format_args!("settings of Redis without an effect here: {without_effect}"));
+    }
     end_on_signal(&running)?;
     running.wait();
     server.log.notice("Ferrite ends, bye");

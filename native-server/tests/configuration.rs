@@ -80,6 +80,30 @@ fn what_is_in_force_goes_into_the_file() {
 }
 
 #[test]
+fn a_file_that_was_written_for_redis_is_taken_and_stays() {
+    let directory = directory();
+    let path = directory.path().join("redis.conf");
+    let text = "daemonize no\nlazyfree-lazy-eviction no\n\
+                replica-priority 100\nset-proc-title yes\nmaxmemory-samples 5\n\
+                oom-score-adj no\noom-score-adj-values 0 200 800\ncluster-node-timeout 15000\n";
+    fs::write(&path, text).expect("a file");
+    let server = with_file(&path);
+    let mut client = server.connect();
+    assert_eq!(client.ask("CONFIG GET maxmemory-samples"), Raw::Array(Vec::new()));
+    let unknown = "ERR Unknown option or number of arguments for CONFIG SET - 'daemonize'";
+    assert_eq!(client.ask("CONFIG SET daemonize no"), Raw::Error(unknown.into()));
+    assert_eq!(client.ask("CONFIG REWRITE"), ok());
+    let rewritten = fs::read_to_string(&path).expect("a file");
+    assert!(rewritten.starts_with(text), "what is not known here stays: {rewritten}");
+    let mut config = Config::default();
+    let refused = file::read(&mut config, "redis.conf", "port 1\ndaemonize yes\n");
+    assert_eq!(
+        refused.expect_err("a refusal").to_string(),
+        "redis.conf:2: 'daemonize yes': this is not supported: it can only be 'no'"
+    );
+}
+
+#[test]
 fn without_a_file_there_is_nothing_to_write() {
     let server = TestServer::plain();
     let answer = server.connect().ask("CONFIG REWRITE");

@@ -171,6 +171,8 @@ fn server(figures: &Figures<'_, '_>) -> Lines {
     lines([
         ("redis_version", REDIS_VERSION.into()),
         ("ferrite_version", env!("CARGO_PKG_VERSION").into()),
+        ("redis_git_sha1", "00000000".into()),
+        ("redis_git_dirty", "0".into()),
         ("redis_mode", "standalone".into()),
         ("os", process::system()),
         ("arch_bits", usize::BITS.to_string()),

@@ -5,8 +5,8 @@
 
 use thiserror::Error;
 
-use crate::config::Config;
 use crate::config::table::{Refusal, find};
+use crate::config::{Config, foreign};
 use crate::limits::CONFIG_LINE_BYTES_MAX;
 use crate::resp::inline;
 
@@ -91,10 +91,10 @@ fn read_line(config: &mut Config, line: &str, has_rules: &mut bool) -> Result<()
 /// # Errors
 /// Why it is refused.
 pub fn set(config: &mut Config, name: &str, values: &[String]) -> Result<(), Refusal> {
-    let setting = find(name).ok_or("there is no such setting")?;
     if values.is_empty() {
         return Err("wrong number of arguments".into());
     }
+    let Some(setting) = find(name) else { return foreign::read(config, name, values) };
     setting.read(config, &values.join(" "))
 }
 

@@ -4,6 +4,7 @@
 //! file and the command line all go through its rows. What has no effect is no setting.
 
 pub mod file;
+pub mod foreign;
 pub mod rewrite;
 pub mod table;
 
@@ -115,6 +116,8 @@ pub struct Config {
     pub unixsocketperm: u32,
     /// The file that the server was started with, which is no setting: CONFIG REWRITE writes it.
     pub file: Option<PathBuf>,
+    /// Settings of Redis that were given and have no effect here.
+    pub without_effect: Vec<String>,
 }
 
 impl Default for Config {
@@ -177,6 +180,7 @@ impl Default for Config {
             unixsocket: String::new(),
             unixsocketperm: 0,
             file: None,
+            without_effect: Vec::new(),
         }
     }
 }
