@@ -23,10 +23,10 @@ use crate::commands::{Action, Command, Refusal, ServerRun, keys_of, table};
 use crate::config::Config;
 use crate::database::Held;
 use crate::functions;
-use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, ROOM_TRIES};
+use crate::limits::{PRELOADED_WORDS_MIN, QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, ROOM_TRIES};
 use crate::meter::Meter;
 use crate::news::Origin;
-use crate::preload::{MANY_ARGUMENTS, preload_one};
+use crate::preload::preload_one;
 use crate::resp::wire::{Protocol, Wire};
 use crate::server::Server;
 use crate::session::{Queued, Replies, Session};
@@ -89,7 +89,7 @@ impl Context<'_> {
         let mark = self.wire.out.len();
         let wire = &mut self.wire;
         let database = self.held.get(self.session.database);
-        if request.len() >= MANY_ARGUMENTS {
+        if request.len() >= PRELOADED_WORDS_MIN {
             preload_one(&database.keys, command, request);
         }
         let origin = Origin { command: command.name, client: self.session.client.id, arguments };

@@ -138,6 +138,12 @@ pub const LOG_LOADS_MAX: usize = 2;
 /// Effects of a batch that are gathered before they go to the log and others get their turn.
 pub const BATCH_EFFECTS_BYTES: usize = 256 * 1024;
 
+/// Words of a single request from which on the keyspace is shown what it asks for.
+pub const PRELOADED_WORDS_MIN: usize = 8;
+
+/// Keys or members of it that are shown, before the caches that hold them are full.
+pub const PRELOADED_ARGUMENTS_MAX: usize = 2048;
+
 /// What functions may take. The contract (docs/functions.md) names these.
 pub mod functions {
     /// A module, in bytes.

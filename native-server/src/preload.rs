@@ -6,15 +6,8 @@
 use ferrite_engine::{Keys, Keyspace};
 
 use crate::commands::{Command, keys_of};
-
-/// Arguments from which on a single request is looked at.
-pub const MANY_ARGUMENTS: usize = 8;
-
-/// Keys or members that are shown at once.
-const TOGETHER: usize = 16;
-
-/// Keys or members of one request that are looked at, before the caches that hold them are full.
-const LOOKED_AT_MAX: usize = 2048;
+use crate::limits::PRELOADED_ARGUMENTS_MAX;
+use crate::resp::ahead::AHEAD_MAX;
 
 /// Looks at what requests that came together ask for.
 pub fn preload_requests(keys: &Keyspace, requests: &mut [&[&[u8]]]) {
@@ -54,9 +47,9 @@ pub fn preload_one(keys: &Keyspace, command: &Command, request: &[&[u8]]) {
 
 /// Shows requests of one key each, and at most one member.
 fn show<'a, const N: usize>(keys: &Keyspace, requests: impl Iterator<Item = [&'a [u8]; N]>) {
-    let mut requests = requests.take(LOOKED_AT_MAX);
+    let mut requests = requests.take(PRELOADED_ARGUMENTS_MAX);
     loop {
-        let mut some = [[&[][..]; N]; TOGETHER];
+        let mut some = [[&[][..]; N]; AHEAD_MAX];
         let count = some.iter_mut().zip(&mut requests).map(|(at, request)| *at = request).count();
         if count == 0 {
             return;
