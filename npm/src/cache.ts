@@ -29,6 +29,8 @@ export interface Configuration {
   evictionPolicy: string;
   compression: boolean;
   clock: { now(): number };
+  /** Draws the seed of the hash, at the first operation: at global scope nothing is random. */
+  seed(): Uint32Array;
 }
 
 // Expired keys leave when somebody asks for them, and a few with each write: every 64th operation
@@ -312,7 +314,7 @@ export class FerriteCache extends SetCommands {
     if (this.state === states.reading) {
       throw new FerriteError("ERR the function that withBytes calls cannot use the cache");
     }
-    this.instance.open();
+    this.instance.open(this.configuration.seed());
     this.state = states.ready;
   }
 

@@ -22,12 +22,22 @@ const memoryForm =
   "bytes as a number, or digits and one of b, k, kb, m, mb, g, gb, such as \"64mb\"";
 const known = ["maxMemory", "evictionPolicy", "compression", "clock"];
 
-/** `initFerrite`, given how this runtime comes by its module. */
-export function makeInit(load: () => FerriteModule | Promise<FerriteModule>): InitFerrite {
+/** Draws two random words. */
+export type Seed = () => Uint32Array;
+
+/** As the web has it, and every runtime. */
+export const webSeed: Seed = () => crypto.getRandomValues(new Uint32Array(2));
+
+/** `initFerrite`, given how this runtime comes by its module and by random numbers. */
+export function makeInit(
+  load: () => FerriteModule | Promise<FerriteModule>, seed: Seed = webSeed,
+): InitFerrite {
   return async (first?: FerriteModule | FerriteOptions, second?: FerriteOptions) => {
-    if (isModule(first)) return makeCache(first, second);
-    if (second === undefined) return makeCache(await load(), first as FerriteOptions | undefined);
-    if (first === undefined) return makeCache(await load(), second);
+    if (isModule(first)) return makeCache(first, second, seed);
+    if (second === undefined) {
+      return makeCache(await load(), first as FerriteOptions | undefined, seed);
+    }
+    if (first === undefined) return makeCache(await load(), second, seed);
     throw new FerriteError("ERR the first of two arguments must be a WebAssembly.Module");
   };
 }
@@ -37,7 +47,9 @@ function isModule(value: unknown): value is FerriteModule {
   return Object.prototype.toString.call(value) === "[object WebAssembly.Module]";
 }
 
-function makeCache(module: FerriteModule, options: FerriteOptions = {}): FerriteCache {
+function makeCache(
+  module: FerriteModule, options: FerriteOptions = {}, seed: Seed,
+): FerriteCache {
   if (options === null || typeof options !== "object") {
     throw new FerriteError("ERR the options must be an object");
   }
@@ -63,7 +75,9 @@ function makeCache(module: FerriteModule, options: FerriteOptions = {}): Ferrite
     throw refusal("maxMemory", budget, `${complaint}: ${memoryForm}`);
   }
   if (complaint !== undefined) throw refusal("maxMemory", budget, complaint);
-  return new FerriteCache({ module, maxMemory, evictionPolicy, compression, clock }, instance);
+  return new FerriteCache(
+    { module, maxMemory, evictionPolicy, compression, clock, seed }, instance,
+  );
 }
 
 /** Without what is undefined, which counts as not given. */

@@ -114,9 +114,8 @@ export class Instance {
     return result < 0 ? this.complaint() : undefined;
   }
 
-  /** Makes the keyspace. Randomness is for this moment: at global scope there is none. */
-  open(): void {
-    const [low, high] = crypto.getRandomValues(new Uint32Array(2));
+  /** Makes the keyspace. */
+  open([low, high]: Uint32Array): void {
     const result = this.exports.open(low!, high!);
     this.refresh();
     if (result < 0) throw new FerriteError(this.complaint());

@@ -34,8 +34,13 @@ const kinds = {
       assetNames: "[name]",
     },
   },
-  // Nothing around it: what is timed is how it comes to be.
+  // Nothing around it: what is timed is how it comes to be, of a package as it was installed and of
+  // one that was made part of the program's own file.
   cold: {
+    contents: (subject) => `export { ${subject} as subject };`,
+    settings: { platform: "node", packages: "external" },
+  },
+  "cold-bundled": {
     contents: (subject) => `export { ${subject} as subject };`,
     settings: { platform: "node" },
   },

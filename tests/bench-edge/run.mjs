@@ -213,15 +213,17 @@ async function measureMemory({ loop, name, peers, keys, plan: more, ours = "ferr
 async function measureCold() {
   const peers = ["lru-cache"];
   const rounds = given.quick ? 3 : 15;
-  const runtimes = {
-    node: async (name) => {
-      const path = await bundle("cold", candidates[name]);
-      const script = fileURLToPath(new URL("cold.mjs", import.meta.url));
-      const { status, stdout, stderr } = spawnSync("node", [script, path], { encoding: "utf8" });
-      if (status !== 0) throw new Error(stderr);
-      return JSON.parse(stdout);
-    },
-    workerd: async (name) => {
+  const inNode = (kind) => async (name) => {
+    const path = await bundle(kind, candidates[name]);
+    const script = fileURLToPath(new URL("cold.mjs", import.meta.url));
+    const { status, stdout, stderr } = spawnSync("node", [script, path], { encoding: "utf8" });
+    if (status !== 0) throw new Error(stderr);
+    return JSON.parse(stdout);
+  };
+  const cases = {
+    "node cold start": inNode("cold"),
+    "node cold start bundled": inNode("cold-bundled"),
+    "workerd cold start": async (name) => {
       const path = await bundle("worker", candidates[name]);
       const start = performance.now();
       const subject = await startWorker(path);
@@ -233,12 +235,11 @@ async function measureCold() {
       return { milliseconds, cpuMilliseconds };
     },
   };
-  for (const [runtime, coldOf] of Object.entries(runtimes)) {
+  for (const [name, coldOf] of Object.entries(cases)) {
     const figures = new Map(["ferrite", ...peers].map((name) => [name, []]));
     for (let round = 0; round < rounds; round++) {
-      for (const [name, list] of figures) list.push(await coldOf(name));
+      for (const [candidate, list] of figures) list.push(await coldOf(candidate));
     }
-    const name = `${runtime} cold start`;
     compare(figures, peers, { name, metric: "cold_ms" }, ({ milliseconds }) => milliseconds);
     compare(figures, peers, { name, metric: "cpu_ms" }, ({ cpuMilliseconds }) => cpuMilliseconds);
   }
