@@ -6,7 +6,7 @@ import { makeInit } from "./init.js";
 export * from "./exports.js";
 
 const load = fromFile(
-  () => new URL("ferrite-compressed.wasm", import.meta.url), () => import("./packed-compressed.js"),
+  () => new URL("ferrite-compressed.wasm", import.meta.url), () => import("../dist/ferrite-compressed.wasm.deflate"),
 );
 
 /** Makes a cache. The module is compiled once, however many caches there are. */

@@ -4,10 +4,9 @@
 // Invariant: without these files everything is as elsewhere. A bundle has lost the first, or its
 // place; Windows does not have the second; a process may be denied both, and an old Node the way.
 
+import { inlined } from "./compile.js";
 import { webSeed, type Seed } from "./init.js";
 import type { FerriteModule } from "./types.js";
-
-type Load = () => Promise<FerriteModule>;
 
 /** The part of `node:fs` that is used. To import it would load all of Node's streams. */
 interface Files {
@@ -20,9 +19,11 @@ interface Files {
 declare const process: { platform: string; getBuiltinModule(name: "node:fs"): Files };
 
 /** A loader for `makeInit`: the module is in a file, or else packed in a chunk. */
-export function fromFile(place: () => URL, packed: () => Promise<{ load: Load }>): Load {
+export function fromFile(
+  place: () => URL, packed: () => Promise<{ default: string }>,
+): () => Promise<FerriteModule> {
   let module: FerriteModule | undefined;
-  return async () => module ??= compileFile(place) ?? await (await packed()).load();
+  return async () => module ??= compileFile(place) ?? await inlined((await packed()).default)();
 }
 
 function compileFile(place: () => URL): FerriteModule | undefined {

@@ -5,7 +5,9 @@ import { makeInit } from "./init.js";
 
 export * from "./exports.js";
 
-const load = fromFile(() => new URL("ferrite.wasm", import.meta.url), () => import("./packed.js"));
+const load = fromFile(
+  () => new URL("ferrite.wasm", import.meta.url), () => import("../dist/ferrite.wasm.deflate"),
+);
 
 /** Makes a cache. The module is compiled once, however many caches there are. */
 export const initFerrite = makeInit(load, kernelSeed);
