@@ -15,6 +15,7 @@ use core::cmp::Ordering;
 
 use crate::bytes;
 use crate::command::word;
+use crate::keyspace::Millis;
 use crate::value::Value;
 
 /// Texts from this length on are no numbers (Redis's `MAX_LONG_DOUBLE_CHARS`).
@@ -116,6 +117,23 @@ impl Float {
         }
         text.as_bytes()
     }
+}
+
+/// Reads a time in seconds, as INCRBYFLOAT reads numbers, and says how many milliseconds it is,
+/// rounded up; what is beyond all numbers is the last of them. `None` if it is no number.
+pub fn seconds_in_ms(text: &[u8]) -> Option<Millis> {
+    let Float { is_negative, exponent, mantissa } = Float::parse(text)?;
+    let ms = Float::rounded(u128::from(mantissa) * 1000, exponent);
+    let magnitude = match u32::try_from(-ms.exponent) {
+        // Its highest bit is set: it is larger than any number with a sign.
+        Err(_) | Ok(0) => i64::MIN,
+        Ok(shift) => {
+            let whole = ms.mantissa.checked_shr(shift).unwrap_or(0);
+            let has_rest = whole.checked_shl(shift).unwrap_or(0) != ms.mantissa;
+            -(whole as i64) - i64::from(has_rest && !is_negative)
+        }
+    };
+    Some(if is_negative { magnitude } else { magnitude.checked_neg().unwrap_or(i64::MAX) })
 }
 
 /// A number's text without its sign, looked through once.
@@ -426,5 +444,36 @@ impl FloatText {
 impl Default for FloatText {
     fn default() -> FloatText {
         FloatText::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_up_to_milliseconds() {
+        let check = |text: &str, expected| assert_eq!(seconds_in_ms(text.as_bytes()), expected);
+        for (text, ms) in [
+            ("0", 0),
+            ("0.0001", 1),
+            ("1.5", 1500),
+            ("+.5", 500),
+            ("0x1p3", 8000),
+            ("0x.8", 500),
+            ("1e3", 1_000_000),
+            ("-1", -1000),
+            ("-0.0001", 0),
+            ("-1.0001", -1000),
+            ("9223372036854775.807", i64::MAX),
+            ("1e300", i64::MAX),
+            ("inf", i64::MAX),
+            ("-inf", i64::MIN),
+        ] {
+            check(text, Some(ms));
+        }
+        for bad in ["", "x", " 1", "1 ", "nan", "1e5000", "0x", "1e", "1,5"] {
+            check(bad, None);
+        }
     }
 }

@@ -5,6 +5,7 @@
 use crate::command::{Args, Arity, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace};
+use crate::limits::EXPIRED_DRAWS_MAX;
 use crate::reply::Reply;
 use crate::scan::Filter;
 
@@ -36,10 +37,19 @@ impl Cx<'_> {
 
     /// RANDOMKEY: one of the keys, each with the same chance.
     pub fn random_key(&mut self) -> Option<&[u8]> {
+        let mut draws = 0;
         loop {
             let found = self.keys.random_found()?;
             if !self.is_past(found.head.deadline) {
                 return Some(found.head.key(self.keys.arena.cell(found.addr)));
+            }
+            if self.keys.keeps_expired() {
+                // It may be that none has not expired.
+                draws += 1;
+                if draws == EXPIRED_DRAWS_MAX {
+                    return None;
+                }
+                continue;
             }
             self.expire(&found);
             self.keys.settle();

@@ -82,6 +82,9 @@ pub struct Keyspace {
     pub(crate) snapshot: Snapshot,
     #[cfg(feature = "snapshot")]
     pub(crate) changes: u64,
+    /// Whether keys whose deadline has passed stay, though nobody finds them.
+    #[cfg(feature = "effects")]
+    keeps_expired: bool,
     max_memory_bytes: usize,
     host_bytes: usize,
 }
@@ -141,6 +144,8 @@ impl Keyspace {
             snapshot: Snapshot::new(),
             #[cfg(feature = "snapshot")]
             changes: 0,
+            #[cfg(feature = "effects")]
+            keeps_expired: false,
             max_memory_bytes,
             host_bytes,
         })
@@ -163,6 +168,23 @@ impl Keyspace {
         self.host_bytes = bytes(host_bytes)?;
         self.arena.set_segments_max(self.max_memory_bytes / SEGMENT_BYTES);
         Ok(())
+    }
+
+    /// Keys and fields whose deadline has passed read as absent, but stay as long as this is so:
+    /// for a host that lets nothing change for a while. Only commands that read may be run then.
+    #[cfg(feature = "effects")]
+    pub fn keep_expired(&mut self, keeps: bool) {
+        self.keeps_expired = keeps;
+    }
+
+    #[cfg(feature = "effects")]
+    pub(crate) fn keeps_expired(&self) -> bool {
+        self.keeps_expired
+    }
+
+    #[cfg(not(feature = "effects"))]
+    pub(crate) fn keeps_expired(&self) -> bool {
+        false
     }
 
     /// Keys, those included that expired and were not yet noticed.
@@ -311,7 +333,7 @@ impl Keyspace {
     pub(crate) fn drop_found(&mut self, found: &Found) {
         self.bury_value(found);
         self.forget(found);
-        self.reap();
+        self.let_go();
     }
 
     /// Takes a key out whose value names nothing any more.
@@ -348,7 +370,7 @@ impl Keyspace {
     pub(crate) fn free_record(&mut self, found: &Found) {
         self.bury_value(found);
         self.arena.free(found.addr);
-        self.reap();
+        self.let_go();
     }
 
     /// Notes that nobody names the objects of a value any more.
@@ -379,6 +401,11 @@ impl Keyspace {
         self.objects.dying().is_some()
     }
 
+    /// How many large values, and parts of them, are still to be taken apart.
+    pub fn reaping_count(&self) -> usize {
+        self.objects.all_dying().count()
+    }
+
     /// Gives some pages back of what is to be taken apart. False if there is nothing.
     #[cfg_attr(not(target_arch = "wasm32"), inline)]
     pub(crate) fn reap(&mut self) -> bool {
@@ -404,6 +431,16 @@ impl Keyspace {
                 Some(page) => self.free_page(kind, page),
                 None => self.objects.remove_dying(),
             }
+        }
+    }
+
+    /// Gives back what a value took that nobody names any more: all of it if it is small.
+    #[inline(always)]
+    fn let_go(&mut self) {
+        self.reap();
+        #[cfg(feature = "effects")]
+        {
+            self.counters.lazily_freed += u64::from(self.is_reaping());
         }
     }
 
@@ -558,7 +595,7 @@ impl<'a> Cx<'a> {
         }
         #[cfg(feature = "hash")]
         if found.head.has_expiring_fields() && !found.head.is_large() {
-            return self.shed(found, 1);
+            return if self.keys.keeps_expired() { self.alive(found) } else { self.shed(found, 1) };
         }
         Some(found)
     }
@@ -567,7 +604,9 @@ impl<'a> Cx<'a> {
     /// can stay in registers.
     #[cold]
     fn drop_expired(&mut self, place: Place) {
-        if let Some(found) = self.keys.found(place) {
+        if !self.keys.keeps_expired()
+            && let Some(found) = self.keys.found(place)
+        {
             self.expire(&found);
             self.keys.settle();
         }

@@ -140,7 +140,7 @@ pub use effects::{Cause, Effects};
 pub use error::{Error, Result};
 pub use evict::Age;
 pub use expire::{ExpireOptions, Ttl};
-pub use float::FloatText;
+pub use float::{FloatText, seconds_in_ms};
 #[cfg(any(feature = "hyperloglog", feature = "stream"))]
 pub use forms::Forms;
 #[cfg(feature = "geo")]

@@ -21,6 +21,9 @@ pub const REAPS_MAX: usize = 4;
 /// Random elements that one negative count of SRANDMEMBER and its sisters may ask for.
 pub const RANDOM_DRAWS_MAX: usize = 1 << 24;
 
+/// Keys that RANDOMKEY draws at most where those that have expired are kept.
+pub(crate) const EXPIRED_DRAWS_MAX: usize = 100;
+
 /// Largest table that LCS fills in, in cells: Redis's cells have four bytes, and its table may take
 /// no more than the longest string (512 MB).
 #[cfg(feature = "lcs")]

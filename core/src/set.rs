@@ -159,8 +159,12 @@ impl Cx<'_> {
         self.keys.pins.truncate(sets.start);
         let result = stored?;
         let count = result.found.map_or(0, |found| self.count_entries(&found));
+        // Of nothing in the place of nothing nobody is told.
+        let changes = count > 0 || cfg!(feature = "effects") && self.is_there(destination);
         self.install(destination, result, NEVER)?;
-        self.emit_set_members(destination);
+        if changes {
+            self.emit_set_members(destination);
+        }
         self.grow_index();
         Ok(count)
     }

@@ -351,9 +351,13 @@ fn store(
         cx.sink(&list);
         return Err(error);
     }
+    // Of nothing in the place of nothing nobody is told.
+    let changes = !chosen.is_empty() || cx.is_there(destination);
     cx.install(destination, list, NEVER)?;
-    cx.emit(&["DEL".into(), destination.into()]);
-    cx.emit_elements(destination);
+    if changes {
+        cx.emit(&["DEL".into(), destination.into()]);
+        cx.emit_elements(destination);
+    }
     cx.grow_index();
     reply.integer((chosen.len() * plan.get.len().max(1)) as i64);
     Ok(())

@@ -39,6 +39,8 @@ stats! {
     expired_keys,
     /// Keys dropped to make room.
     evicted_keys,
+    /// Values that were not given back at once when they went, but step by step.
+    lazily_freed if "effects",
     /// Bytes of records moved to make whole segments free.
     compacted_bytes,
     /// Keys whose value is compressed.

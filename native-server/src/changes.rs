@@ -9,13 +9,19 @@ use std::sync::atomic::Ordering;
 
 use ferrite_engine::{Cause, Cx, Effects, Keys, Keyspace, Millis, READ, Value, find};
 
-use crate::commands::{Command, keys_of, table};
+use crate::commands::{Command, keys_of, stored_in, table};
 use crate::database::Database;
 use crate::functions::effects::HeldEffects;
 use crate::news::{self, Event, News, Origin};
 use crate::persist::entry;
 use crate::waiting::Waiting;
 use crate::watch::{Flag, Watched};
+
+/// A key comes that was not there, or in the place of one that was.
+const NEW: Event = ('n', "new");
+
+/// Somebody wanted to read a key that is not there.
+const MISSED: Event = ('m', "keymiss");
 
 struct Changes<'d> {
     /// Where the log's entries are gathered.
@@ -88,7 +94,11 @@ impl<'d> Changes<'d> {
     }
 
     /// What is to be told once the command is over.
-    fn told(self) -> Told {
+    fn told(mut self) -> Told {
+        if self.origin.command == "smove" {
+            // The engine makes room for the member before it takes it away.
+            self.events.sort_by_key(|((_, name), _)| *name != "srem");
+        }
         (self.events, self.shrunk)
     }
 
@@ -104,15 +114,20 @@ impl<'d> Changes<'d> {
         match (self.cause.take(), effect) {
             (Some(Cause::Expired), _) => self.push(('x', "expired"), key),
             (Some(Cause::Evicted), _) => self.push(('e', "evicted"), key),
+            // What is replaced goes first, so the key is new in any case.
             (None, "rename") => {
+                self.push(NEW, text(2));
                 self.push(('g', "rename_from"), key);
                 self.push(('g', "rename_to"), text(2));
             }
-            (None, "copy") => self.push(('g', "copy_to"), text(2)),
+            (None, "copy") => {
+                self.push(NEW, text(2));
+                self.push(('g', "copy_to"), text(2));
+            }
             (None, "lmove") => {
                 let is_left = |at: usize| text(at).eq_ignore_ascii_case(b"left");
-                self.push(('l', if is_left(3) { "lpop" } else { "rpop" }), key);
                 self.push(('l', if is_left(4) { "lpush" } else { "rpush" }), text(2));
+                self.push(('l', if is_left(3) { "lpop" } else { "rpop" }), key);
             }
             (None, "xgroup") => {
                 if let Some(event) = news::group_event(self.origin.command, key) {
@@ -120,12 +135,16 @@ impl<'d> Changes<'d> {
                 }
             }
             _ => {
-                if let Some(event) = news::event(self.origin.command, effect) {
+                if effect == "restore" {
+                    self.push(NEW, key);
+                }
+                if let Some(event) = news::event(&self.origin, effect) {
                     for at in keys_of(effect, keys, count, text) {
                         self.push(event, text(at));
                     }
                 }
-                if effect == "set" && text(3).eq_ignore_ascii_case(b"pxat") {
+                let has_deadline = effect == "set" && text(3).eq_ignore_ascii_case(b"pxat");
+                if has_deadline && news::gives_deadline(&self.origin) {
                     self.push(('g', "expire"), key);
                 }
             }
@@ -135,16 +154,14 @@ impl<'d> Changes<'d> {
         }
     }
 
-    /// Notes that a key was not there before: it is new, or was missed by who wanted to read it.
-    fn note_absent(&mut self, key: &[u8], is_there: bool) {
-        let reads = |command: &Command| command.has(READ) && command.name != "object";
-        if is_there {
-            // It is told first.
-            let at = self.events.iter().position(|(_, other)| **other == *key);
-            let at = at.unwrap_or(self.events.len());
-            self.events.insert(at, (('n', "new"), key.into()));
-        } else if table().find(self.origin.command.as_bytes()).is_some_and(reads) {
-            self.events.push((('m', "keymiss"), key.into()));
+    /// Notes that a key has come that was not there before.
+    fn note_new(&mut self, key: &[u8]) {
+        if !self.events.iter().any(|(event, other)| *event == NEW && **other == *key) {
+            // It is told first, but for its having been missed.
+            let is_first =
+                |((_, name), other): &(Event, Box<[u8]>)| *name != MISSED.1 && **other == *key;
+            let at = self.events.iter().position(is_first).unwrap_or(self.events.len());
+            self.events.insert(at, (NEW, key.into()));
         }
     }
 
@@ -161,21 +178,39 @@ impl<'d> Changes<'d> {
     }
 }
 
-/// The keys of a request that are not there before it is run.
+/// Whether a command reads the key that stands so far behind its first one, and not only to write
+/// it.
+fn reads(command: &Command, position: usize) -> bool {
+    match command.name {
+        "object" => false,
+        "georadius" | "georadiusbymember" | "getset" | "pfmerge" | "sort" => true,
+        "copy" => position == 0,
+        "bitop" => position > 0,
+        name => command.has(READ) || name.ends_with("store") && position > 0,
+    }
+}
+
+/// The keys of a request that are not there before it is run. Those that it wants to read are
+/// missed.
 #[cold]
 fn absent<'a>(keys: &mut Keyspace, now_ms: Millis, changes: &mut Changes<'a>) -> Vec<&'a [u8]> {
     let Origin { command, arguments, .. } = changes.origin;
-    let row = table().find(command.as_bytes()).map_or(Keys::NONE, |command| command.keys);
-    let text = |at: usize| match at {
-        0 => command.as_bytes(),
-        at => arguments.get(at - 1).copied().unwrap_or_default(),
-    };
+    let Some(command) = table().find(command.as_bytes()) else { return Vec::new() };
+    let request: Vec<&[u8]> =
+        [command.name.as_bytes()].into_iter().chain(arguments.iter().copied()).collect();
+    let text = |at: usize| request.get(at).copied().unwrap_or_default();
+    let named = keys_of(command.name, command.keys, request.len(), text).map(text);
+    let named = named.enumerate().map(|(position, key)| (key, reads(command, position)));
+    let stored = stored_in(command, &request).map(|key| (key, false));
     let mut absent: Vec<&[u8]> = Vec::new();
-    for at in keys_of(command, row, arguments.len() + 1, text) {
-        let key = text(at);
+    for (key, is_read) in named.chain(stored) {
         // What has expired goes now, of which everybody hears as ever.
-        if !absent.contains(&key) && !keys.at(now_ms).with_effects(changes).is_there(key) {
-            absent.push(key);
+        if absent.contains(&key) || keys.at(now_ms).with_effects(changes).is_there(key) {
+            continue;
+        }
+        absent.push(key);
+        if is_read {
+            changes.events.push((MISSED, key.into()));
         }
     }
     absent
@@ -217,7 +252,9 @@ impl Database {
         };
         let outcome = act(&mut self.keys.at(now_ms).with_effects(&mut changes));
         for key in absent {
-            changes.note_absent(key, self.keys.at(now_ms).is_there(key));
+            if self.keys.at(now_ms).is_there(key) {
+                changes.note_new(key);
+            }
         }
         let told = changes.told();
         self.tell(told, now_ms);
@@ -247,7 +284,8 @@ impl Database {
             if !self.keys.at(now_ms).is_there(&key) {
                 let del = (('g', "del"), key);
                 if !events.contains(&del) {
-                    events.push(del);
+                    let last = events.iter().rposition(|(_, other)| *other == del.1);
+                    events.insert(last.map_or(events.len(), |last| last + 1), del);
                 }
             }
         }

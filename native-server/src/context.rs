@@ -18,10 +18,12 @@ use ferrite_engine::{
 };
 
 use crate::client::{Client, state};
+use crate::commands::client::describe;
 use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
 use crate::commands::{Action, Command, Refusal, ServerRun, keys_of, table};
 use crate::config::Config;
 use crate::database::Held;
+use crate::denials::Denial;
 use crate::functions;
 use crate::limits::{PRELOADED_WORDS_MIN, QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, ROOM_TRIES};
 use crate::meter::Meter;
@@ -212,7 +214,8 @@ impl Context<'_> {
         // What waits for keys is not over; it is noted once it is.
         let is_over =
             self.session.blocked.as_ref().is_none_or(|blocked| blocked.ticket.is_patient());
-        if elapsed.as_nanos() >= self.meter.slow_ns && is_over {
+        // What EXEC runs is noted itself.
+        if elapsed.as_nanos() >= self.meter.slow_ns && is_over && command.name != "exec" {
             self.push_slow(&self.session.client, elapsed, request);
         }
         if elapsed.as_nanos() >= self.meter.late_ns {
@@ -365,11 +368,19 @@ impl Context<'_> {
     /// Runs a command that nothing is in the way of.
     pub fn start(&mut self, command: &'static Command, request: &[&[u8]], mark: usize) {
         match command.action {
-            _ if is_help(command, request) => self.help(command),
-            Action::Engine(run) if self.session.client.is(state::NO_TOUCH) => {
-                self.run_untouching(command, run, request);
+            Action::Engine(run) => {
+                let is_static = !command.has(WRITE) && self.server.gate.is_paused();
+                if is_static {
+                    self.keep_expired(true);
+                }
+                match self.session.client.is(state::NO_TOUCH) {
+                    true => self.run_untouching(command, run, request),
+                    false => self.run_engine(command, run, request),
+                }
+                if is_static {
+                    self.keep_expired(false);
+                }
             }
-            Action::Engine(run) => self.run_engine(command, run, request),
             Action::Server(run) => self.run_server(command, run, request, mark),
             Action::Subcommand => self.help(command),
         }
@@ -383,6 +394,11 @@ impl Context<'_> {
                 request,
             );
         }
+    }
+
+    /// While clients are paused nothing changes, so not even keys that have expired go.
+    fn keep_expired(&mut self, keeps: bool) {
+        self.held.get(self.session.database).keys.keep_expired(keeps);
     }
 
     /// Runs a command of the engine that is no use of its keys: those that stay keep their ages.
@@ -420,14 +436,33 @@ impl Context<'_> {
         if let (Some(blocked), Some(name)) = (&self.session.blocked, request.first()) {
             blocked.ticket.written.get_or_init(|| (*name).into());
         }
+        if let Some(user) = self.session.denied.take() {
+            self.note_denied(user, request);
+        }
         if self.session.client.is(state::TRACKING) {
             self.track(command, arguments);
         }
         self.count(command, true, request);
     }
 
+    #[cold]
+    fn note_denied(&self, user: Vec<u8>, request: &[&[u8]]) {
+        let denial = Denial {
+            count: 1,
+            context: if self.is_in_exec { "multi" } else { "toplevel" },
+            command: request.first().copied().unwrap_or_default().into(),
+            user,
+            at_ms: self.now_ms,
+            client: describe(&self.session.client, self.now_ms).trim_end().into(),
+        };
+        let max = usize::try_from(self.config.acllog_max_len).unwrap_or_default();
+        self.server.denials.note(denial, max);
+    }
+
     /// Answers what subcommands there are.
     fn help(&mut self, command: &Command) {
+        let container = command.name.split('|').next().unwrap_or_default();
+        let Some(command) = table().find(container.as_bytes()) else { return };
         let title = format!(
             "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
             command.name.to_ascii_uppercase()
@@ -437,8 +472,7 @@ impl Context<'_> {
             let name = sub.own_name().to_ascii_uppercase();
             [format!("{name} {}", sub.syntax).trim_end().into(), format!("    {}", sub.summary)]
         });
-        let end = ["HELP".into(), "    Prints this help.".into()];
-        let lines: Vec<String> = std::iter::once(title).chain(lines).chain(end).collect();
+        let lines: Vec<String> = std::iter::once(title).chain(lines).collect();
         self.wire.array(lines.len());
         lines.iter().for_each(|line| self.wire.status(line));
     }
@@ -481,11 +515,6 @@ impl Context<'_> {
 
 fn subcommand(command: &'static Command, request: &[&[u8]]) -> Result<&'static Command, Refusal> {
     let name = request.get(1).copied().unwrap_or_default();
-    if name.eq_ignore_ascii_case(b"help") {
-        let name = command.name;
-        let refusal = format!("ERR wrong number of arguments for '{name}|help' command");
-        return if request.len() == 2 { Ok(command) } else { Err(refusal.into()) };
-    }
     let Some(found) = command.subcommand(name) else {
         let name = String::from_utf8_lossy(name.get(..128).unwrap_or(name));
         let container = command.name.to_ascii_uppercase();
@@ -496,12 +525,6 @@ fn subcommand(command: &'static Command, request: &[&[u8]]) -> Result<&'static C
         return Err(parts.concat().into());
     }
     Ok(found)
-}
-
-/// Whether somebody asks a command for its subcommands.
-fn is_help(command: &Command, request: &[&[u8]]) -> bool {
-    !command.subcommands.is_empty()
-        && matches!(request, [_, word] if word.eq_ignore_ascii_case(b"help"))
 }
 
 /// Commands that a transaction does not queue: those that end it, or cannot wait.

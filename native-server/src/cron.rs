@@ -63,7 +63,8 @@ fn turn(server: &Arc<Server>, config: &Config, rates: &mut Rates) {
 
 fn tend_databases(server: &Server) {
     let (now_ms, mut used) = (server.clock.now_ms(), 0);
-    let expires = server.expires_actively.load(Relaxed);
+    let is_paused = server.gate.is_paused();
+    let expires = server.expires_actively.load(Relaxed) && !is_paused;
     for index in 0..server.databases.count() {
         for _ in 0..EXPIRY_STEPS_MAX {
             let mut held = server.databases.hold();
@@ -73,7 +74,7 @@ fn tend_databases(server: &Server) {
             }
             let dropped =
                 if expires { database.with(now_ms, |cx| cx.tick(EXPIRY_BUCKETS)) } else { 0 };
-            let is_over = database.with(now_ms, |cx| cx.shrink(SHRINK_STEPS));
+            let is_over = !is_paused && database.with(now_ms, |cx| cx.shrink(SHRINK_STEPS));
             // Where a good part of what was looked at had expired there is more of it.
             if dropped < EXPIRY_BUCKETS && !is_over {
                 break;

@@ -86,9 +86,18 @@ impl Encodings {
         }
     }
 
-    /// What DEBUG OBJECT says of a list's nodes; nothing of other values.
-    pub fn nodes(&self, cx: &mut Cx<'_>, key: &[u8]) -> String {
-        let mut nodes = Nodes { encodings: self, count: 0, entries: 0, bytes: 0, sum: 0 };
+    /// What DEBUG OBJECT says of a list's nodes; nothing of other values. An element of
+    /// `plain_bytes` or more has a node for itself.
+    pub fn nodes(&self, cx: &mut Cx<'_>, key: &[u8], plain_bytes: usize) -> String {
+        let mut nodes = Nodes {
+            encodings: self,
+            plain_bytes,
+            count: 0,
+            entries: 0,
+            bytes: 0,
+            is_plain: false,
+            sum: 0,
+        };
         let len = cx.lrange(key, 0, -1, &mut |_, element| nodes.add(&element)).unwrap_or_default();
         if len == 0 {
             return String::new();
@@ -153,13 +162,21 @@ fn integer(text: &Value<'_>) -> Option<i64> {
 /// The nodes of a list that is made by adding one element after the other.
 struct Nodes<'e> {
     encodings: &'e Encodings,
+    plain_bytes: usize,
     count: usize,
     /// Of the last one.
     entries: i64,
     bytes: usize,
+    is_plain: bool,
     /// Bytes of those before it.
     sum: usize,
 }
+
+/// From which length on an element has a node for itself, unless DEBUG says otherwise; and the
+/// highest length that it may say.
+pub const PLAIN_NODE_BYTES: u64 = 1 << 30;
+/// See [`PLAIN_NODE_BYTES`].
+pub const PLAIN_NODE_BYTES_MAX: u64 = (1 << 32) - (1 << 20);
 
 /// Bytes of the nodes' sizes -1 to -5; and those that one never exceeds where entries count.
 const NODE_BYTES: [usize; 5] = [4096, 8192, 16_384, 32_768, 65_536];
@@ -170,6 +187,10 @@ const ELEMENT_SLACK_BYTES: usize = 8;
 
 impl Nodes<'_> {
     fn add(&mut self, element: &Value<'_>) {
+        if element.len() >= self.plain_bytes {
+            self.begin(element.len(), true);
+            return;
+        }
         let size = self.encodings.list_size;
         let wanted = self.bytes + element.len() + ELEMENT_SLACK_BYTES;
         let fits = match usize::try_from(size) {
@@ -179,12 +200,18 @@ impl Nodes<'_> {
                 wanted <= NODE_BYTES.get(at).copied().unwrap_or(NODE_BYTES[4])
             }
         };
-        if self.count == 0 || !fits {
-            self.sum += self.bytes;
-            (self.count, self.entries, self.bytes) = (self.count + 1, 0, EMPTY_NODE_BYTES);
+        if self.count == 0 || self.is_plain || !fits {
+            self.begin(EMPTY_NODE_BYTES, false);
         }
         self.entries += 1;
         self.bytes += packed_bytes(element);
+    }
+
+    /// Another node, of so many bytes for now.
+    fn begin(&mut self, bytes: usize, is_plain: bool) {
+        self.sum += self.bytes;
+        self.count += 1;
+        (self.entries, self.bytes, self.is_plain) = (0, bytes, is_plain);
     }
 }
 
@@ -253,10 +280,12 @@ mod tests {
         keys.at(1).rpush(b"l", &elements).expect("a list");
         let mut nodes = |list_size| {
             let encodings = Encodings { list_size, ..Encodings::default() };
-            encodings.nodes(&mut keys.at(1), b"l")
+            encodings.nodes(&mut keys.at(1), b"l", usize::MAX)
         };
         assert!(nodes(100).starts_with(" ql_nodes:10 ql_avg_node:100.00 ql_listpack_max:100 "));
         assert!(nodes(-2).starts_with(" ql_nodes:2 "), "{}", nodes(-2));
         assert!(nodes(-5).ends_with(" ql_uncompressed_size:10007"), "{}", nodes(-5));
+        let plain = Encodings::default().nodes(&mut keys.at(1), b"l", 8);
+        assert!(plain.starts_with(" ql_nodes:1000 ql_avg_node:1.00 "), "{plain}");
     }
 }

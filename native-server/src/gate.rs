@@ -121,6 +121,11 @@ impl Gate {
         is_crowded.then(|| Pause { until: now + CROWDED_PAUSE, is_for_writes: true })
     }
 
+    /// Whether clients are paused, so that the keys have to stay as they are.
+    pub fn is_paused(&self) -> bool {
+        self.is_closed() && self.current_pause().is_some()
+    }
+
     /// Somebody wants writes refused, with this line, or no longer.
     pub fn refuse_writes(&self, who: &'static str, line: Option<Cow<'static, str>>) {
         self.change(|state| match line {

@@ -17,6 +17,7 @@ pub mod connection;
 pub mod context;
 pub mod cron;
 pub mod database;
+pub mod denials;
 pub mod encoding;
 pub mod entrance;
 pub mod functions;

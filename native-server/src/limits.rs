@@ -60,6 +60,12 @@ pub const POPULATE_KEYS_MAX: u64 = 1 << 30;
 /// See [`POPULATE_KEYS_MAX`].
 pub const POPULATE_STEPS: u64 = 1024;
 
+/// Bytes of a wrong user's name that ACL LOG keeps.
+pub const DENIED_NAME_BYTES_MAX: usize = 128;
+
+/// Longest text that DEBUG STRINGMATCH-LEN makes.
+pub const MATCHED_BYTES_MAX: usize = 1 << 20;
+
 /// Longest line of the log, its end not counted (Redis's `LOG_MAX_LEN`).
 pub const LOG_LINE_BYTES_MAX: usize = 1024;
 

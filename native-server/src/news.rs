@@ -131,6 +131,7 @@ const BY_COMMAND: &[(&str, Event)] = &[
     ("georadius", ('z', "georadiusstore")),
     ("georadiusbymember", ('z', "georadiusstore")),
     ("geosearchstore", ('z', "geosearchstore")),
+    ("hincrby", ('h', "hincrby")),
     ("hincrbyfloat", ('h', "hincrbyfloat")),
     ("incrbyfloat", ('$', "incrbyfloat")),
     ("pfadd", ('$', "pfadd")),
@@ -170,13 +171,41 @@ pub fn group_event(command: &str, subcommand: &[u8]) -> Option<Event> {
     BY_SUBCOMMAND.iter().find(is_it).map(|(_, event)| *event)
 }
 
+/// Whether a command that sets a string with a deadline was asked for that deadline.
+pub fn gives_deadline(origin: &Origin<'_>) -> bool {
+    let keeps = |option: &&[u8]| option.eq_ignore_ascii_case(b"keepttl");
+    match origin.command {
+        "set" => !origin.arguments.iter().skip(2).any(keeps),
+        command => matches!(command, "setex" | "psetex"),
+    }
+}
+
+/// From which end ZMPOP and BZMPOP pop.
+fn popped(arguments: &[&[u8]]) -> Event {
+    // Behind the keys, which may be called so, too.
+    let is = |word: &[u8], name: &[u8]| word.eq_ignore_ascii_case(name);
+    let end = arguments.iter().rev().find(|word| is(word, b"min") || is(word, b"max"));
+    ('z', if end.is_some_and(|end| is(end, b"max")) { "zpopmax" } else { "zpopmin" })
+}
+
 /// The event of an effect. `None` for one that is told otherwise, or not at all.
-pub fn event(command: &str, effect: &str) -> Option<Event> {
+pub fn event(origin: &Origin<'_>, effect: &str) -> Option<Event> {
+    let command = origin.command;
     let find = |table: &[(&str, Event)], name: &str| {
         table.iter().find(|(other, _)| *other == name).map(|(_, event)| *event)
     };
     // What a command drops it drops under its own name or not: that is the same for all.
     let by_command = || find(BY_COMMAND, command);
+    match (command, effect) {
+        // What it keeps for the next time is no change.
+        ("pfcount", _) => return None,
+        ("zmpop" | "bzmpop", _) => return Some(popped(origin.arguments)),
+        ("move", "del") => return Some(('g', "move_from")),
+        // It is told behind that.
+        ("move", "restore") => return None,
+        ("copy", "restore") => return Some(('g', "copy_to")),
+        _ => {}
+    }
     if matches!(effect, "del" | "persist" | "pexpireat" | "hdel") {
         return find(BY_EFFECT, effect);
     }

@@ -21,21 +21,6 @@ pub fn integer(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Seconds with decimals, as a timeout has them, in milliseconds, rounded up. `None` if it is no
-/// number, `Some(Err)` if it is negative or too large.
-pub fn timeout_ms(text: &[u8]) -> Option<Result<u64, ()>> {
-    let text = str::from_utf8(text).ok()?;
-    if text.is_empty() || text.starts_with(|first: char| first.is_ascii_whitespace()) {
-        return None;
-    }
-    let seconds: f64 = text.parse().ok().filter(|seconds: &f64| !seconds.is_nan())?;
-    let ms = (seconds * 1000.0).ceil();
-    if !(0.0..=i64::MAX as f64 / 2.0).contains(&ms) {
-        return Some(Err(()));
-    }
-    Some(Ok(ms as u64))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,18 +51,6 @@ mod tests {
             "100000000000000000000",
         ] {
             assert_eq!(integer(bad.as_bytes()), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn timeouts_are_rounded_up() {
-        assert_eq!(timeout_ms(b"0"), Some(Ok(0)));
-        assert_eq!(timeout_ms(b"0.0001"), Some(Ok(1)));
-        assert_eq!(timeout_ms(b"1.5"), Some(Ok(1500)));
-        assert_eq!(timeout_ms(b"-1"), Some(Err(())));
-        assert_eq!(timeout_ms(b"1e300"), Some(Err(())));
-        for bad in ["", "x", " 1", "nan"] {
-            assert_eq!(timeout_ms(bad.as_bytes()), None, "{bad:?}");
         }
     }
 }

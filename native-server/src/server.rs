@@ -24,6 +24,8 @@ use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Current};
 use crate::database::Databases;
+use crate::denials::Denials;
+use crate::encoding::PLAIN_NODE_BYTES;
 use crate::entrance::{self, Entrances, ListenError, Opened, Reception};
 use crate::functions::Functions;
 use crate::functions::cache::Cache;
@@ -87,6 +89,8 @@ pub struct Server {
     pub log: Arc<Log>,
     /// Commands that were slow.
     pub slow: SlowLog,
+    /// Who was denied.
+    pub denials: Denials,
     /// When the server started.
     pub started_ms: i64,
     /// A name for this run: forty hexadecimal digits.
@@ -97,6 +101,9 @@ pub struct Server {
     pub expires_actively: AtomicBool,
     /// Whether nothing is done by the clock (DEBUG PAUSE-CRON).
     pub rests: AtomicBool,
+    /// From which length on an element of a list is told of as a node for itself (DEBUG
+    /// QUICKLIST-PACKED-THRESHOLD).
+    pub plain_node_bytes: AtomicU64,
     /// How often the clock's work was done.
     pub turns: AtomicU64,
     /// What may stand before every command.
@@ -190,7 +197,7 @@ pub fn open(config: Config, clock: Clock) -> Result<Running, StartError> {
 }
 
 /// What the threads of a server share.
-fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, StartError> {
+pub(crate) fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, StartError> {
     let level = Level::named(&config.loglevel);
     let log = Log::open(level, &config.logfile, clock.clone())
         .map(Arc::new)
@@ -219,10 +226,12 @@ fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, StartError> {
         stats,
         log,
         slow: SlowLog::default(),
+        denials: Denials::default(),
         run_id: random::hexadecimal(40),
         entrances: Entrances::default(),
         expires_actively: AtomicBool::new(true),
         rests: AtomicBool::new(false),
+        plain_node_bytes: AtomicU64::new(PLAIN_NODE_BYTES),
         turns: AtomicU64::new(0),
         gate,
         latency: Latency::default(),

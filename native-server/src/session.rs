@@ -127,6 +127,8 @@ pub struct Session {
     pub log_wait: Option<LogWait>,
     /// The position in the log behind its last change.
     pub logged_to: u64,
+    /// Whom the command that runs named, with a wrong password.
+    pub denied: Option<Vec<u8>>,
     /// Nothing more is read, and the connection closed once all is sent.
     pub is_closing: bool,
 }
@@ -146,6 +148,7 @@ impl Session {
             caches_next: None,
             paused_until: None,
             blocked: None,
+            denied: None,
             log_wait: None,
             logged_to: 0,
             is_closing: false,

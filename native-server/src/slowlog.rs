@@ -47,6 +47,7 @@ impl SlowLog {
         duration: Duration,
         max: usize,
     ) {
+        let words = &redacted(words);
         let shown = if words.len() <= ARGUMENTS_MAX { words.len() } else { ARGUMENTS_MAX - 1 };
         let mut request: Vec<_> = words.iter().take(shown).map(|word| shortened(word)).collect();
         if words.len() > shown {
@@ -90,6 +91,31 @@ impl SlowLog {
     fn lock(&self) -> MutexGuard<'_, (i64, VecDeque<Entry>)> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A request without what nobody is to read in it: names and passwords.
+fn redacted<'a>(words: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let mut words = words.to_vec();
+    let is = |at: usize, name: &[u8]| {
+        words.get(at).is_some_and(|word: &&[u8]| word.eq_ignore_ascii_case(name))
+    };
+    let end = words.len();
+    let secret: Vec<usize> = if is(0, b"auth") {
+        (1..end).collect()
+    } else if is(0, b"hello") {
+        let at = (2..end).find(|&at| is(at, b"auth")).unwrap_or(end);
+        (at + 1..end.min(at + 3)).collect()
+    } else if is(0, b"config") && is(1, b"set") {
+        (3..end).step_by(2).filter(|&at| is(at - 1, b"requirepass")).collect()
+    } else if is(0, b"acl") && is(1, b"setuser") {
+        (2..end).collect()
+    } else {
+        Vec::new()
+    };
+    for at in secret {
+        words[at] = b"(redacted)";
+    }
+    words
 }
 
 fn shortened(argument: &[u8]) -> Vec<u8> {

@@ -158,8 +158,9 @@ pub struct Stats {
     pub clients_dropped: AtomicU64,
     /// Clients dropped for what they sent and was not run yet.
     pub inputs_dropped: AtomicU64,
-    /// Figures of the keyspaces when CONFIG RESETSTAT was run: hits, misses, expired, evicted.
-    pub keyspace_base: [AtomicU64; 4],
+    /// Figures of the keyspaces when CONFIG RESETSTAT was run: hits, misses, expired, evicted, and
+    /// freed step by step.
+    pub keyspace_base: [AtomicU64; 5],
 }
 
 impl Stats {
@@ -199,7 +200,7 @@ impl Stats {
     }
 
     /// Begins to count anew. A thread that counts at this moment may keep a last figure.
-    pub fn reset(&self, keyspace: [u64; 4]) {
+    pub fn reset(&self, keyspace: [u64; 5]) {
         for thread in &self.threads {
             for command in &thread.commands {
                 let CommandTally { calls, nanoseconds, rejected_calls, failed_calls, by_duration } =

@@ -86,6 +86,20 @@ fn a_database_is_populated_and_values_are_described() {
     assert!(shown.contains(" refcount:1 encoding:quicklist serializedlength:"), "{shown}");
     assert!(shown.ends_with(" ql_compressed:0 ql_uncompressed_size:13"), "{shown}");
     assert_eq!(connection.ask("DEBUG OBJECT missing"), Raw::Error("ERR no such key".into()));
+    for (request, nodes) in [("2", 2), ("0", 1)] {
+        let threshold = format!("DEBUG QUICKLIST-PACKED-THRESHOLD {request}");
+        assert_eq!(connection.ask(&threshold), Raw::Simple("OK".into()));
+        connection.ask("DEL list");
+        connection.ask("RPUSH list aa bb");
+        let shown = connection.ask("DEBUG OBJECT list").text();
+        assert!(shown.contains(&format!(" ql_nodes:{nodes} ")), "{shown}");
+    }
+    let refused = connection.ask("DEBUG QUICKLIST-PACKED-THRESHOLD 4gb").text();
+    assert!(refused.starts_with("ERR argument must be a memory value"), "{refused}");
+    for (pattern, matches) in [("a*a", 1), ("a*b", 0)] {
+        let request = format!("DEBUG STRINGMATCH-LEN 1000 {pattern}");
+        assert_eq!(connection.ask(&request), Raw::Integer(matches));
+    }
     let unknown = connection.ask("DEBUG JMAP").text();
     assert_eq!(unknown, "ERR unknown subcommand 'JMAP'. Try DEBUG HELP.");
 }

@@ -198,15 +198,93 @@ fn there_is_one_user() {
     assert_eq!(client.ask("ACL GENPASS 17").text().len(), 5);
     let Raw::Array(names) = client.ask("ACL CAT hyperloglog") else { panic!("an array") };
     assert!(names.contains(&Raw::bulk("pfadd")) && !names.contains(&Raw::bulk("get")));
-    for request in ["ACL SETUSER x on", "ACL DELUSER x", "ACL SAVE", "ACL LOAD", "ACL LOG"] {
+    for (request, start) in [
+        ("ACL SETUSER x on", "ERR access lists are not supported"),
+        ("ACL SAVE", "ERR This Redis instance is not configured to use an ACL file"),
+        ("ACL LOAD", "ERR This Redis instance is not configured to use an ACL file"),
+        ("ACL DELUSER x default", "ERR The 'default' user cannot be removed"),
+    ] {
         let Raw::Error(line) = client.ask(request) else { panic!("{request} does nothing") };
-        assert!(line.starts_with("ERR access lists are not supported"), "{line}");
+        assert!(line.starts_with(start), "{line}");
     }
+    assert_eq!(client.ask("ACL DELUSER x y"), Raw::Integer(0));
     assert_eq!(client.ask("CONFIG SET requirepass secret"), ok());
     let hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
     assert_eq!(client.ask("ACL LIST"), list(&format!("user default on #{hash} ~* &* +@all")));
     let Raw::Array(facts) = client.ask("ACL GETUSER default") else { panic!("a map") };
     assert_eq!(facts[3], list(hash));
+}
+
+/// What ACL LOG says, but for who it was.
+fn denials(client: &mut common::Connection, request: &str) -> Vec<Vec<String>> {
+    let Raw::Array(entries) = client.ask(request) else { panic!("a list of denials") };
+    let shown = |entry: &Raw| {
+        let Raw::Array(facts) = entry else { panic!("a denial: {entry:?}") };
+        let (last, facts) = facts.split_last().expect("facts");
+        assert!(last.text().contains(" cmd="), "{last:?}");
+        let shown = |fact: &Raw| match fact {
+            Raw::Integer(number) => number.to_string(),
+            text => text.text(),
+        };
+        facts.iter().map(shown).collect()
+    };
+    entries.iter().map(shown).collect()
+}
+
+#[test]
+fn who_was_denied_is_told_as_in_redis_and_secrets_are_in_no_log() {
+    let server = TestServer::plain();
+    let mut oracle = Oracle::start_or_skip();
+    let mut clients = vec![server.connect()];
+    clients.extend(oracle.as_ref().map(|oracle| common::Connection::new(oracle.address)));
+    let mut said = Vec::new();
+    for client in &mut clients {
+        client.ask("CONFIG SET slowlog-log-slower-than 0");
+        client.ask("PING");
+        client.ask("SLOWLOG RESET");
+        client.ask("CONFIG SET requirepass hidden");
+        for request in [
+            "AUTH hidden",
+            "AUTH ann wrong",
+            "AUTH ann wrong",
+            "HELLO 2 AUTH ann wrong",
+            "MULTI",
+            "AUTH bob wrong",
+            "EXEC",
+            "ACL SETUSER",
+            "HELLO 3 AUTH default hidden",
+            "HELLO 2",
+            "CONFIG SET requirepass hidden hz 11",
+            "ACL SETUSER hidden >hidden",
+        ] {
+            client.ask(request);
+        }
+        let Raw::Array(slow) = client.ask("SLOWLOG GET -1") else { panic!("a log") };
+        let requests = slow.iter().map(|entry| match entry {
+            Raw::Array(parts) => parts[3].clone(),
+            other => panic!("{other:?}"),
+        });
+        let requests: Vec<Raw> = requests.collect();
+        let log = denials(client, "ACL LOG");
+        let some = denials(client, "ACL LOG 1");
+        assert_eq!(client.ask("ACL LOG -1"), Raw::Array(Vec::new()));
+        assert!(matches!(client.ask("ACL LOG x"), Raw::Error(_)));
+        assert_eq!(client.ask("ACL LOG RESET"), ok());
+        assert_eq!(client.ask("ACL LOG"), Raw::Array(Vec::new()));
+        said.push((log, some, requests));
+    }
+    let [ours, theirs @ ..] = said.as_slice() else { panic!("nobody was asked") };
+    let (log, some, requests) = ours;
+    assert_eq!((log.len(), some.len()), (3, 1));
+    let of = |entry: &[String]| [1, 3, 5, 7, 9].map(|at| entry[at].clone()).join(" ");
+    assert_eq!(of(&log[0]), "1 auth multi AUTH bob");
+    assert_eq!(of(&log[1]), "1 auth toplevel HELLO ann");
+    assert_eq!(of(&log[2]), "2 auth toplevel AUTH ann");
+    assert!(!format!("{requests:?}").contains("hidden"), "{requests:?}");
+    for theirs in theirs {
+        assert_eq!(ours, theirs);
+    }
+    drop(oracle.take());
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn events_have_redis_s_names() {
     );
     check(&["MSET a 1 b 2", "DEL a b c"], &["set a", "set b", "del a", "del b"]);
     check(&["RPUSH l 1 2", "LPOP l", "RPOP l"], &["rpush l", "lpop l", "rpop l", "del l"]);
-    check(&["RPUSH l 1", "LMOVE l m LEFT RIGHT"], &["rpush l", "lpop l", "rpush m", "del l"]);
+    check(&["RPUSH l 1", "LMOVE l m LEFT RIGHT"], &["rpush l", "rpush m", "lpop l", "del l"]);
     check(&["SADD s a b", "SPOP s 2"], &["sadd s", "spop s", "del s"]);
     check(
         &["SADD s a", "SUNIONSTORE t s", "SUNIONSTORE t x"],
@@ -208,6 +208,37 @@ fn messages_to_oneself_come_behind_a_transaction() {
     let replies = vec![Raw::Integer(1), Raw::Simple("PONG".into())];
     assert_eq!(one.ask("EXEC"), Raw::Array(replies));
     assert_eq!(one.read(), push(["message", "c", "m"]));
+}
+
+#[test]
+fn keys_that_expire_in_a_pause_go_behind_it() {
+    let server = TestServer::plain();
+    let (mut one, mut other) = (server.connect(), server.connect());
+    let expired = |client: &mut Connection| {
+        let info = client.ask("INFO stats").text();
+        info.lines().find_map(|line| line.strip_prefix("expired_keys:").map(String::from))
+    };
+    one.ask("SET k v PX 10");
+    one.ask("HSET h f v");
+    one.ask("HPEXPIRE h 10 FIELDS 1 f");
+    other.ask("SELECT 1");
+    other.ask("SET k v PX 10");
+    assert_eq!(other.ask("CLIENT PAUSE 1000000 WRITE"), ok());
+    server.advance(100);
+    let turns = || server.shared().turns.load(std::sync::atomic::Ordering::Relaxed);
+    let two_more = turns() + 2;
+    while turns() < two_more {
+        std::thread::yield_now();
+    }
+    assert_eq!(other.ask("RANDOMKEY"), Raw::Null);
+    assert_eq!(one.ask("GET k"), Raw::Null);
+    assert_eq!(one.ask("EXISTS k h"), Raw::Integer(0));
+    assert_eq!(one.ask("DBSIZE"), Raw::Integer(2), "nothing has changed");
+    assert_eq!(expired(&mut one).as_deref(), Some("0"));
+    assert_eq!(other.ask("CLIENT UNPAUSE"), ok());
+    assert_eq!(one.ask("EXISTS k h"), Raw::Integer(0));
+    assert_eq!(one.ask("DBSIZE"), Raw::Integer(0));
+    assert_eq!(expired(&mut one).as_deref(), Some("1"));
 }
 
 #[test]

@@ -155,6 +155,36 @@ fn a_log_is_turned_on_and_off_while_the_server_runs() {
 }
 
 #[test]
+fn what_is_in_memory_is_loaded_anew_from_the_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = start(directory.path(), true);
+    let mut client = server.connect();
+    let ok = || Raw::Simple("OK".into());
+    client.ask("SET before checkpoint");
+    assert_eq!(client.ask("SAVE"), ok());
+    for request in ["SET k v PX 5000", "RPUSH l a b", "SELECT 3", "XADD s 1-1 f v", "SELECT 0"] {
+        client.ask(request);
+    }
+    let digest = client.ask("DEBUG DIGEST");
+    assert_eq!(client.ask("DEBUG LOADAOF"), ok());
+    assert_eq!(client.ask("DEBUG DIGEST"), digest);
+    assert_eq!(client.ask("PTTL k"), Raw::Integer(5000));
+    // The log goes on behind it, and so do checkpoints.
+    client.ask("SET behind it");
+    assert_eq!(client.ask("SAVE"), ok());
+    client.ask("DEL l");
+    let digest = client.ask("DEBUG DIGEST");
+    assert_eq!(client.ask("DEBUG LOADAOF"), ok());
+    assert_eq!(client.ask("DEBUG DIGEST"), digest);
+    // Without a log it is what was saved last.
+    assert_eq!(client.ask("CONFIG SET appendonly no"), ok());
+    assert_eq!(client.ask("SAVE"), ok());
+    client.ask("SET lost x");
+    assert_eq!(client.ask("DEBUG LOADAOF"), ok());
+    assert_eq!(client.ask("DEBUG DIGEST"), digest);
+}
+
+#[test]
 fn a_log_cannot_be_turned_on_in_another_servers_directory() {
     let directory = tempfile::tempdir().expect("a directory");
     let _first = start(directory.path(), true);

@@ -50,9 +50,9 @@ const DETACHED: u8 = FULL + 1;
 /// A cell may take a hole that is larger than its class by this fraction of it.
 const SUBSTITUTE_EXCESS_DIVISOR: usize = 4;
 
-/// Segments that the table has room for from the start; it grows once beyond that, in a budget of
-/// more than 256 MiB.
-const FIRST_SEGMENTS_MAX: usize = (256 << 20) / SEGMENT_BYTES;
+/// Segments that the table has room for from the start, 1 MiB of them: a database that is hardly
+/// used takes hardly any memory. Then it doubles.
+const FIRST_SEGMENTS_MAX: usize = (1 << 20) / SEGMENT_BYTES;
 
 /// In wasm the table is made at once, since linear memory keeps every table that was outgrown.
 const CAN_GROW: bool = !cfg!(target_arch = "wasm32");
@@ -523,8 +523,10 @@ impl Arena {
             if self.segments.len() > self.segments_max {
                 return None;
             }
-            if CAN_GROW {
-                self.segments.try_reserve(1).ok()?;
+            if CAN_GROW && self.segments.len() == self.segments.capacity() {
+                // Never beyond what is counted as due from the start.
+                let len = self.segments.len();
+                self.segments.try_reserve_exact(len.min(self.segments_max + 1 - len)).ok()?;
             }
             // One at a time: to write the whole table would take milliseconds.
             self.segments.push(Segment::empty(self.door.mark()));

@@ -116,6 +116,11 @@ impl Cx<'_> {
         Some(entry.deadline)
     }
 
+    /// A hash of which not every field has expired; nothing is taken off it.
+    pub(crate) fn alive(&self, found: Found) -> Option<Found> {
+        Some(found).filter(|found| self.count_entries(found) > 0)
+    }
+
     /// Takes expired fields off a hash, from all pages or from the next few. `None` if the key
     /// went with the last field.
     pub(crate) fn shed(&mut self, found: Found, pages_max: usize) -> Option<Found> {

@@ -265,7 +265,13 @@ impl Cx<'_> {
 
     /// Gives a key a sorted set that was made, and tells what it is.
     pub(crate) fn install_scores(&mut self, key: &[u8], made: Target<'_>) -> Result<()> {
+        // Of nothing in the place of nothing nobody is told.
+        let is_empty = made.found.is_none_or(|found| found.head.stored_len() == 0);
+        let changes = !is_empty || self.is_there(key);
         self.install(key, made, NEVER)?;
+        if !changes {
+            return Ok(());
+        }
         self.emit(&["DEL".into(), key.into()]);
         let mut cursor = Cursor::default();
         let found = self.keys.locate(key, self.keys.hash(key));

@@ -139,6 +139,11 @@ impl Chain {
         }
     }
 
+    /// What is in memory follows no checkpoint any more: the next one is a full one.
+    pub fn forget(&mut self) {
+        self.last = None;
+    }
+
     /// What the next checkpoint can follow.
     fn to_follow(&self) -> Option<Link> {
         self.last.filter(|link| {

@@ -31,7 +31,7 @@ impl Pages for Direct {
 pub fn reload(databases: &Databases) -> Result<(), Broken> {
     let mut chain = databases.chain();
     // What is in memory then follows the images, not the files.
-    chain.last = None;
+    chain.forget();
     let mut held = databases.hold();
     held.take_all();
     let mut opened = Vec::new();

@@ -14,7 +14,7 @@ use crate::{number, random};
 
 const ACL_ROW: ServerSpec = ServerSpec { since: docs("6.0.0"), flags: NO_SCRIPT, ..ROW };
 const ADMIN_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, ..ACL_ROW };
-const REFUSED_ROW: ServerSpec = ServerSpec { run: refuse, ..ADMIN_ROW };
+const FILE_ROW: ServerSpec = ServerSpec { run: refuse_file, ..ADMIN_ROW };
 
 /// The only user.
 pub const USER: &str = "default";
@@ -32,8 +32,9 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         name: "acl|deluser",
         arity: Arity::AtLeast(3),
         syntax: docs("username [username ...]"),
-        summary: docs("Is refused: there is one user."),
-        ..REFUSED_ROW
+        summary: docs("Removes users; the only one there is stays."),
+        run: deluser,
+        ..ADMIN_ROW
     },
     ServerSpec {
         name: "acl|dryrun",
@@ -77,26 +78,28 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         name: "acl|load",
         arity: Arity::Exactly(2),
         summary: docs("Is refused: there is no file of users."),
-        ..REFUSED_ROW
+        ..FILE_ROW
     },
     ServerSpec {
         name: "acl|log",
         syntax: docs("[count | RESET]"),
-        summary: docs("Is refused: what was denied is counted by INFO errorstats."),
-        ..REFUSED_ROW
+        summary: docs("Returns who was denied because of a wrong name or password."),
+        run: log,
+        ..ADMIN_ROW
     },
     ServerSpec {
         name: "acl|save",
         arity: Arity::Exactly(2),
         summary: docs("Is refused: there is no file of users."),
-        ..REFUSED_ROW
+        ..FILE_ROW
     },
     ServerSpec {
         name: "acl|setuser",
         arity: Arity::AtLeast(3),
         syntax: docs("username [rule [rule ...]]"),
         summary: docs("Is refused: there is one user, who may do everything."),
-        ..REFUSED_ROW
+        run: refuse,
+        ..ADMIN_ROW
     },
     ServerSpec {
         name: "acl|users",
@@ -124,6 +127,68 @@ fn refuse(_: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     Err("ERR access lists are not supported: there is one user, 'default', who may do everything \
          and whose password is the setting requirepass"
         .into())
+}
+
+fn refuse_file(_: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
+    Err("ERR This Redis instance is not configured to use an ACL file: there is one user, \
+         'default', whose password is the setting requirepass"
+        .into())
+}
+
+fn deluser(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    if args.as_slice().contains(&USER.as_bytes()) {
+        return Err("ERR The 'default' user cannot be removed".into());
+    }
+    // Nobody else is there.
+    cx.wire.integer(0);
+    Ok(())
+}
+
+/// How many denials ACL LOG shows unasked.
+const SHOWN_DENIALS: usize = 10;
+
+fn log(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let count = match args.as_slice() {
+        [] => SHOWN_DENIALS,
+        [word] if word.eq_ignore_ascii_case(b"reset") => {
+            cx.server.denials.clear();
+            cx.wire.ok();
+            return Ok(());
+        }
+        // As in Redis a negative number shows none.
+        [count] => {
+            let count = number::integer(count).ok_or(ferrite_engine::Error::NotAnInteger)?;
+            usize::try_from(count).unwrap_or_default()
+        }
+        _ => {
+            return Err("ERR unknown subcommand or wrong number of arguments for 'log'. Try ACL \
+                        HELP."
+                .into());
+        }
+    };
+    let denials = cx.server.denials.newest(count);
+    cx.wire.array(denials.len());
+    for denial in denials {
+        let wire = &mut cx.wire;
+        wire.map(7);
+        wire.text("count");
+        wire.integer(denial.count);
+        for (name, value) in [
+            ("reason", &b"auth"[..]),
+            ("context", denial.context.as_bytes()),
+            ("object", &denial.command),
+            ("username", &denial.user),
+        ] {
+            wire.text(name);
+            wire.text(value);
+        }
+        wire.text("age-seconds");
+        let age_ms = cx.now_ms.saturating_sub(denial.at_ms).max(0);
+        wire.double((age_ms as f64 / 1000.0).to_string().as_str().into());
+        wire.text("client-info");
+        wire.text(&denial.client);
+    }
+    Ok(())
 }
 
 fn hash(password: &str) -> String {

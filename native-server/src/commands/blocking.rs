@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrite_engine::{
-    Args, Arity, Cx, DENYOOM, FAST, Group, Keys, Reply, StreamRead, WRITE, docs, find,
+    Args, Arity, Cx, DENYOOM, FAST, Group, Keys, Millis, Reply, StreamRead, WRITE, docs, find,
+    seconds_in_ms,
 };
 
 use crate::client::state;
@@ -259,7 +260,7 @@ fn wait_last(
     attempt: Attempt,
 ) -> Result<()> {
     let arguments = args.as_slice();
-    let timeout = timeout(arguments.last().copied().unwrap_or_default())?;
+    let timeout = timeout(arguments.last().copied().unwrap_or_default(), cx.now_ms)?;
     let keys = arguments.get(..keys).unwrap_or_default();
     wait(cx, command, keys, arguments, timeout, attempt)
 }
@@ -272,7 +273,7 @@ fn wait_first(
     attempt: Attempt,
 ) -> Result<()> {
     let arguments = args.as_slice();
-    let timeout = timeout(args.required())?;
+    let timeout = timeout(args.required(), cx.now_ms)?;
     let count = number::integer(args.required()).and_then(|count| usize::try_from(count).ok());
     // A wrong count is refused by the command itself, when it is tried.
     let end = count.unwrap_or_default().saturating_add(2).min(arguments.len());
@@ -280,14 +281,12 @@ fn wait_first(
     wait(cx, command, keys, arguments, timeout, attempt)
 }
 
-fn timeout(text: &[u8]) -> Result<Option<Duration>> {
-    match number::timeout_ms(text) {
-        None => Err("ERR timeout is not a float or out of range".into()),
-        Some(Err(())) if text.starts_with(b"-") => Err("ERR timeout is negative".into()),
-        Some(Err(())) => Err("ERR timeout is out of range".into()),
-        Some(Ok(0)) => Ok(None),
-        Some(Ok(ms)) => Ok(Some(Duration::from_millis(ms))),
-    }
+fn timeout(text: &[u8], now_ms: Millis) -> Result<Option<Duration>> {
+    let ms = seconds_in_ms(text).ok_or("ERR timeout is not a float or out of range")?;
+    let ms_left = u64::try_from(ms).map_err(|_| "ERR timeout is negative")?;
+    // The moment when it is over has to be a number, too.
+    now_ms.checked_add(ms).ok_or("ERR timeout is out of range")?;
+    Ok((ms > 0).then_some(Duration::from_millis(ms_left)))
 }
 
 /// Tries a command, and lets it wait for its keys if it has nothing to answer.

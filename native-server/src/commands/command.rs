@@ -4,7 +4,7 @@ use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, Keys, READ, Reply, STORE
 
 use crate::commands::flags::{ADMIN, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB};
 use crate::commands::key_use::{self, Use};
-use crate::commands::{Command, ROW, Result, ServerSpec, keys_of, table};
+use crate::commands::{Command, ROW, Result, ServerSpec, keys_of, stored_in, table};
 use crate::context::Context;
 use crate::glob;
 
@@ -269,14 +269,7 @@ fn keys_in<'a>(request: &[&'a [u8]]) -> Result<Vec<(&'a [u8], Use)>> {
     let uses = std::iter::once(first).chain(std::iter::repeat(others));
     let keys = keys_of(command.name, command.keys, request.len(), text).map(text);
     let mut keys: Vec<(&[u8], Use)> = keys.zip(uses).collect();
-    if command.has(STORES) {
-        for option in [&b"store"[..], b"storedist"] {
-            // Of several of one name the last one holds.
-            let mut pairs = request.windows(2).skip(2).rev();
-            let stored = pairs.find(|pair| pair[0].eq_ignore_ascii_case(option));
-            keys.extend(stored.map(|pair| (pair[1], key_use::STORED)));
-        }
-    }
+    keys.extend(stored_in(command, request).map(|key| (key, key_use::STORED)));
     if keys.is_empty() {
         return Err("ERR The command has no key arguments".into());
     }

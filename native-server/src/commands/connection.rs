@@ -140,6 +140,7 @@ fn auth(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 fn authenticate(cx: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<()> {
     let wanted = cx.config.requirepass.as_bytes();
     if user != b"default" || !(wanted.is_empty() || is_same(wanted, password)) {
+        cx.session.denied = Some(user.into());
         return Err("WRONGPASS invalid username-password pair or user is disabled.".into());
     }
     cx.session.is_authenticated = true;

@@ -141,6 +141,11 @@ fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
             checkpoint::reload(&cx.server.databases).map_err(|why| format!("ERR {why}"))?;
             cx.wire.ok();
         }
+        [] if is(b"loadaof") => {
+            cx.held.release();
+            cx.server.persistence.reload(cx.server).map_err(|why| format!("ERR {why}"))?;
+            cx.wire.ok();
+        }
         [flag] if is(b"pause-cron") => {
             let rests = number::integer(flag).ok_or(Error::NotAnInteger)? != 0;
             cx.server.rests.store(rests, Ordering::Relaxed);

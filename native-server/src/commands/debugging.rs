@@ -1,15 +1,18 @@
 //! What DEBUG shows of keys and of the protocol, and DEBUG POPULATE.
 //!
-//! Not here: what Redis's DEBUG does to data structures that this engine has not (JMAP, LISTPACK,
-//! QUICKLIST-PACKED-THRESHOLD and others): these are unknown subcommands.
+//! Not here: what Redis's DEBUG does to data structures that this engine has not (HTSTATS,
+//! LISTPACK, REPLYBUFFER and others): these are unknown subcommands.
 
-use ferrite_engine::{Cx, Error, Reply};
+use std::sync::atomic::Ordering;
+
+use ferrite_engine::{Cx, Error, Reply, parse_memory};
 
 use crate::commands::Result;
 use crate::commands::digest::{Fingerprint, ask};
 use crate::context::Context;
-use crate::encoding::Encodings;
-use crate::limits::{POPULATE_KEYS_MAX, POPULATE_STEPS};
+use crate::encoding::{Encodings, PLAIN_NODE_BYTES, PLAIN_NODE_BYTES_MAX};
+use crate::glob;
+use crate::limits::{MATCHED_BYTES_MAX, POPULATE_KEYS_MAX, POPULATE_STEPS};
 use crate::news::Origin;
 use crate::number;
 
@@ -22,6 +25,8 @@ pub const HELP: &[&str] = &[
     "    Returns fingerprints of values.",
     "ERROR <string>",
     "    Answers with this error.",
+    "LOADAOF",
+    "    Reads the append-only log, and takes what it says in place of what is there.",
     "LOG <message>",
     "    Writes a line to the log.",
     "OBJECT <key>",
@@ -32,10 +37,16 @@ pub const HELP: &[&str] = &[
     "    Sets keys that are missing among prefix:0 to prefix:count-1.",
     "PROTOCOL <type>",
     "    Answers with a reply of this type.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    From which size on OBJECT tells of an element of a list as a node for itself.",
+    "RELOAD",
+    "    Writes an image of all keys, and takes what it says in their place.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Whether keys are dropped without being asked for.",
     "SLEEP <seconds>",
     "    Serves nobody for so long.",
+    "STRINGMATCH-LEN <len> <pattern>",
+    "    Whether so many letters a match a pattern.",
     "HELP",
     "    Prints this help.",
 ];
@@ -64,11 +75,28 @@ pub fn run(cx: &mut Context<'_>, name: &[u8], arguments: &[&[u8]]) -> Result<boo
         }
         (b"object", [key]) => {
             let encodings = cx.server.config.snapshot().config.encodings;
-            let shown = cx.with(|cx| describe(cx, key, &encodings)).ok_or(Error::NoSuchKey)?;
-            cx.wire.status(&shown);
+            let plain_bytes = cx.server.plain_node_bytes.load(Ordering::Relaxed);
+            let plain_bytes = usize::try_from(plain_bytes).unwrap_or(usize::MAX);
+            let shown = cx.with(|cx| describe(cx, key, &encodings, plain_bytes));
+            cx.wire.status(&shown.ok_or(Error::NoSuchKey)?);
         }
         (b"populate", [count, options @ ..]) if options.len() < 3 => populate(cx, count, options)?,
         (b"protocol", [kind]) => return Ok(show(cx, kind)),
+        (b"quicklist-packed-threshold", [size]) => {
+            let bytes = parse_memory(size).ok();
+            let bytes = bytes
+                .filter(|bytes| *bytes <= PLAIN_NODE_BYTES_MAX)
+                .ok_or("ERR argument must be a memory value bigger than 1 and smaller than 4gb")?;
+            let bytes = if bytes == 0 { PLAIN_NODE_BYTES } else { bytes };
+            cx.server.plain_node_bytes.store(bytes, Ordering::Relaxed);
+            cx.wire.ok();
+        }
+        (b"stringmatch-len", [len, pattern]) => {
+            let len = number::integer(len).and_then(|len| usize::try_from(len).ok());
+            let len = len.filter(|len| *len <= MATCHED_BYTES_MAX);
+            let text = vec![b'a'; len.ok_or(Error::NotAnInteger)?];
+            cx.wire.integer(glob::matches(pattern, text).into());
+        }
         _ => return Ok(false),
     }
     Ok(true)
@@ -88,7 +116,12 @@ fn digest(cx: &mut Context<'_>) {
 }
 
 /// How a value is stored, in Redis's words. Nothing here has an address or is shared.
-fn describe(cx: &mut Cx<'_>, key: &[u8], encodings: &Encodings) -> Option<String> {
+fn describe(
+    cx: &mut Cx<'_>,
+    key: &[u8],
+    encodings: &Encodings,
+    plain_bytes: usize,
+) -> Option<String> {
     // First of all, since to look at a value is to use it.
     let idle_s = ask(cx, "OBJECT", &[b"IDLETIME", key]).pop().unwrap_or_else(|| b"0".into());
     let idle_s = String::from_utf8_lossy(&idle_s);
@@ -98,7 +131,7 @@ fn describe(cx: &mut Cx<'_>, key: &[u8], encodings: &Encodings) -> Option<String
     Some(format!(
         "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{payload} lru:0 \
          lru_seconds_idle:{idle_s}{}",
-        encodings.nodes(cx, key),
+        encodings.nodes(cx, key, plain_bytes),
     ))
 }
 

@@ -46,10 +46,10 @@ const NEVER: [&str; 12] = [
 struct Figures<'c, 'b> {
     cx: &'c Context<'b>,
     databases: Vec<Stats>,
-    keyspace: [u64; 4],
+    keyspace: [u64; 5],
     used_memory: u64,
     changes: u64,
-    /// Databases in which something deleted is still being taken apart.
+    /// Large values, and parts of them, that were deleted and are still to be taken apart.
     reaping: usize,
 }
 
@@ -107,7 +107,7 @@ fn info(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         let database = cx.held.get(index);
         databases.push(database.stats());
         changes += database.keys.changes();
-        reaping += usize::from(database.keys.is_reaping());
+        reaping += database.keys.reaping_count();
     }
     if !cx.is_in_exec {
         cx.held.release();
@@ -130,9 +130,10 @@ fn info(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Hits, misses, expired and evicted keys since the server began, whatever was reset.
-pub fn keyspace_figures(cx: &mut Context<'_>) -> [u64; 4] {
-    let mut sums = [0; 4];
+/// Hits, misses, expired and evicted keys, and values that went step by step, since the server
+/// began, whatever was reset.
+pub fn keyspace_figures(cx: &mut Context<'_>) -> [u64; 5] {
+    let mut sums = [0; 5];
     for index in 0..cx.server.databases.count() {
         let stats = cx.held.get(index).stats();
         add(&mut sums, &stats);
@@ -140,14 +141,14 @@ pub fn keyspace_figures(cx: &mut Context<'_>) -> [u64; 4] {
     sums
 }
 
-fn add(sums: &mut [u64; 4], stats: &Stats) {
-    let figures =
-        [stats.keyspace_hits, stats.keyspace_misses, stats.expired_keys, stats.evicted_keys];
+fn add(sums: &mut [u64; 5], stats: &Stats) {
+    let Stats { keyspace_hits, keyspace_misses, expired_keys, evicted_keys, .. } = *stats;
+    let figures = [keyspace_hits, keyspace_misses, expired_keys, evicted_keys, stats.lazily_freed];
     sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += figure);
 }
 
-fn counted(cx: &Context<'_>, databases: &[Stats]) -> [u64; 4] {
-    let mut sums = [0; 4];
+fn counted(cx: &Context<'_>, databases: &[Stats]) -> [u64; 5] {
+    let mut sums = [0; 5];
     databases.iter().for_each(|stats| add(&mut sums, stats));
     let bases = &cx.server.stats.keyspace_base;
     sums.iter_mut()
@@ -277,6 +278,7 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
         ("mem_allocator", "libc".into()),
         ("active_defrag_running", "0".into()),
         ("lazyfree_pending_objects", figures.reaping.to_string()),
+        ("lazyfreed_objects", figures.keyspace[4].to_string()),
     ])
 }
 
@@ -303,7 +305,7 @@ fn persistence(figures: &Figures<'_, '_>) -> Lines {
 
 fn stats(figures: &Figures<'_, '_>) -> Lines {
     let stats = &figures.cx.server.stats;
-    let [hits, misses, expired, evicted] = figures.keyspace;
+    let [hits, misses, expired, evicted, _] = figures.keyspace;
     let kilobytes =
         |at: usize| format!("{:.2}", stats.bytes_per_second[at].load(Relaxed) as f64 / 1024.0);
     let errors: u64 = stats.errors().values().sum();

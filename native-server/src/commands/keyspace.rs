@@ -137,11 +137,12 @@ fn run(cx: &mut Cx<'_>, request: &[&[u8]]) -> Result<Option<Vec<u8>>> {
 /// Copies a value to another database. False if there is none, or none may go there.
 pub(crate) fn transfer(
     held: &mut Held<'_>,
+    origin: Origin<'_>,
     now_ms: Millis,
     (from, source): (usize, &[u8]),
     (to, destination): (usize, &[u8]),
     replaces: bool,
-    drops_source: bool,
+    is_move: bool,
 ) -> Result<bool> {
     let (source_database, target) = held.get_two(from, to);
     let Some(payload) = source_database.with(now_ms, |cx| run(cx, &[b"DUMP", source]))? else {
@@ -156,9 +157,10 @@ pub(crate) fn transfer(
     };
     let mut restore = vec![&b"RESTORE"[..], destination, deadline.as_bytes(), &payload];
     restore.extend([&b"ABSTTL"[..], b"REPLACE"]);
-    target.with(now_ms, |cx| run(cx, &restore))?;
-    if drops_source {
-        source_database.with(now_ms, |cx| cx.del(source));
+    target.with_origin(origin, now_ms, |cx| run(cx, &restore))?;
+    if is_move {
+        source_database.with_origin(origin, now_ms, |cx| cx.del(source));
+        target.news.notify(to, 'g', "move_to", destination);
     }
     Ok(true)
 }
@@ -178,7 +180,8 @@ fn move_(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     if from == to {
         return Err(Error::SameObject.into());
     }
-    let is_moved = transfer(&mut cx.held, cx.now_ms, (from, key), (to, key), false, true);
+    let origin = Origin { command: "move", client: cx.session.client.id, ..Origin::default() };
+    let is_moved = transfer(&mut cx.held, origin, cx.now_ms, (from, key), (to, key), false, true);
     serve(cx, to, &is_moved);
     release(cx);
     cx.wire.integer(is_moved?.into());
@@ -199,15 +202,19 @@ fn copy(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         }
     }
     let from = cx.session.database;
+    let origin = Origin { command: "copy", client: cx.session.client.id, ..Origin::default() };
     let is_copied = if from == to {
-        let is_copied = cx.with(|cx| cx.copy(source, destination, replaces))?;
+        let now_ms = cx.now_ms;
+        let database = cx.held.get(to);
+        let is_copied =
+            database.with_origin(origin, now_ms, |cx| cx.copy(source, destination, replaces))?;
         if !cx.is_in_exec {
             cx.serve_waiting(to);
         }
         is_copied
     } else {
         let (source, target) = ((from, source), (to, destination));
-        let is_copied = transfer(&mut cx.held, cx.now_ms, source, target, replaces, false);
+        let is_copied = transfer(&mut cx.held, origin, cx.now_ms, source, target, replaces, false);
         serve(cx, to, &is_copied);
         release(cx);
         is_copied?

@@ -34,7 +34,7 @@ pub mod transaction;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use ferrite_engine::{Args, Arity, Error, FAST, Group, Keys, Reply, Run, Spec, all};
+use ferrite_engine::{Args, Arity, Error, FAST, Group, Keys, Reply, Run, STORES, Spec, all};
 
 use crate::context::Context;
 use crate::number;
@@ -173,6 +173,15 @@ impl Command {
         }
     }
 
+    /// The subcommand that tells of the others.
+    fn help(container: &'static ServerSpec) -> Command {
+        // There is one table, which lives as long as the process.
+        let name = Box::leak(format!("{}|help", container.name).into_boxed_str());
+        let row = &HELP_ROW;
+        let action = Action::Subcommand;
+        Command { name, group: container.group, ..Command::of(row, action) }
+    }
+
     /// Whether its row has this flag.
     pub fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
@@ -254,8 +263,11 @@ impl Table {
             let mut command = Command::of(row, Action::Server(row.run));
             command.subcommands =
                 own.map(|sub| Command::of(sub, Action::Server(sub.run))).collect();
-            if !command.subcommands.is_empty() && command.arity == Arity::AtLeast(2) {
-                command.action = Action::Subcommand;
+            if !command.subcommands.is_empty() {
+                command.subcommands.push(Command::help(row));
+                if command.arity == Arity::AtLeast(2) {
+                    command.action = Action::Subcommand;
+                }
             }
             command
         });
@@ -360,10 +372,31 @@ pub fn keys_of<'a, T: Fn(usize) -> &'a [u8]>(
     destination.into_iter().chain((start..end.min(count)).step_by(step))
 }
 
+/// The keys that options name which store a result: of several options of one name the last one
+/// holds.
+pub fn stored_in<'a>(command: &Command, request: &[&'a [u8]]) -> impl Iterator<Item = &'a [u8]> {
+    let is_storing = command.has(STORES);
+    let stored = |option: &'static [u8]| {
+        let mut pairs = request.windows(2).skip(2).rev();
+        pairs.find(|pair| pair[0].eq_ignore_ascii_case(option)).map(|pair| pair[1])
+    };
+    let options = [&b"store"[..], b"storedist"];
+    options.map(|option| is_storing.then(|| stored(option)).flatten()).into_iter().flatten()
+}
+
 /// Answers a command of several that only has subcommands; the table sends such a one to those.
 pub fn container(_: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     Err(Error::WrongArity.into())
 }
+
+/// HELP, which every command has that has subcommands.
+static HELP_ROW: ServerSpec = ServerSpec {
+    arity: Arity::Exactly(2),
+    flags: 0,
+    since: ferrite_engine::docs("5.0.0"),
+    summary: ferrite_engine::docs("Prints this help."),
+    ..ROW
+};
 
 /// What the rows of the server's commands share.
 pub const ROW: ServerSpec = Spec {

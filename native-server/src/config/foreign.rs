@@ -23,7 +23,6 @@ use Says::{Anything, Only};
 /// The settings, and the beginnings of names that many have in common, which end with a `-`.
 const SETTINGS: &[(&str, Says)] = &[
     ("acl-pubsub-default", Anything),
-    ("acllog-max-len", Anything),
     ("active-defrag-", Anything),
     ("active-expire-effort", Anything),
     ("activedefrag", Only("no")),
@@ -40,6 +39,7 @@ const SETTINGS: &[(&str, Says)] = &[
     ("daemonize", Only("no")),
     ("disable-thp", Anything),
     ("dynamic-hz", Anything),
+    ("enable-module-command", Anything),
     ("ignore-warnings", Anything),
     ("io-threads-do-reads", Anything),
     ("jemalloc-bg-thread", Anything),

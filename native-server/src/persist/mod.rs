@@ -17,6 +17,7 @@ pub mod info;
 pub mod log;
 pub mod reader;
 pub mod recover;
+mod reload;
 pub mod replies;
 mod rewrite;
 pub mod simulated;

@@ -20,6 +20,7 @@ use super::manifest;
 use crate::commands::keyspace::transfer;
 use crate::commands::{Action, Refusal, table};
 use crate::limits::{NOTE_BYTES_MAX, QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, READ_BLOCK_BYTES};
+use crate::news::Origin;
 use crate::number;
 use crate::resp::parser::{Allowed, Parsed, Parser};
 
@@ -309,7 +310,8 @@ impl<'r, 'd> Replay<'r, 'd> {
             return Err("the databases are the same".into());
         }
         let held = &mut self.loading.held;
-        let moved = transfer(held, BEGINNING_MS, from, to, replaces, drops_source);
+        let moved =
+            transfer(held, Origin::default(), BEGINNING_MS, from, to, replaces, drops_source);
         held.release();
         match moved {
             Ok(true) => Ok(()),
