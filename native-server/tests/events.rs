@@ -1,4 +1,4 @@
-//! Keyspace events are those of redis-server: which, in which order, of which key in which database.
+//! Keyspace events are those of redis-server: which, in which order, of which key and database.
 //!
 //! Needs redis-server and libfaketime; where they are missing the test says that it is skipped, and
 //! fails in CI. Not here: events of what the clock does (messages.rs).
