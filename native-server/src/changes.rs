@@ -195,7 +195,7 @@ fn reads(command: &Command, position: usize) -> bool {
 #[cold]
 fn absent<'a>(keys: &mut Keyspace, now_ms: Millis, changes: &mut Changes<'a>) -> Vec<&'a [u8]> {
     let Origin { command, arguments, .. } = changes.origin;
-    let Some(command) = table().find(command.as_bytes()) else { return Vec::new() };
+    let Some(command) = table().named(command.as_bytes()) else { return Vec::new() };
     let request: Vec<&[u8]> =
         [command.name.as_bytes()].into_iter().chain(arguments.iter().copied()).collect();
     let text = |at: usize| request.get(at).copied().unwrap_or_default();

@@ -24,11 +24,12 @@ use tokio::time::{Instant, Sleep};
 
 use crate::client::{Client, signal, state};
 use crate::commands;
+use crate::config::{Config, OutputLimit};
 use crate::context::Context;
 use crate::io_thread::IoThread;
 use crate::limits::{
-    BATCH_EFFECTS_BYTES, BATCH_OUTPUT_BYTES, KEPT_BUFFER_BYTES, OUTPUT_BYTES_MAX, READ_BYTES,
-    SHARED_START_BYTES_MAX, TURNS_MAX, WAITING_INPUT_BYTES_MAX,
+    BATCH_EFFECTS_BYTES, BATCH_OUTPUT_BYTES, FREE_OUTPUT_BYTES, KEPT_BUFFER_BYTES,
+    OUTPUT_BYTES_MAX, READ_BYTES, SHARED_START_BYTES_MAX, TURNS_MAX, WAITING_INPUT_BYTES_MAX,
 };
 use crate::preload::preload_requests;
 use crate::resp::ahead::Ahead;
@@ -167,14 +168,18 @@ impl Connection {
 
     /// Whether more output waits than the limits of its class allow, or for longer.
     fn is_overdue(&mut self) -> bool {
+        if self.session.is_dropped {
+            return true;
+        }
         let waiting = (self.output.len() - self.sent) as u64;
         if waiting == 0 {
             self.over_since = None;
             return false;
         }
-        let class = usize::from(self.session.client.is(state::SUBSCRIBER)) * 2;
-        let limit = self.server.config.snapshot().config.output_limits[class];
-        let is_over = |limit_bytes: u64| limit_bytes > 0 && waiting > limit_bytes;
+        let limit = self.output_limit(&self.server.config.snapshot().config);
+        let is_over = |limit_bytes: u64| {
+            limit_bytes > 0 && waiting > limit_bytes.max(FREE_OUTPUT_BYTES as u64)
+        };
         if !is_over(limit.soft_bytes) {
             self.over_since = None;
         } else if limit.soft_seconds > 0 {
@@ -184,6 +189,11 @@ impl Connection {
             }
         }
         is_over(limit.hard_bytes) || is_over(OUTPUT_BYTES_MAX as u64)
+    }
+
+    /// The limits of its class.
+    fn output_limit(&self, config: &Config) -> OutputLimit {
+        config.output_limits[usize::from(self.session.client.is(state::SUBSCRIBER)) * 2]
     }
 
     /// Whether it may not read on, since a command waits.
@@ -394,6 +404,17 @@ impl Connection {
     /// Runs requests until the input ends, one is not complete, or one waits. How many bytes they
     /// were.
     fn run(&mut self, thread: &mut IoThread, input: &[u8]) -> usize {
+        let mut consumed = 0;
+        loop {
+            consumed += self.run_batch(thread, input.get(consumed..).unwrap_or_default());
+            if !std::mem::take(&mut self.session.is_reconfigured) {
+                return consumed;
+            }
+        }
+    }
+
+    /// The same until the configuration changes.
+    fn run_batch(&mut self, thread: &mut IoThread, input: &[u8]) -> usize {
         if self.session.is_held_up() || self.session.is_closing {
             return 0;
         }
@@ -401,6 +422,13 @@ impl Connection {
         let config = &*thread.config.config;
         self.session.client.input_bytes.store(input.len(), Relaxed);
         self.input_bytes_max = config.client_query_buffer_limit;
+        self.session.output_bytes_max = match self.output_limit(config).hard_bytes {
+            0 => usize::MAX,
+            hard_bytes => usize::try_from(hard_bytes)
+                .unwrap_or(usize::MAX)
+                .max(FREE_OUTPUT_BYTES)
+                .saturating_add(self.sent),
+        };
         let output = if self.output.is_empty() { &mut thread.output } else { &mut self.output };
         thread.meter.start(config.slowlog_slower_than_us, config.latency_monitor_threshold_ms);
         let protocol = self.session.protocol;
@@ -432,6 +460,11 @@ impl Connection {
 
     /// Sends what was just answered; what does not go out at once becomes the connection's own.
     fn send_now(&mut self, thread: &mut IoThread) {
+        if self.session.is_dropped {
+            thread.output.clear();
+            self.output.clear();
+            self.sent = 0;
+        }
         if thread.output.is_empty() {
             return;
         }
@@ -510,7 +543,7 @@ fn run_requests(
             let Some(len) = len else { break };
             consumed += len;
         }
-        if context.session.is_held_up() || context.session.is_closing {
+        if context.session.ends_batch() {
             break;
         }
     }
@@ -530,11 +563,11 @@ fn run_ahead(context: &mut Context<'_>, ahead: &Ahead, arguments: &[&[u8]]) -> u
             break;
         }
         consumed = end;
+        make_way(context);
         let session = &context.session;
-        if session.is_held_up() || session.is_closing || !session.is_authenticated {
+        if session.ends_batch() || !session.is_authenticated {
             break;
         }
-        make_way(context);
     }
     consumed
 }
@@ -569,9 +602,14 @@ fn run_one<'a>(
     }
 }
 
-/// Others that wait for the database get their chance, now and then.
+/// Others that wait for the database get their chance, now and then. Whose replies are beyond the
+/// limit is dropped without them, as in Redis.
 #[inline]
 fn make_way(context: &mut Context<'_>) {
+    if context.wire.out.len() > context.session.output_bytes_max {
+        context.session.is_dropped = true;
+        context.session.is_closing = true;
+    }
     if context.wire.out.len() > BATCH_OUTPUT_BYTES
         || context.held.effects_bytes() > BATCH_EFFECTS_BYTES
     {

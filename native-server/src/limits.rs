@@ -29,6 +29,9 @@ pub const WAITING_INPUT_BYTES_MAX: usize = 1024 * 1024;
 /// Output of one connection, whatever the configuration allows.
 pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
+/// Output of one connection that is never beyond a configured limit (Redis's static buffer).
+pub const FREE_OUTPUT_BYTES: usize = 16 * 1024;
+
 /// Replies that a batch gathers before the lock of its database is given back for a moment.
 pub const BATCH_OUTPUT_BYTES: usize = 256 * 1024;
 

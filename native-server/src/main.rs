@@ -210,16 +210,25 @@ fn read_file(config: &mut Config, name: &str) -> Result<(), Fault> {
     file::read(config, name, &text)
 }
 
-/// Each option begins with dashes; what follows, up to the next, is its value.
+/// Each option begins with dashes; what follows, up to the next, is its value. As in Redis both may
+/// stand in one word, a value may begin with dashes where an option needs one, and `--save` needs
+/// none.
 fn read_options(config: &mut Config, mut options: &[String]) -> Result<(), Fault> {
+    let is_option =
+        |word: &String| word.starts_with("--") || ALIASES.iter().any(|(alias, _)| alias == word);
     while let Some((option, rest)) = options.split_first() {
-        let alias = ALIASES.iter().find(|(alias, _)| alias == option).map(|(_, name)| *name);
         let fault = |why: &'static str| Fault::Option { name: option.clone(), why: why.into() };
+        let alias = ALIASES.iter().find(|(alias, _)| alias == option).map(|(_, name)| *name);
         let name = alias.or_else(|| option.strip_prefix("--"));
         let name = name.ok_or_else(|| fault("there is no such option (--help)"))?;
-        let count = rest.iter().skip(1).take_while(|word| !word.starts_with('-')).count() + 1;
+        let mut words = file::words(name).ok_or_else(|| fault("unbalanced quotes"))?;
+        let needs_value = words.len() < 2 && !name.trim().eq_ignore_ascii_case("save");
+        let least = usize::from(needs_value);
+        let count = least + rest.iter().skip(least).take_while(|word| !is_option(word)).count();
         let (values, behind) =
             rest.split_at_checked(count).ok_or_else(|| fault("it needs a value"))?;
+        words.extend_from_slice(values);
+        let (name, values) = words.split_first().ok_or_else(|| fault("it has no name"))?;
         let fault = |why| Fault::Option { name: option.clone(), why };
         file::set(config, name, values).map_err(fault)?;
         options = behind;

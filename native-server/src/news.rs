@@ -164,7 +164,7 @@ const BY_SUBCOMMAND: &[(&str, Event)] = &[
 
 /// The event of a change to a stream's groups. What XREADGROUP moves on is told of nowhere.
 pub fn group_event(command: &str, subcommand: &[u8]) -> Option<Event> {
-    if command != "xgroup" && subcommand.eq_ignore_ascii_case(b"setid") {
+    if !command.starts_with("xgroup") && subcommand.eq_ignore_ascii_case(b"setid") {
         return None;
     }
     let is_it = |(name, _): &&(&str, Event)| subcommand.eq_ignore_ascii_case(name.as_bytes());

@@ -129,6 +129,12 @@ pub struct Session {
     pub logged_to: u64,
     /// Whom the command that runs named, with a wrong password.
     pub denied: Option<Vec<u8>>,
+    /// It has just changed the configuration, by which the next command is to go.
+    pub is_reconfigured: bool,
+    /// Replies that one batch may gather: beyond that the client is dropped.
+    pub output_bytes_max: usize,
+    /// It was, and gets nothing more.
+    pub is_dropped: bool,
     /// Nothing more is read, and the connection closed once all is sent.
     pub is_closing: bool,
 }
@@ -151,6 +157,9 @@ impl Session {
             denied: None,
             log_wait: None,
             logged_to: 0,
+            is_reconfigured: false,
+            output_bytes_max: usize::MAX,
+            is_dropped: false,
             is_closing: false,
         }
     }
@@ -168,6 +177,12 @@ impl Session {
     #[inline]
     pub fn is_held_up(&self) -> bool {
         self.blocked.is_some() || self.paused_until.is_some() || self.log_wait.is_some()
+    }
+
+    /// Whether the batch ends with the command that was run last.
+    #[inline]
+    pub fn ends_batch(&self) -> bool {
+        self.is_held_up() || self.is_closing || self.is_reconfigured
     }
 
     /// Changes the database.

@@ -19,14 +19,11 @@ const ABSENT: &[(&str, &str)] = &[
     ("eval*", "there are no scripts"),
     ("migrate", "there is no cluster"),
     ("module*", "there are no modules"),
-    ("object|*", "a row has one name: the engine's OBJECT takes its subcommand as an argument"),
     ("psync", "there are no replicas"),
     ("replconf", "there are no replicas"),
     ("restore-asking", "there is no cluster"),
     ("script*", "there are no scripts"),
     ("sync", "there are no replicas"),
-    ("xgroup|*", "a row has one name: the engine's XGROUP takes its subcommand as an argument"),
-    ("xinfo|*", "a row has one name: the engine's XINFO takes its subcommand as an argument"),
 ];
 
 /// Commands that redis-server 7.0 does not know, and since when Redis does.

@@ -104,6 +104,16 @@ fn a_file_that_was_written_for_redis_is_taken_and_stays() {
 }
 
 #[test]
+fn what_is_set_holds_for_the_next_command_of_a_pipeline() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    client.send_bytes(b"CONFIG SET slowlog-log-slower-than 0\r\nPING\r\nSLOWLOG LEN\r\n");
+    assert_eq!(client.read(), ok());
+    assert_eq!(client.read(), Raw::Simple("PONG".into()));
+    assert_eq!(client.read(), Raw::Integer(1));
+}
+
+#[test]
 fn without_a_file_there_is_nothing_to_write() {
     let server = TestServer::plain();
     let answer = server.connect().ask("CONFIG REWRITE");

@@ -275,6 +275,35 @@ fn who_does_not_read_is_dropped() {
 }
 
 #[test]
+fn replies_beyond_the_limit_drop_the_client_before_they_are_sent() {
+    let server = TestServer::plain();
+    let mut other = server.connect();
+    let limit = ["CONFIG", "SET", "client-output-buffer-limit", "normal 100kb 0 0"];
+    assert_eq!(other.ask_words(&limit), ok());
+    assert_eq!(other.ask("SETRANGE big 199999 x"), Raw::Integer(200_000));
+    assert_eq!(other.ask("SETRANGE fits 99999 x"), Raw::Integer(100_000));
+    let mut one = server.connect();
+    assert!(matches!(one.ask("GET fits"), Raw::Bulk(_)));
+    one.send_bytes(b"GET big\r\nSET behind it\r\n");
+    assert!(one.is_closed(), "there is no reply");
+    assert_eq!(other.ask("EXISTS behind"), Raw::Integer(0), "what is behind it is not run");
+    // A transaction is run as a whole.
+    let mut one = server.connect();
+    one.send_bytes(b"MULTI\r\nGET big\r\nSET within it\r\nEXEC\r\nSET behind it\r\n");
+    for queued in ["OK", "QUEUED", "QUEUED"] {
+        // They may have gone out before, or not.
+        if one.is_closed() {
+            break;
+        }
+        assert_eq!(one.read(), Raw::Simple(queued.into()));
+    }
+    assert!(one.is_closed(), "there is no reply");
+    assert_eq!(other.ask("EXISTS within behind"), Raw::Integer(1));
+    let stats = other.ask("INFO stats").text();
+    assert!(stats.contains("client_output_buffer_limit_disconnections:2"), "{stats}");
+}
+
+#[test]
 fn messages_come_though_replies_are_off() {
     let server = TestServer::plain();
     let (mut one, mut two) = (server.connect(), server.connect());

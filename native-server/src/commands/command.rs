@@ -70,14 +70,6 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
 ];
 
-/// A command or, with a bar in its name, a subcommand.
-fn find(name: &[u8]) -> Option<&'static Command> {
-    match name.iter().position(|&byte| byte == b'|') {
-        None => table().find(name),
-        Some(bar) => table().find(name.get(..bar)?)?.subcommand(name.get(bar + 1..)?),
-    }
-}
-
 /// A command's flags, as Redis names them.
 fn flag_names(command: &Command) -> Vec<&'static str> {
     let names = [
@@ -197,7 +189,7 @@ fn info(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     }
     cx.wire.array(args.len());
     for name in args {
-        match find(name) {
+        match table().named(name) {
             Some(command) => describe(cx, command),
             None => cx.wire.null_array(),
         }
@@ -208,7 +200,7 @@ fn info(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 fn docs_of(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let commands: Vec<_> = match args.len() {
         0 => table().all().iter().collect(),
-        _ => args.filter_map(find).collect(),
+        _ => args.filter_map(|name| table().named(name)).collect(),
     };
     cx.wire.map(commands.len());
     commands.into_iter().for_each(|command| document(cx, command));

@@ -85,6 +85,7 @@ fn set(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         put_back(cx, &before, &names);
         return Err(failure(name, &why).into());
     }
+    cx.session.is_reconfigured = true;
     cx.wire.ok();
     Ok(())
 }

@@ -128,7 +128,9 @@ fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
     match args.as_slice() {
         [seconds] if is(b"sleep") => {
-            let seconds = str::from_utf8(seconds).ok().and_then(|text| text.parse::<f64>().ok());
+            // Clients send a line's end along.
+            let seconds = str::from_utf8(seconds).ok();
+            let seconds = seconds.and_then(|text| text.trim_end().parse::<f64>().ok());
             let seconds = seconds.filter(|seconds| (0.0..=SLEEP_SECONDS_MAX).contains(seconds));
             let seconds = seconds.ok_or("ERR value is not a valid float")?;
             // As in Redis nobody is served meanwhile.

@@ -10,6 +10,7 @@ use ferrite_engine::{Args, Arity, Stats, docs};
 
 use crate::client::{Client, state};
 use crate::commands::connection::REDIS_VERSION;
+use crate::commands::memory::empty_bytes;
 use crate::commands::{ROW, Result, ServerSpec, table};
 use crate::config::table::find as setting;
 use crate::context::Context;
@@ -27,7 +28,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[ServerSpec {
 }];
 
 /// What Redis counts of forks, replicas, clusters and defragmentation, of which there are none.
-const NEVER: [&str; 12] = [
+const NEVER: [&str; 17] = [
     "sync_full",
     "sync_partial_ok",
     "sync_partial_err",
@@ -40,6 +41,11 @@ const NEVER: [&str; 12] = [
     "active_defrag_misses",
     "active_defrag_key_hits",
     "active_defrag_key_misses",
+    "instantaneous_input_repl_kbps",
+    "instantaneous_output_repl_kbps",
+    "total_net_repl_input_bytes",
+    "total_net_repl_output_bytes",
+    "unexpected_error_replies",
 ];
 
 /// What the sections are made from, gathered once.
@@ -268,10 +274,22 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
         ("maxmemory", cx.config.maxmemory.to_string()),
         ("maxmemory_human", human(cx.config.maxmemory)),
         ("maxmemory_policy", policy.unwrap_or_default()),
+        ("used_memory_startup", empty_bytes(figures.databases.len()).to_string()),
+        ("allocator_allocated", used.to_string()),
+        ("allocator_active", rss.to_string()),
+        ("allocator_resident", rss.to_string()),
+        ("allocator_frag_ratio", format!("{:.2}", rss as f64 / used.max(1) as f64)),
+        ("allocator_frag_bytes", (rss as i64 - used as i64).to_string()),
+        ("allocator_rss_ratio", "1.00".into()),
+        ("allocator_rss_bytes", "0".into()),
+        ("rss_overhead_ratio", "1.00".into()),
+        ("rss_overhead_bytes", "0".into()),
         ("mem_fragmentation_ratio", format!("{:.2}", rss as f64 / used.max(1) as f64)),
         ("mem_fragmentation_bytes", (rss as i64 - used as i64).to_string()),
         ("mem_not_counted_for_evict", "0".into()),
         ("mem_replication_backlog", "0".into()),
+        ("mem_total_replication_buffers", "0".into()),
+        ("mem_cluster_links", "0".into()),
         ("mem_clients_slaves", "0".into()),
         ("mem_clients_normal", buffers.to_string()),
         ("mem_aof_buffer", cx.server.databases.log.waiting_bytes().to_string()),

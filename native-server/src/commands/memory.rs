@@ -7,6 +7,7 @@ use ferrite_engine::{Args, Arity, Error, Keys, Keyspace, Options, READ, Reply, S
 use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
 use crate::limits::{EXPIRY_BUCKETS, PURGE_STEPS_MAX};
+use crate::resp::wire::Wire;
 use crate::{number, process};
 
 const MEMORY_ROW: ServerSpec = ServerSpec { since: docs("4.0.0"), flags: 0, ..ROW };
@@ -118,11 +119,10 @@ impl Figures {
         let buffers = |client: &std::sync::Arc<crate::client::Client>| {
             client.input_bytes.load(Relaxed) + client.output_bytes.load(Relaxed)
         };
-        let empty = Keyspace::new(&Options::default()).map(|keys| keys.stats().used_memory);
         Figures {
             used,
             peak: cx.server.stats.used_memory_peak.fetch_max(used, Relaxed).max(used),
-            empty: empty.unwrap_or_default() * count as u64,
+            empty: empty_bytes(count),
             dataset: sum(|stats| stats.used_memory_dataset),
             keys: sum(|stats| stats.keys),
             resident: process::resident_bytes(),
@@ -136,11 +136,23 @@ impl Figures {
     }
 }
 
+/// What so many databases take while they are empty.
+pub fn empty_bytes(count: usize) -> u64 {
+    let empty = Keyspace::new(&Options::default()).map(|keys| keys.stats().used_memory);
+    empty.unwrap_or_default() * count as u64
+}
+
 fn share(part: u64, whole: u64) -> f64 {
     part as f64 * 100.0 / whole.max(1) as f64
 }
 
-/// The figures under Redis's names. Those of its allocator and of what is not here are left out.
+fn put(wire: &mut Wire<'_>, (name, figure): (&str, u64)) {
+    wire.text(name);
+    wire.integer(i64::try_from(figure).unwrap_or(i64::MAX));
+}
+
+/// The figures under Redis's names. Its allocator is the system's, which tells nothing: then Redis,
+/// too, goes by what the process takes.
 fn stats(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     let figures = Figures::gather(cx);
     let above_empty = figures.used.saturating_sub(figures.empty);
@@ -166,36 +178,43 @@ fn stats(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
         ("dataset.percentage", share(figures.dataset, above_empty.max(figures.dataset))),
         ("peak.percentage", share(figures.used, figures.peak)),
         ("fragmentation", figures.fragmentation()),
+        ("allocator-fragmentation.ratio", figures.fragmentation()),
+        ("allocator-rss.ratio", 1.0),
+        ("rss-overhead.ratio", 1.0),
+    ];
+    let beyond = figures.resident as i64 - figures.used as i64;
+    let last = [
+        ("allocator.allocated", figures.used as i64),
+        ("allocator.active", figures.resident as i64),
+        ("allocator.resident", figures.resident as i64),
+        ("allocator-fragmentation.bytes", beyond),
+        ("allocator-rss.bytes", 0),
+        ("rss-overhead.bytes", 0),
+        ("fragmentation.bytes", beyond),
     ];
     let with_keys = figures.databases.iter().enumerate().filter(|(_, stats)| stats.keys > 0);
     let with_keys: Vec<(usize, &Stats)> = with_keys.collect();
     let wire = &mut cx.wire;
-    wire.map(before.len() + with_keys.len() + behind.len() + shares.len() + 1);
-    let mut line = |(name, figure): (&str, u64)| {
-        wire.text(name);
-        wire.integer(i64::try_from(figure).unwrap_or(i64::MAX));
-    };
-    before.into_iter().for_each(&mut line);
+    wire.map(before.len() + with_keys.len() + behind.len() + shares.len() + last.len());
+    before.into_iter().for_each(|figure| put(wire, figure));
     for (index, stats) in with_keys {
         cx.wire.text(format!("db.{index}"));
         cx.wire.map(2);
         let main = stats.used_memory.saturating_sub(stats.used_memory_dataset);
         for (name, bytes) in [("overhead.hashtable.main", main), ("overhead.hashtable.expires", 0)]
         {
-            cx.wire.text(name);
-            cx.wire.integer(i64::try_from(bytes).unwrap_or(i64::MAX));
+            put(&mut cx.wire, (name, bytes));
         }
     }
-    for (name, figure) in behind {
-        cx.wire.text(name);
-        cx.wire.integer(i64::try_from(figure).unwrap_or(i64::MAX));
-    }
+    behind.into_iter().for_each(|figure| put(&mut cx.wire, figure));
     for (name, share) in shares {
         cx.wire.text(name);
         cx.wire.double(share.to_string().as_str().into());
     }
-    cx.wire.text("fragmentation.bytes");
-    cx.wire.integer(figures.resident as i64 - figures.used as i64);
+    for (name, figure) in last {
+        cx.wire.text(name);
+        cx.wire.integer(figure);
+    }
     Ok(())
 }
 

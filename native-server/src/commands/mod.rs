@@ -25,6 +25,7 @@ pub mod keyspace;
 pub mod latency;
 pub mod memory;
 pub mod object;
+pub mod parts;
 pub mod persistence;
 pub mod pubsub;
 pub mod replication;
@@ -36,6 +37,7 @@ use std::sync::LazyLock;
 
 use ferrite_engine::{Args, Arity, Error, FAST, Group, Keys, Reply, Run, STORES, Spec, all};
 
+use crate::commands::parts::{PARTS, Part};
 use crate::context::Context;
 use crate::number;
 use crate::resp::wire::Wire;
@@ -173,6 +175,30 @@ impl Command {
         }
     }
 
+    /// A command of the engine, with its subcommands if it has some.
+    fn with_parts(row: &'static Spec) -> Command {
+        let run = || Action::Engine(row.run);
+        let mut command = Command::of(row, run());
+        let is_own = |part: &&Part| {
+            part.name.strip_prefix(row.name).is_some_and(|name| name.starts_with('|'))
+        };
+        let part = |part: &'static Part| Command {
+            name: part.name,
+            arity: part.arity,
+            keys: if part.flags == 0 { Keys::NONE } else { row.keys },
+            flags: part.flags,
+            since: part.since,
+            syntax: part.syntax,
+            summary: part.summary,
+            ..Command::of(row, run())
+        };
+        command.subcommands = PARTS.iter().filter(is_own).map(part).collect();
+        if !command.subcommands.is_empty() {
+            command.action = Action::Subcommand;
+        }
+        command
+    }
+
     /// The subcommand that tells of the others.
     fn help(container: &'static ServerSpec) -> Command {
         // There is one table, which lives as long as the process.
@@ -253,7 +279,7 @@ impl Table {
                     command.flags |= flags::BLOCKING;
                     command
                 }
-                None => Command::of(row, Action::Engine(row.run)),
+                None => Command::with_parts(row),
             }
         });
         let top = server().filter(|row| !row.name.contains('|'));
@@ -264,7 +290,9 @@ impl Table {
             command.subcommands =
                 own.map(|sub| Command::of(sub, Action::Server(sub.run))).collect();
             if !command.subcommands.is_empty() {
-                command.subcommands.push(Command::help(row));
+                if command.subcommand(b"help").is_none() {
+                    command.subcommands.push(Command::help(row));
+                }
                 if command.arity == Arity::AtLeast(2) {
                     command.action = Action::Subcommand;
                 }
@@ -305,6 +333,14 @@ impl Table {
             slot = (slot + 1) % SLOTS;
         }
         None
+    }
+
+    /// The command of this name, or, behind a bar, its subcommand.
+    pub fn named(&self, name: &[u8]) -> Option<&Command> {
+        match name.iter().position(|&byte| byte == b'|') {
+            None => self.find(name),
+            Some(bar) => self.find(name.get(..bar)?)?.subcommand(name.get(bar + 1..)?),
+        }
     }
 
     /// Every command, by name; subcommands are in theirs.

@@ -48,13 +48,12 @@ pub enum Fault {
 /// # Errors
 /// The first line that is wrong.
 pub fn read(config: &mut Config, file: &str, text: &str) -> Result<(), Fault> {
-    let mut has_rules = false;
     for (line, content) in (1..).zip(text.lines()) {
         let content = content.trim();
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
-        read_line(config, content, &mut has_rules).map_err(|why| {
+        read_line(config, content).map_err(|why| {
             let text = content.chars().take(100).collect();
             Fault::Line { file: file.into(), line, text, why }
         })?;
@@ -62,28 +61,21 @@ pub fn read(config: &mut Config, file: &str, text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn read_line(config: &mut Config, line: &str, has_rules: &mut bool) -> Result<(), Refusal> {
+fn read_line(config: &mut Config, line: &str) -> Result<(), Refusal> {
     if line.len() > CONFIG_LINE_BYTES_MAX {
         return Err("the line is too long".into());
     }
-    let (text, words) = inline::split(line.as_bytes()).ok_or("unbalanced quotes")?;
-    let words = words.into_iter().map(|range| text.get(range).unwrap_or_default());
-    let words: Vec<String> = words.map(|word| String::from_utf8_lossy(word).into()).collect();
-    match words.split_first() {
-        // As in Redis each line has one rule more; the first takes the place of the default ones.
-        Some((name, values @ [value, ..]))
-            if name.eq_ignore_ascii_case("save") && !value.is_empty() =>
-        {
-            let before = std::mem::take(&mut config.save);
-            set(config, name, values)?;
-            if std::mem::replace(has_rules, true) {
-                config.save.splice(..0, before);
-            }
-            Ok(())
-        }
+    match words(line).ok_or("unbalanced quotes")?.split_first() {
         Some((name, values)) => set(config, name, values),
         None => Ok(()),
     }
+}
+
+/// The words of a line. `None` if a quote is not closed.
+pub fn words(line: &str) -> Option<Vec<String>> {
+    let (text, words) = inline::split(line.as_bytes())?;
+    let words = words.into_iter().map(|range| text.get(range).unwrap_or_default());
+    Some(words.map(|word| String::from_utf8_lossy(word).into()).collect())
 }
 
 /// Gives a setting its value, in one word or several.
@@ -91,11 +83,26 @@ fn read_line(config: &mut Config, line: &str, has_rules: &mut bool) -> Result<()
 /// # Errors
 /// Why it is refused.
 pub fn set(config: &mut Config, name: &str, values: &[String]) -> Result<(), Refusal> {
+    if name.eq_ignore_ascii_case("save") {
+        return add_rules(config, values);
+    }
     if values.is_empty() {
         return Err("wrong number of arguments".into());
     }
     let Some(setting) = find(name) else { return foreign::read(config, name, values) };
     setting.read(config, &values.join(" "))
+}
+
+/// As in Redis each `save` has some rules more; the first takes the place of the default ones, and
+/// an empty one of all.
+fn add_rules(config: &mut Config, values: &[String]) -> Result<(), Refusal> {
+    let Some(setting) = find("save") else { return Ok(()) };
+    let before = std::mem::take(&mut config.save);
+    setting.read(config, &values.join(" "))?;
+    if std::mem::replace(&mut config.has_own_rules, true) && !config.save.is_empty() {
+        config.save.splice(..0, before);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -112,8 +119,11 @@ mod tests {
         let mut config = Config::default();
         read(&mut config, "x.conf", "save 900 1\nsave 300 10 60 5\n").expect("rules");
         assert_eq!(find("save").expect("a row").show(&config), "900 1 300 10 60 5");
-        read(&mut config, "x.conf", "save \"\"\n").expect("no rules");
-        assert!(config.save.is_empty());
+        for none in ["save \"\"\n", "save\n"] {
+            read(&mut config, "x.conf", "save 9 1\n").expect("a rule");
+            read(&mut config, "x.conf", none).expect("no rules");
+            assert!(config.save.is_empty());
+        }
         let refused = |text: &str| {
             let mut config = Config::default();
             read(&mut config, "x.conf", text).expect_err("a bad file").to_string()

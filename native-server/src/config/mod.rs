@@ -81,6 +81,8 @@ pub struct Config {
     pub databases: i64,
     pub dir: String,
     pub save: Vec<Rule>,
+    /// Whether these are not the default ones.
+    pub has_own_rules: bool,
     pub stop_writes_on_bgsave_error: bool,
     pub dbfilename: String,
     pub appenddirname: String,
@@ -144,6 +146,7 @@ impl Default for Config {
             tcp_keepalive_s: 300,
             databases: 16,
             dir: ".".into(),
+            has_own_rules: false,
             save: [(3600, 1), (300, 100), (60, 10_000)]
                 .map(|(seconds, changes)| Rule { seconds, changes })
                 .into(),

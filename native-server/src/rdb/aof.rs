@@ -248,6 +248,10 @@ impl<'r, 'd> Replay<'r, 'd> {
                 None => self.run_engine(*run, name, rest),
             },
             (Action::Engine(run), name) => self.run_engine(*run, name, rest),
+            (Action::Subcommand, "xgroup") => {
+                let run = find(b"xgroup").ok_or("this command is not known here")?.run;
+                self.run_engine(run, "xgroup", rest)
+            }
             (_, "copy") => match rest.iter().position(is_db) {
                 Some(at) => self.copy(rest, rest.get(at + 1)),
                 None => {
