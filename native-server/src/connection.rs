@@ -445,6 +445,7 @@ impl Connection {
             meter: &mut thread.meter,
             functions: &mut thread.functions,
             is_in_exec: false,
+            is_in_script: false,
         };
         let consumed = run_requests(&mut context, &mut self.parser, input, &mut thread.arguments);
         context.meter.begin(&thread.stats);
@@ -456,6 +457,40 @@ impl Connection {
         }
         self.server.news.tracking.flush();
         consumed
+    }
+
+    /// Runs what has come while the thread is taken by something else: without the event loop,
+    /// which does not turn meanwhile (see lounge.rs).
+    pub fn serve_aside(&mut self, spare: &mut IoThread) {
+        let session = &mut self.session;
+        if session.is_closing || session.blocked.is_some() || session.log_wait.is_some() {
+            return;
+        }
+        let mut received = std::mem::take(&mut spare.input);
+        while self.input.len() <= WAITING_INPUT_BYTES_MAX
+            && let Ok(count @ 1..) = self.stream.read_now(&mut received)
+        {
+            self.note_received(spare, count);
+            self.input.extend_from_slice(received.get(..count).unwrap_or_default());
+        }
+        spare.input = received;
+        if self.input.is_empty() {
+            return;
+        }
+        let was_held_up = self.session.paused_until.take().is_some();
+        let input = std::mem::take(&mut self.input);
+        self.work(spare, &input);
+        if self.session.paused_until.is_none() && was_held_up {
+            self.session.client.set(state::BLOCKED, false);
+        }
+        if !self.is_held() {
+            let rest = self.output.get(self.sent..).unwrap_or_default();
+            let count = self.stream.write_now(rest).unwrap_or_default();
+            self.sent += count;
+            self.note_sent(spare, count);
+        }
+        // The event loop has it look at what is left, once it turns again.
+        self.session.client.signal(signal::LOOK);
     }
 
     /// Sends what was just answered; what does not go out at once becomes the connection's own.
@@ -527,7 +562,9 @@ fn run_requests(
     let mut arguments = emptied(std::mem::take(spare));
     while let Some(rest) = input.get(consumed..).filter(|rest| !rest.is_empty()) {
         // Strangers are held to limits that only the parser knows.
-        let is_usual = !parser.is_amid() && context.session.is_authenticated;
+        // While a script runs for long no database may be waited for.
+        let is_usual =
+            !parser.is_amid() && context.session.is_authenticated && !context.server.gate.is_busy();
         let ahead = if is_usual { Ahead::read(rest, &mut arguments) } else { Ahead::default() };
         if ahead.count() > 0 {
             if ahead.count() > 1 {
@@ -625,11 +662,14 @@ fn emptied<'a>(mut slices: Vec<&[u8]>) -> Vec<&'a [u8]> {
     slices.into_iter().map(|_| &[][..]).collect()
 }
 
-impl Future for Connection {
+/// A connection that is served until it is over; a lounge may serve it as well.
+pub struct Served(pub Rc<RefCell<Connection>>);
+
+impl Future for Served {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<()> {
-        self.get_mut().turn(task).map(|Over| ())
+        self.0.borrow_mut().turn(task).map(|Over| ())
     }
 }
 

@@ -30,6 +30,7 @@ use crate::meter::Meter;
 use crate::news::Origin;
 use crate::preload::preload_one;
 use crate::resp::wire::{Protocol, Wire};
+use crate::scripting::busy;
 use crate::server::Server;
 use crate::session::{Queued, Replies, Session};
 use crate::stats::ThreadStats;
@@ -55,8 +56,10 @@ pub struct Context<'b> {
     pub meter: &'b mut Meter,
     /// What its thread needs for functions.
     pub functions: &'b mut functions::Thread,
-    /// Whether EXEC runs it.
+    /// Whether EXEC runs it, or a script.
     pub is_in_exec: bool,
+    /// Whether a script runs it.
+    pub is_in_script: bool,
 }
 
 impl Context<'_> {
@@ -177,7 +180,9 @@ impl Context<'_> {
         if is_measured {
             let elapsed = self.meter.end(command.id, self.stats);
             self.functions.note_elapsed(elapsed);
-            if elapsed.as_nanos() >= self.meter.slow_ns.min(self.meter.late_ns) {
+            if elapsed.as_nanos() >= self.meter.slow_ns.min(self.meter.late_ns)
+                && !self.is_in_script
+            {
                 self.note_slow(command, elapsed, request);
             }
         } else {
@@ -282,6 +287,9 @@ impl Context<'_> {
         let may_run = self.may_run(command);
         may_run.map_err(|why| (command, why))?;
         if self.server.gate.is_closed() {
+            if busy::hold_up(self, command, request).map_err(|why| (command, why))? {
+                return Ok(None);
+            }
             if self.is_paused(command) {
                 return Ok(None);
             }
@@ -314,7 +322,10 @@ impl Context<'_> {
         let Some(pause) = self.server.gate.current_pause() else { return false };
         let is_write = self.is_any(command, |command| {
             command.has(WRITE)
-                || matches!(command.name, "publish" | "spublish" | "fcall" | "pfcount")
+                || matches!(
+                    command.name,
+                    "publish" | "spublish" | "fcall" | "eval" | "evalsha" | "pfcount"
+                )
         });
         let is_paused = is_write || !pause.is_for_writes;
         if is_paused {
@@ -386,19 +397,30 @@ impl Context<'_> {
         }
         // As in Redis a command is shown after it was run: EXEC behind what it ran.
         if self.server.gate.is_closed() && !command.has(SKIP_MONITOR | ADMIN | NO_AUTH) {
-            let (now_us, session) = (self.server.clock.now_us(), &self.session);
-            self.server.gate.show(
-                now_us,
-                session.database,
-                &session.client.watched_address(),
-                request,
-            );
+            self.show(request);
         }
     }
 
     /// While clients are paused nothing changes, so not even keys that have expired go.
     fn keep_expired(&mut self, keeps: bool) {
         self.held.get(self.session.database).keys.keep_expired(keeps);
+    }
+
+    /// Shows a command to those who watch, before those that it runs.
+    pub fn show_early(&self, request: &[&[u8]]) {
+        if self.server.gate.is_closed() {
+            self.show(request);
+        }
+    }
+
+    #[cold]
+    fn show(&self, request: &[&[u8]]) {
+        let (now_us, session) = (self.server.clock.now_us(), &self.session);
+        let address = match self.is_in_script {
+            true => "lua".into(),
+            false => session.client.watched_address(),
+        };
+        self.server.gate.show(now_us, session.database, &address, request);
     }
 
     /// Runs a command of the engine that is no use of its keys: those that stay keep their ages.

@@ -9,13 +9,16 @@
 //!
 //! Not here: what is done with a database; and shards of one (see ARCHITECTURE.md).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ferrite_engine::{Keyspace, Options, Policy, Stats, limits};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::checkpoint::Chain;
 use crate::limits::{KEPT_BUFFER_BYTES, ROOM_BYTES, ROOM_STEPS};
+use crate::lounge;
 use crate::news::News;
 use crate::persist::entry;
 use crate::persist::log::Log;
@@ -150,6 +153,9 @@ impl Database {
     }
 }
 
+/// How long a lock is waited for before a look at who waits for this thread.
+const WAIT: Duration = Duration::from_millis(5);
+
 struct Slot {
     database: Mutex<Database>,
     used_bytes: AtomicU64,
@@ -205,7 +211,7 @@ impl Databases {
 
     /// The checkpoints that there are of them, locked against whoever else would write one.
     pub fn chain(&self) -> MutexGuard<'_, Chain> {
-        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+        self.chain.lock()
     }
 
     /// A holder of locks that has none yet.
@@ -234,7 +240,16 @@ impl Databases {
     }
 
     fn lock(&self, index: usize) -> MutexGuard<'_, Database> {
-        let mut guard = self.slots[index].database.lock().unwrap_or_else(PoisonError::into_inner);
+        let mutex = &self.slots[index].database;
+        let mut guard = mutex.try_lock().unwrap_or_else(|| {
+            loop {
+                // Whoever holds it may be a script that runs for long.
+                match mutex.try_lock_for(WAIT) {
+                    Some(guard) => break guard,
+                    None => lounge::serve(),
+                }
+            }
+        });
         guard.set_budget(self.budget_of(index));
         guard
     }
@@ -318,6 +333,22 @@ impl<'d> Held<'d> {
             Guards::None => false,
             Guards::One(held, _) => *held == index,
             Guards::All(_) => true,
+        }
+    }
+
+    /// Whether every database is locked.
+    pub fn has_all(&self) -> bool {
+        matches!(self.guards, Guards::All(_))
+    }
+
+    /// Forgets what was changed under the locks that are held, so that the log never has it: the
+    /// server ends, and nobody asks for the keys any more.
+    pub fn forget_changes(&mut self) {
+        self.unit.clear();
+        match &mut self.guards {
+            Guards::None => {}
+            Guards::One(_, guard) => guard.effects.clear(),
+            Guards::All(guards) => guards.iter_mut().for_each(|guard| guard.effects.clear()),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ struct State {
     is_starved: bool,
     /// The log has more to write than is good.
     is_crowded: bool,
+    /// Scripts that run for long.
+    busy: u32,
 }
 
 /// How long a write is held up until it is looked whether the log has caught up.
@@ -40,6 +42,7 @@ const CROWDED_PAUSE: Duration = Duration::from_millis(5);
 pub struct Gate {
     state: Mutex<State>,
     reasons: AtomicU32,
+    is_busy: AtomicBool,
 }
 
 impl Gate {
@@ -52,8 +55,9 @@ impl Gate {
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let outcome = change(&mut state);
-        let State { monitors, pause, refusals, is_starved, is_crowded } = &*state;
-        let others = [pause.is_some(), *is_starved, *is_crowded].map(usize::from);
+        let State { monitors, pause, refusals, is_starved, is_crowded, busy } = &*state;
+        self.is_busy.store(*busy > 0, Ordering::Relaxed);
+        let others = [pause.is_some(), *is_starved, *is_crowded, *busy > 0].map(usize::from);
         let others: usize = others.into_iter().sum();
         let reasons = monitors.len() + refusals.len() + others;
         self.reasons.store(reasons as u32, Ordering::Relaxed);
@@ -72,6 +76,20 @@ impl Gate {
     /// Whether the log has so much to write that nothing more may be written for now.
     pub fn set_crowded(&self, is_crowded: bool) {
         self.change(|state| state.is_crowded = is_crowded);
+    }
+
+    /// A script runs for long, or does no longer.
+    pub fn set_busy(&self, begins: bool) {
+        self.change(|state| match begins {
+            true => state.busy += 1,
+            false => state.busy = state.busy.saturating_sub(1),
+        });
+    }
+
+    /// Whether a script runs for long: no database may be waited for.
+    #[inline]
+    pub fn is_busy(&self) -> bool {
+        self.is_busy.load(Ordering::Relaxed)
     }
 
     /// Somebody watches every command.
@@ -110,7 +128,7 @@ impl Gate {
     pub fn current_pause(&self) -> Option<Pause> {
         let (pause, is_crowded) = {
             let state = self.lock();
-            (state.pause, state.is_crowded)
+            (state.pause, state.is_crowded || state.busy > 0)
         };
         let now = Instant::now();
         match pause {

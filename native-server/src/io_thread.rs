@@ -4,6 +4,7 @@
 //! when it is done: what is left over moves to a buffer of its own. So idle connections have none.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use crate::config::Snapshot;
-use crate::connection::Connection;
 use crate::functions;
 use crate::limits::READ_BYTES;
+use crate::lounge::Lounge;
 use crate::meter::Meter;
 use crate::persist::replies::Replies;
 use crate::server::Server;
@@ -42,6 +43,22 @@ pub struct IoThread {
     pub replies: Rc<Replies>,
 }
 
+impl IoThread {
+    /// What a thread starts with.
+    pub fn new(server: &Server, stats: &Arc<ThreadStats>, replies: &Rc<Replies>) -> IoThread {
+        IoThread {
+            input: vec![0; READ_BYTES].into(),
+            arguments: Vec::new(),
+            output: Vec::new(),
+            config: server.config.snapshot(),
+            meter: Meter::new(),
+            functions: functions::Thread::default(),
+            stats: Arc::clone(stats),
+            replies: Rc::clone(replies),
+        }
+    }
+}
+
 /// An event loop for one thread.
 ///
 /// # Errors
@@ -60,23 +77,15 @@ pub fn give_up(server: &Server, error: &io::Error) {
 pub fn run(
     server: &Arc<Server>,
     stats: &Arc<ThreadStats>,
-    mut visitors: mpsc::UnboundedReceiver<Visitor>,
+    visitors: mpsc::UnboundedReceiver<Visitor>,
 ) {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return give_up(server, &error),
     };
     let replies = Replies::new(&server.databases.log);
-    let thread = Rc::new(RefCell::new(IoThread {
-        input: vec![0; READ_BYTES].into(),
-        arguments: Vec::new(),
-        output: Vec::new(),
-        config: server.config.snapshot(),
-        meter: Meter::new(),
-        functions: functions::Thread::default(),
-        stats: Arc::clone(stats),
-        replies: Rc::clone(&replies),
-    }));
+    let thread = Rc::new(RefCell::new(IoThread::new(server, stats, &replies)));
+    let lounge = Lounge::open(server, &thread, visitors);
     let local = LocalSet::new();
     local.spawn_local(replies.tend());
     local.block_on(&runtime, async {
@@ -84,12 +93,10 @@ pub fn run(
         loop {
             let visitor = tokio::select! {
                 () = &mut end => return,
-                visitor = visitors.recv() => visitor,
+                visitor = poll_fn(|task| lounge.poll_visitor(task)) => visitor,
             };
             let Some(visitor) = visitor else { return };
-            if let Some(connection) = Connection::new(server, &thread, visitor) {
-                tokio::task::spawn_local(connection);
-            }
+            lounge.admit(visitor);
         }
     });
 }

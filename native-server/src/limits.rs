@@ -255,3 +255,40 @@ pub const WRITE_BLOCK_BYTES: usize = 1024 * 1024;
 
 /// Keys that a message names.
 pub const SHOWN_KEYS_MAX: usize = 10;
+
+/// What scripts in Lua may take (docs/scripting.md names these).
+pub mod scripting {
+    /// Bytes of a script, or of a library's code.
+    pub const SCRIPT_BYTES_MAX: usize = 16 << 20;
+    /// Memory of one Lua state. A thread has one for scripts and one for functions, once it needs
+    /// them.
+    pub const MEMORY_BYTES_MAX: usize = 512 << 20;
+    /// Scripts that EVAL leaves in the cache; of more the one goes that was not used for longest
+    /// (Redis's `LRU_LIST_LENGTH`).
+    pub const CACHED_SCRIPTS_MAX: usize = 500;
+    /// Scripts that SCRIPT LOAD put there, which stay, and the bytes of all.
+    pub const LOADED_SCRIPTS_MAX: usize = 16_384;
+    /// See [`LOADED_SCRIPTS_MAX`].
+    pub const LOADED_BYTES_MAX: usize = 256 << 20;
+    /// Scripts that a thread keeps compiled.
+    pub const COMPILED_SCRIPTS_MAX: usize = 1024;
+    /// Instructions between two looks at how long a script runs (Redis's figure).
+    pub const HOOK_INSTRUCTIONS: u32 = 100_000;
+    /// How long a script runs before others are told to wait, in milliseconds, and how often they
+    /// are served while it runs on.
+    pub const QUANTUM_MS: u64 = 5;
+    /// How long the code of a library may run when it is loaded (Redis's figure).
+    pub const LOAD_MS_MAX: u64 = 500;
+    /// Levels of a reply that a script gives.
+    pub const REPLY_DEPTH_MAX: usize = 256;
+    /// Levels of what is read or written as JSON, whatever a script sets.
+    pub const JSON_DEPTH_MAX: i64 = 1000;
+    /// Levels of what is unpacked from MessagePack.
+    pub const UNPACKED_DEPTH_MAX: usize = 1000;
+    /// Values that are unpacked at once, since all go on Lua's stack.
+    pub const UNPACKED_MAX: usize = 7000;
+    /// Bytes of what one call packs, encodes or replaces.
+    pub const PACKED_BYTES_MAX: usize = 256 << 20;
+    /// Items of a pattern that are tried inside each other.
+    pub const PATTERN_DEPTH_MAX: usize = 400;
+}

@@ -89,6 +89,16 @@ impl Meter {
         elapsed
     }
 
+    /// When what is measured now began.
+    pub fn began(&self) -> Instant {
+        self.mark
+    }
+
+    /// What is measured now began at this time: what was measured within it is its own.
+    pub fn set_began(&mut self, began: Instant) {
+        self.mark = began;
+    }
+
     /// What is not to be counted as a command's time has passed.
     pub fn skip(&mut self) {
         self.mark = Instant::now();

@@ -10,13 +10,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
 
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::saver::Saver;
@@ -38,6 +37,7 @@ use crate::persist::log::Notice;
 use crate::persist::{self, Persistence};
 use crate::process::PidFile;
 use crate::random;
+use crate::scripting::scripts::Scripts;
 use crate::slowlog::SlowLog;
 use crate::socket::Visitor;
 use crate::stats::{Stats, ThreadStats};
@@ -112,14 +112,28 @@ pub struct Server {
     pub latency: Latency,
     /// When checkpoints are taken.
     pub saver: Saver,
-    /// Functions in WebAssembly.
+    /// Libraries of functions.
     pub functions: Functions,
+    /// Scripts.
+    pub scripts: Scripts,
     /// What is kept on disk.
     pub persistence: Persistence,
     end: watch::Sender<bool>,
+    /// Nothing of what runs now is wanted.
+    drops: AtomicBool,
 }
 
 impl Server {
+    /// What runs is to end with the server, at once, and to leave no trace (SHUTDOWN NOSAVE).
+    pub fn drop_all(&self) {
+        self.drops.store(true, Ordering::Relaxed);
+    }
+
+    /// See [`drop_all`](Self::drop_all).
+    pub fn is_dropped(&self) -> bool {
+        self.drops.load(Ordering::Relaxed)
+    }
+
     /// The server is to end.
     pub fn shut_down(&self) {
         self.end.send_replace(true);
@@ -218,6 +232,7 @@ pub(crate) fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, Start
         started_ms: clock.now_ms(),
         persistence: Persistence::new(&config, &databases.log),
         functions: Functions::new(function_cache(&config, &log), &log),
+        scripts: Scripts::default(),
         databases,
         news,
         saver: Saver::new(clock.now_ms()),
@@ -236,6 +251,7 @@ pub(crate) fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, Start
         gate,
         latency: Latency::default(),
         end: watch::Sender::new(false),
+        drops: AtomicBool::new(false),
         clock,
     });
     let gate = Arc::clone(&server.gate);
@@ -301,6 +317,17 @@ fn run(
     }
     let acceptor = Arc::clone(&server);
     running.push(spawn("ferrite-main".into(), move || run_acceptor(&acceptor, &runtime))?);
+    // By itself, since it may have to wait for a database that a script has.
+    let clock = io_thread::runtime().map_err(StartError::Thread)?;
+    let tended = Arc::clone(&server);
+    running.push(spawn("ferrite-cron".into(), move || {
+        clock.block_on(async {
+            tokio::select! {
+                () = tended.ended() => {}
+                () = cron::run(Arc::clone(&tended)) => {}
+            }
+        });
+    })?);
     Ok(Running { server, threads: running, pid_file: None })
 }
 
@@ -308,10 +335,8 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle
     std::thread::Builder::new().name(name).spawn(run).map_err(StartError::Thread)
 }
 
-/// Accepts whoever comes, and does what is done by the clock, until the server ends.
+/// Accepts whoever comes, until the server ends.
 fn run_acceptor(server: &Arc<Server>, runtime: &Runtime) {
-    let local = LocalSet::new();
-    local.spawn_local(cron::run(Arc::clone(server)));
-    local.block_on(runtime, server.ended());
+    runtime.block_on(server.ended());
     server.entrances.close();
 }

@@ -3,7 +3,7 @@
 //! Invariant: only this file and entrance.rs, which opens them, ask which of the two one is. A
 //! stream is matched on and never boxed: reading and writing stay one call of the system each.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener as StdTcpListener, TcpStream as StdTcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
@@ -128,6 +128,28 @@ impl Visitor {
 }
 
 impl Stream {
+    /// Sends what the system takes at once, whatever the event loop knows of that.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Tcp(stream) => (&mut &*SockRef::from(stream)).write(bytes),
+            Unix(stream) => (&mut &*SockRef::from(stream)).write(bytes),
+        }
+    }
+
+    /// Reads what is there, whatever the event loop knows of it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Tcp(stream) => (&mut &*SockRef::from(stream)).read(buffer),
+            Unix(stream) => (&mut &*SockRef::from(stream)).read(buffer),
+        }
+    }
+
     /// Takes it from the event loop.
     ///
     /// # Errors

@@ -84,6 +84,9 @@ fn shutdown(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         }
     }
     cx.held.release();
+    if saves == Some(false) {
+        cx.server.drop_all();
+    }
     if saves.unwrap_or_else(|| saver::saves_at_end(cx.server))
         && saver::save_at_end(cx.server).is_err()
         && !is_forced

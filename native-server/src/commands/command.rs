@@ -262,7 +262,8 @@ fn keys_in<'a>(request: &[&'a [u8]]) -> Result<Vec<(&'a [u8], Use)>> {
     let keys = keys_of(command.name, command.keys, request.len(), text).map(text);
     let mut keys: Vec<(&[u8], Use)> = keys.zip(uses).collect();
     keys.extend(stored_in(command, request).map(|key| (key, key_use::STORED)));
-    if keys.is_empty() {
+    // Scripts may have none.
+    if keys.is_empty() && command.group != Group::Scripting {
         return Err("ERR The command has no key arguments".into());
     }
     Ok(keys)

@@ -9,19 +9,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ferrite_engine::{Args, Arity, DENYOOM, Group, Keys, READ, Reply, WRITE, docs};
 
 use crate::client::state;
-use crate::commands::flags::{NO_MULTI, NO_SCRIPT};
+use crate::commands::flags::{ALLOW_BUSY, NO_MULTI, NO_SCRIPT};
 use crate::commands::{ROW, Refusal, Result, ServerSpec, container};
 use crate::context::Context;
 use crate::functions::dump;
 use crate::functions::fcall::{self, Request};
-use crate::functions::library::{Function, Library};
+use crate::functions::host::Kind;
+use crate::functions::library::{Function, Library, Tally};
 use crate::functions::metadata::{Role, Signature};
-use crate::functions::registry::{Registry, Seen};
+use crate::functions::registry::{AnyLibrary, Registry, Seen};
 use crate::functions::source::{MAGIC, Source, check_library_name};
 use crate::glob;
 use crate::limits::functions::MODULE_BYTES_MAX;
 use crate::number;
 use crate::resp::wire::Wire;
+use crate::scripting::library::{Call, ENGINE, Library as Scripted};
+use crate::scripting::{self, busy};
 use crate::server::Server;
 use crate::session::Blocked;
 use crate::waiting::Ticket;
@@ -79,7 +82,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         summary: docs("Returns all libraries as a payload for FUNCTION RESTORE."),
         run: |cx, _| {
             let registry = cx.server.functions.loaded.now();
-            cx.wire.text(dump::write(registry.libraries.values().map(|library| &**library)));
+            cx.wire.text(dump::write(registry.texts()));
             Ok(())
         },
         ..FUNCTION_ROW
@@ -95,6 +98,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec {
         name: "function|kill",
+        flags: NO_SCRIPT | ALLOW_BUSY,
         summary: docs("Ends the functions that run for longer than a moment."),
         run: kill,
         ..FUNCTION_ROW
@@ -127,6 +131,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec {
         name: "function|stats",
+        flags: NO_SCRIPT | ALLOW_BUSY,
         summary: docs("Returns which function runs, and what is counted of all of them."),
         run: stats,
         ..FUNCTION_ROW
@@ -146,20 +151,40 @@ fn fcall_of(
     args: &mut Args<'_>,
     command: &'static str,
 ) -> Result<()> {
+    let given = args.as_slice();
     let (name, count) = (args.required(), args.required());
+    if let Some((library, index)) = seen.registry.find_scripted(name) {
+        let (library, index) = (Arc::clone(library), *index);
+        let (keys, rest) = split_keys(count, args.as_slice())?;
+        let request: Vec<&[u8]> =
+            [command.as_bytes()].into_iter().chain(given.iter().copied()).collect();
+        let is_read_only = command == "fcall_ro";
+        let (library, request) = (&library, &request[..]);
+        return scripting::library::call(
+            cx,
+            &Call { library, index, is_read_only, keys, args: rest, request },
+        );
+    }
     let (library, index) = seen.find(name).ok_or("ERR Function not found")?;
     let rest = args.as_slice();
-    let count = number::integer(count).ok_or("ERR Bad number of keys provided")?;
-    if count < 0 {
-        return Err("ERR Number of keys can't be negative".into());
-    }
-    let split = usize::try_from(count).ok().and_then(|count| rest.split_at_checked(count));
-    let (keys, args) = split.ok_or("ERR Number of keys can't be greater than number of args")?;
+    let (keys, args) = split_keys(count, rest)?;
     let is_read_only = library.functions.get(index).is_some_and(|function| function.is_read_only);
     if command == "fcall_ro" && !is_read_only {
         return Err("ERR Can not execute a script with write flag using *_ro command.".into());
     }
     fcall::call(cx, Request { library, index, keys, args, command })
+}
+
+/// The keys of a call, and its arguments.
+type Split<'r, 'a> = (&'r [&'a [u8]], &'r [&'a [u8]]);
+
+fn split_keys<'a, 'r>(count: &[u8], rest: &'r [&'a [u8]]) -> Result<Split<'r, 'a>> {
+    let count = number::integer(count).ok_or("ERR Bad number of keys provided")?;
+    if count < 0 {
+        return Err("ERR Number of keys can't be negative".into());
+    }
+    let split = usize::try_from(count).ok().and_then(|count| rest.split_at_checked(count));
+    Ok(split.ok_or("ERR Number of keys can't be greater than number of args")?)
 }
 
 fn delete(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
@@ -193,8 +218,9 @@ fn flush(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 }
 
 fn kill(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
+    // Those in WebAssembly end without a trace; others may be those that are meant.
     if cx.server.functions.kill() == 0 {
-        return Err("NOTBUSY No scripts in execution right now.".into());
+        busy::kill(cx.server, Kind::Function)?;
     }
     cx.wire.ok();
     Ok(())
@@ -219,7 +245,12 @@ fn list(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     };
     let libraries = registry.libraries.values().filter(|library| is_asked(library.name()));
     let libraries: Vec<&Arc<Library>> = libraries.collect();
-    cx.wire.array(libraries.len());
+    let scripted = registry.scripted.values().filter(|library| is_asked(&library.name));
+    let scripted: Vec<_> = scripted.collect();
+    cx.wire.array(libraries.len() + scripted.len());
+    for library in scripted {
+        list_scripted(&mut cx.wire, library, with_code);
+    }
     for library in libraries {
         list_library(&mut cx.wire, library, with_code);
     }
@@ -246,6 +277,30 @@ fn list_library(wire: &mut Wire<'_>, library: &Library, with_code: bool) {
     for (name, value) in &library.about.config {
         wire.text(name);
         wire.text(value);
+    }
+    if with_code {
+        wire.text("library_code");
+        wire.text(&library.text);
+    }
+}
+
+fn list_scripted(wire: &mut Wire<'_>, library: &Scripted, with_code: bool) {
+    wire.map(3 + usize::from(with_code));
+    wire.text("library_name");
+    wire.text(&library.name);
+    wire.text("engine");
+    wire.text(ENGINE);
+    wire.text("functions");
+    wire.array(library.functions.len());
+    for function in &library.functions {
+        wire.map(3);
+        wire.text("name");
+        wire.text(&*function.name);
+        wire.text("description");
+        text_or_null(wire, function.description.as_deref());
+        wire.text("flags");
+        wire.set(function.declared.flags.len());
+        function.declared.flags.iter().for_each(|flag| wire.status(flag.name()));
     }
     if with_code {
         wire.text("library_code");
@@ -321,7 +376,13 @@ fn stats(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     }
     let integer = |wire: &mut Wire<'_>, number: usize| wire.integer(number as i64);
     wire.text("engines");
-    wire.map(1);
+    wire.map(2);
+    wire.text(ENGINE);
+    wire.map(2);
+    wire.text("libraries_count");
+    integer(wire, registry.scripted.len());
+    wire.text("functions_count");
+    integer(wire, registry.scripted_count());
     wire.text("WASM");
     wire.map(2);
     wire.text("libraries_count");
@@ -329,16 +390,15 @@ fn stats(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     wire.text("functions_count");
     integer(wire, registry.function_count());
     wire.text("functions");
-    wire.map(registry.function_count());
+    wire.map(registry.function_count() + registry.scripted_count());
+    for library in registry.scripted.values() {
+        for function in &library.functions {
+            tally(wire, &function.name, &function.tally);
+        }
+    }
     for library in registry.libraries.values() {
         for function in &library.functions {
-            wire.text(&function.declaration.name);
-            let figures = function.tally.figures();
-            wire.map(figures.len());
-            for (name, figure) in figures {
-                wire.text(name);
-                wire.integer(i64::try_from(figure).unwrap_or(i64::MAX));
-            }
+            tally(wire, &function.declaration.name, &function.tally);
         }
     }
     wire.text("metrics");
@@ -353,6 +413,16 @@ fn stats(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn tally(wire: &mut Wire<'_>, function: &str, tally: &Tally) {
+    wire.text(function);
+    let figures = tally.figures();
+    wire.map(figures.len());
+    for (name, figure) in figures {
+        wire.text(name);
+        wire.integer(i64::try_from(figure).unwrap_or(i64::MAX));
+    }
 }
 
 /// What FUNCTION LOAD is to load.
@@ -399,10 +469,15 @@ fn load(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     };
     let directory = cx.config.function_module_dir.clone();
     apart(cx, "function|load", move |server, wire| {
-        let source = read_code(code, &directory)?;
-        let library = server.functions.loader.load(&source)?;
+        let library = match code {
+            Code::Any(text) => server.functions.make(&text)?,
+            code => {
+                let source = read_code(code, &directory)?;
+                AnyLibrary::Module(server.functions.loader.load(&source)?)
+            }
+        };
         server.functions.loaded.change(|registry| {
-            registry.add(&library, replaces)?;
+            registry.add_any(&library, replaces)?;
             log_load(server, &library);
             Ok(())
         })?;
@@ -413,8 +488,8 @@ fn load(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 
 /// Has the log load a library again. The libraries are still locked: so the log has changes of them
 /// in their order, and a checkpoint that is taken behind this one has it.
-fn log_load(server: &Server, library: &Library) {
-    server.persistence.append_command(&[b"FUNCTION", b"LOAD", &library.text]);
+fn log_load(server: &Server, library: &AnyLibrary) {
+    server.persistence.append_command(&[b"FUNCTION", b"LOAD", library.text()]);
 }
 
 fn read_code(code: Code, directory: &str) -> Result<Source> {
@@ -480,13 +555,13 @@ fn restore(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     apart(cx, "function|restore", move |server, wire| {
         let mut libraries = Vec::new();
         for text in dump::read(&payload)? {
-            libraries.push(server.functions.loader.load(&Source::read(&text)?)?);
+            libraries.push(server.functions.make(&text)?);
         }
         server.functions.loaded.change(|registry| {
             if flushes {
                 *registry = Registry::default();
             }
-            libraries.iter().try_for_each(|library| registry.add(library, replaces))?;
+            libraries.iter().try_for_each(|library| registry.add_any(library, replaces))?;
             if flushes {
                 server.persistence.append_command(&[b"FUNCTION", b"FLUSH"]);
             }

@@ -29,6 +29,7 @@ pub mod parts;
 pub mod persistence;
 pub mod pubsub;
 pub mod replication;
+pub mod scripting;
 pub mod tracking;
 pub mod transaction;
 
@@ -50,6 +51,8 @@ pub type ServerSpec = Spec<ServerRun>;
 
 /// Flags that the engine's rows have no use for: who may run a command, and where.
 pub mod flags {
+    /// It may be run while a script runs for long: it locks no database.
+    pub const ALLOW_BUSY: u16 = 1 << 6;
     /// For operators.
     pub const ADMIN: u16 = 1 << 8;
     /// Not from scripts.
@@ -244,6 +247,7 @@ const FAMILIES: &[&[ServerSpec]] = &[
     persistence::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
+    scripting::COMMANDS,
     tracking::COMMANDS,
     transaction::COMMANDS,
 ];

@@ -91,6 +91,14 @@ pub const SETTINGS: &[Setting] = &[
         Number(|config| &mut config.auto_aof_rewrite_percentage, 0, i32::MAX as i64),
     ),
     row("bind", Live, Other(|config| config.bind.clone(), read_bind, Lines(write_bind))),
+    Setting {
+        former_name: Some("lua-time-limit"),
+        ..row(
+            "busy-reply-threshold",
+            Live,
+            Number(|config| &mut config.busy_reply_threshold_ms, 0, i64::MAX),
+        )
+    },
     row(
         "client-output-buffer-limit",
         Live,

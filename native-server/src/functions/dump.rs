@@ -1,13 +1,12 @@
 //! FUNCTION DUMP and RESTORE: all libraries as one payload, in Redis's form.
 //!
 //! A payload is a record `function2` for each library, then two bytes of version and eight of
-//! checksum. What stands in a record begins with `#!wasm`; so Redis refuses it by the engine's
-//! name, and this server Redis's by theirs.
+//! checksum. What stands in a record begins with `#!lua`, or with `#!wasm`, which Redis refuses by
+//! the engine's name.
 
 use ferrite_engine::crc64;
 
 use crate::commands::Refusal;
-use crate::functions::library::Library;
 
 /// Redis's mark of a record with a library.
 const FUNCTION2: u8 = 245;
@@ -19,11 +18,11 @@ const VERSION_MAX: u16 = 12;
 const BAD_PAYLOAD: &str = "ERR DUMP payload version or checksum are wrong";
 
 /// All libraries as a payload.
-pub fn write<'l>(libraries: impl Iterator<Item = &'l Library>) -> Vec<u8> {
+pub fn write<'t>(texts: impl Iterator<Item = &'t [u8]>) -> Vec<u8> {
     let mut payload = Vec::new();
-    for library in libraries {
+    for text in texts {
         payload.push(FUNCTION2);
-        let len = library.text.len();
+        let len = text.len();
         match len {
             0..64 => payload.push(len as u8),
             64..16_384 => payload.extend_from_slice(&(0x4000 | len as u16).to_be_bytes()),
@@ -32,7 +31,7 @@ pub fn write<'l>(libraries: impl Iterator<Item = &'l Library>) -> Vec<u8> {
                 payload.extend_from_slice(&(len as u32).to_be_bytes());
             }
         }
-        payload.extend_from_slice(&library.text);
+        payload.extend_from_slice(text);
     }
     payload.extend_from_slice(&VERSION.to_le_bytes());
     let checksum = crc64(&payload);

@@ -34,9 +34,22 @@ pub struct Timed {
     pub running: Option<Arc<Running>>,
 }
 
+/// What it is that runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A function in WebAssembly, which changes nothing until it is over.
+    Module,
+    /// A function in Lua.
+    Function,
+    /// A script.
+    Script,
+}
+
 /// A function that runs, as others see it.
 #[derive(Debug)]
 pub struct Running {
+    /// What it is.
+    pub kind: Kind,
     /// Its name.
     pub name: String,
     /// What was asked.
@@ -45,6 +58,8 @@ pub struct Running {
     pub started: Instant,
     /// Whether it has to end.
     pub is_killed: AtomicBool,
+    /// Whether it has changed something that stays.
+    pub has_written: AtomicBool,
 }
 
 impl Running {
@@ -53,12 +68,23 @@ impl Running {
         let mut request =
             vec![command.as_bytes().to_vec(), name.into(), keys.len().to_string().into_bytes()];
         request.extend(keys.iter().chain(args).map(|text| text.to_vec()));
-        Arc::new(Running {
+        Arc::new(Running::of(name, Kind::Module, request, Instant::now()))
+    }
+
+    /// A script, or a function in Lua, that has run since then.
+    pub fn script(name: &str, kind: Kind, request: Vec<Vec<u8>>, started: Instant) -> Arc<Running> {
+        Arc::new(Running::of(name, kind, request, started))
+    }
+
+    fn of(name: &str, kind: Kind, request: Vec<Vec<u8>>, started: Instant) -> Running {
+        Running {
+            kind,
             name: name.into(),
             request,
-            started: Instant::now(),
+            started,
             is_killed: AtomicBool::new(false),
-        })
+            has_written: AtomicBool::new(false),
+        }
     }
 }
 

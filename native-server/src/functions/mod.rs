@@ -43,14 +43,16 @@ use crate::commands::Refusal;
 use crate::functions::bind::Binding;
 use crate::functions::cache::Cache;
 use crate::functions::call::Call;
-use crate::functions::host::Running;
+use crate::functions::host::{Kind, Running};
 use crate::functions::instance::Instances;
 use crate::functions::library::Library;
 use crate::functions::load::Loader;
-use crate::functions::registry::{Loaded, Registry, Seen};
+use crate::functions::registry::{AnyLibrary, Loaded, Registry, Seen};
 use crate::functions::slow::SlowCalls;
 use crate::functions::source::Source;
 use crate::log::Log;
+use crate::scripting;
+use crate::scripting::library::{Library as Scripted, is_lua};
 
 /// What all threads share of functions.
 pub struct Functions {
@@ -61,6 +63,7 @@ pub struct Functions {
     /// Calls for the threads of slow functions.
     pub slow: SlowCalls,
     running: Mutex<Vec<Arc<Running>>>,
+    log: Arc<Log>,
 }
 
 impl Functions {
@@ -71,16 +74,17 @@ impl Functions {
             loader: Loader::new(cache, log),
             slow: SlowCalls::default(),
             running: Mutex::default(),
+            log: Arc::clone(log),
         }
     }
 
     /// All libraries as a payload, for whoever keeps them.
     pub fn payload(&self) -> Vec<u8> {
         let registry = self.loaded.now();
-        if registry.libraries.is_empty() {
+        if registry.texts().next().is_none() {
             return Vec::new();
         }
-        dump::write(registry.libraries.values().map(|library| &**library))
+        dump::write(registry.texts())
     }
 
     /// Brings the libraries of a payload back, each in place of one of its name.
@@ -93,10 +97,23 @@ impl Functions {
         }
         let mut libraries = Vec::new();
         for text in dump::read(payload)? {
-            libraries.push(self.loader.load(&Source::read(&text)?)?);
+            libraries.push(self.make(&text)?);
         }
-        self.loaded
-            .change(|registry| libraries.iter().try_for_each(|library| registry.add(library, true)))
+        let add = |registry: &mut Registry| {
+            libraries.iter().try_for_each(|library| registry.add_any(library, true))
+        };
+        self.loaded.change(add)
+    }
+
+    /// Makes a library of what FUNCTION LOAD takes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn make(&self, text: &[u8]) -> Result<AnyLibrary, Refusal> {
+        if is_lua(text) {
+            return Ok(AnyLibrary::Script(Arc::new(Scripted::load(text, &self.log)?)));
+        }
+        Ok(AnyLibrary::Module(self.loader.load(&Source::read(text)?)?))
     }
 
     /// Does again what a log has of FUNCTION: a library that was loaded, deleted, or all of them.
@@ -105,9 +122,8 @@ impl Functions {
     /// What is wrong with it.
     pub fn redo(&self, request: &[&[u8]]) -> Result<(), String> {
         let outcome = match request {
-            [_, b"LOAD", text] => Source::read(text).and_then(|source| {
-                let library = self.loader.load(&source)?;
-                self.loaded.change(|registry| registry.add(&library, true))
+            [_, b"LOAD", text] => self.make(text).and_then(|library| {
+                self.loaded.change(|registry| registry.add_any(&library, true))
             }),
             [_, b"DELETE", name] => self.loaded.change(|registry| {
                 // A checkpoint may have been taken after it was deleted.
@@ -128,11 +144,21 @@ impl Functions {
         self.lock_running().clone()
     }
 
-    /// Ends all functions that run for longer than a moment. How many there were.
+    /// Ends all functions in WebAssembly that run for longer than a moment. How many there were.
     pub fn kill(&self) -> usize {
         let running = self.lock_running();
-        running.iter().for_each(|running| running.is_killed.store(true, Relaxed));
-        running.len()
+        let modules = running.iter().filter(|running| running.kind == Kind::Module);
+        modules.inspect(|running| running.is_killed.store(true, Relaxed)).count()
+    }
+
+    /// Lets others see a script that runs.
+    pub fn add(&self, running: &Arc<Running>) {
+        self.lock_running().push(Arc::clone(running));
+    }
+
+    /// It runs no more.
+    pub fn hide(&self, running: &Arc<Running>) {
+        self.lock_running().retain(|other| !Arc::ptr_eq(other, running));
     }
 
     /// Lets others see that a function runs, until the guard is dropped.
@@ -155,7 +181,7 @@ pub struct Shown<'f> {
 
 impl Drop for Shown<'_> {
     fn drop(&mut self) {
-        self.functions.lock_running().retain(|other| !Arc::ptr_eq(other, &self.running));
+        self.functions.hide(&self.running);
     }
 }
 
@@ -167,6 +193,8 @@ pub struct Thread {
     pub instances: Instances,
     /// Memory for parameters.
     pub binding: Binding,
+    /// What it keeps for scripts.
+    pub scripts: scripting::Thread,
     call: Option<Box<Call>>,
     /// The library of the call that was measured last, and which of its functions is measured now.
     measured: Option<(Arc<Library>, Option<usize>)>,
@@ -194,7 +222,9 @@ impl Thread {
     #[cold]
     fn forget_others(&mut self, registry: &Registry) {
         let libraries = &registry.libraries;
-        self.instances.retain(|id| libraries.values().any(|library| library.id == id));
+        let is_there = |id: u64| libraries.values().any(|library| library.id == id);
+        self.instances.retain(is_there);
+        self.scripts.forget_others(|id| registry.scripted.values().any(|other| other.id == id));
         self.measured = None;
     }
 

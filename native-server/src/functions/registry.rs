@@ -11,6 +11,33 @@ use std::sync::{PoisonError, RwLock};
 use crate::commands::Refusal;
 use crate::functions::library::Library;
 use crate::limits::functions::LIBRARIES_MAX;
+use crate::scripting::library::Library as Scripted;
+
+/// A library of either kind.
+pub enum AnyLibrary {
+    /// In WebAssembly.
+    Module(Arc<Library>),
+    /// In Lua.
+    Script(Arc<Scripted>),
+}
+
+impl AnyLibrary {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            AnyLibrary::Module(library) => library.name(),
+            AnyLibrary::Script(library) => &library.name,
+        }
+    }
+
+    /// What FUNCTION LOAD takes to load it again.
+    pub fn text(&self) -> &[u8] {
+        match self {
+            AnyLibrary::Module(library) => &library.text,
+            AnyLibrary::Script(library) => &library.text,
+        }
+    }
+}
 
 /// All libraries at one moment.
 #[derive(Clone, Default)]
@@ -18,6 +45,9 @@ pub struct Registry {
     /// By name.
     pub libraries: BTreeMap<String, Arc<Library>>,
     by_function: HashMap<Box<[u8]>, (Arc<Library>, usize)>,
+    /// Those in Lua, by name.
+    pub scripted: BTreeMap<String, Arc<Scripted>>,
+    by_scripted_function: HashMap<Box<[u8]>, (Arc<Scripted>, usize)>,
 }
 
 impl Registry {
@@ -31,25 +61,87 @@ impl Registry {
         self.by_function.len()
     }
 
+    /// A function in Lua, and its position in its library.
+    pub fn find_scripted(&self, function: &[u8]) -> Option<&(Arc<Scripted>, usize)> {
+        self.by_scripted_function.get(function)
+    }
+
+    /// How many functions in Lua there are.
+    pub fn scripted_count(&self) -> usize {
+        self.by_scripted_function.len()
+    }
+
+    /// Whether a library of either kind has this name.
+    fn has(&self, name: &str) -> bool {
+        self.libraries.contains_key(name) || self.scripted.contains_key(name)
+    }
+
+    /// Looks whether a library may have its name, and its functions theirs.
+    fn look_at_names<'n>(
+        &self,
+        name: &str,
+        functions: impl Iterator<Item = &'n str>,
+        replaces: bool,
+        quote: &str,
+    ) -> Result<(), Refusal> {
+        if self.has(name) && !replaces {
+            return Err(format!("ERR Library '{name}' already exists").into());
+        }
+        if !self.has(name) && self.libraries.len() + self.scripted.len() >= LIBRARIES_MAX {
+            return Err(format!("ERR there are {LIBRARIES_MAX} libraries already").into());
+        }
+        for function in functions {
+            let bytes = function.as_bytes();
+            let taken = self.by_function.get(bytes).map(|(other, _)| other.name());
+            let scripted = self.by_scripted_function.get(bytes).map(|(other, _)| &*other.name);
+            if taken.or(scripted).is_some_and(|other| other != name) {
+                return Err(format!("ERR Function {quote}{function}{quote} already exists").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What FUNCTION LOAD takes to load each of them again.
+    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let modules = self.libraries.values().map(|library| &*library.text);
+        modules.chain(self.scripted.values().map(|library| &*library.text))
+    }
+
+    /// Adds a library of either kind, in place of one of its name if that is wanted.
+    ///
+    /// # Errors
+    /// Redis's, if a name is taken.
+    pub fn add_any(&mut self, library: &AnyLibrary, replaces: bool) -> Result<(), Refusal> {
+        match library {
+            AnyLibrary::Module(library) => self.add(library, replaces),
+            AnyLibrary::Script(library) => self.add_scripted(library, replaces),
+        }
+    }
+
+    /// Adds a library in Lua, in place of one of its name if that is wanted.
+    ///
+    /// # Errors
+    /// Redis's, if a name is taken.
+    pub fn add_scripted(&mut self, library: &Arc<Scripted>, replaces: bool) -> Result<(), Refusal> {
+        let functions = library.functions.iter().map(|function| &*function.name);
+        self.look_at_names(&library.name, functions, replaces, "")?;
+        self.remove(&library.name);
+        for (position, function) in library.functions.iter().enumerate() {
+            let name = function.name.as_bytes().into();
+            self.by_scripted_function.insert(name, (Arc::clone(library), position));
+        }
+        self.scripted.insert(library.name.clone(), Arc::clone(library));
+        Ok(())
+    }
+
     /// Adds a library, in place of one of its name if that is wanted.
     ///
     /// # Errors
     /// Redis's, if a name is taken.
     pub fn add(&mut self, library: &Arc<Library>, replaces: bool) -> Result<(), Refusal> {
         let name = library.name();
-        if self.libraries.contains_key(name) && !replaces {
-            return Err(format!("ERR Library '{name}' already exists").into());
-        }
-        if !self.libraries.contains_key(name) && self.libraries.len() >= LIBRARIES_MAX {
-            return Err(format!("ERR there are {LIBRARIES_MAX} libraries already").into());
-        }
-        for function in &library.functions {
-            let taken = self.by_function.get(function.declaration.name.as_bytes());
-            if taken.is_some_and(|(other, _)| other.name() != name) {
-                let function = &function.declaration.name;
-                return Err(format!("ERR Function '{function}' already exists").into());
-            }
-        }
+        let functions = library.functions.iter().map(|function| &*function.declaration.name);
+        self.look_at_names(name, functions, replaces, "'")?;
         self.remove(name);
         for (position, function) in library.functions.iter().enumerate() {
             let name = function.declaration.name.as_bytes().into();
@@ -62,7 +154,9 @@ impl Registry {
     /// Removes a library. False if there is none of this name.
     pub fn remove(&mut self, name: &str) -> bool {
         self.by_function.retain(|_, (library, _)| library.name() != name);
-        self.libraries.remove(name).is_some()
+        self.by_scripted_function.retain(|_, (library, _)| library.name != name);
+        let was_scripted = self.scripted.remove(name).is_some();
+        self.libraries.remove(name).is_some() || was_scripted
     }
 }
 
