@@ -16,13 +16,11 @@ use ferrite_tests::subject::Subject;
 /// Commands of Redis that are not here, and why. A star stands for any end of a name.
 const ABSENT: &[(&str, &str)] = &[
     ("cluster|*", "there is no cluster"),
-    ("eval*", "there are no scripts"),
     ("migrate", "there is no cluster"),
     ("module*", "there are no modules"),
     ("psync", "there are no replicas"),
     ("replconf", "there are no replicas"),
     ("restore-asking", "there is no cluster"),
-    ("script*", "there are no scripts"),
     ("sync", "there are no replicas"),
 ];
 

@@ -53,7 +53,8 @@ fn what_is_loaded_must_be_a_library() {
         assert_eq!(client.ask_words(&words(&request)), error(line));
     };
     check(&[b"return 1"], "ERR Missing library metadata");
-    check(&[b"#!lua name=l\nreturn 1"], "ERR Engine 'lua' not found");
+    check(&[b"#!lua name=l\nreturn 1"], "ERR No functions registered");
+    check(&[b"#!python name=l\nreturn 1"], "ERR Engine 'python' not found");
     check(&[b"QUICKLY", b"x"], "ERR Unknown option given: QUICKLY");
     let paths = "ERR Paths are not read: send the module's bytes, as redis-cli -x FUNCTION LOAD \
                  WASM < x.wasm does";
