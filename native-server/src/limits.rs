@@ -3,6 +3,8 @@
 //!
 //! Not here: the engine's limits.
 
+use std::time::Duration;
+
 /// Bytes that one read takes from a socket. The buffer belongs to the I/O thread, not to the
 /// connection, so that idle connections hold none.
 pub const READ_BYTES: usize = 64 * 1024;
@@ -121,6 +123,12 @@ pub const CHECKPOINT_RETRY_MS: i64 = 5_000;
 pub const CHECKPOINT_READ_THREADS_MAX: usize = 4;
 /// See [`CHECKPOINT_READ_THREADS_MAX`].
 pub const CHECKPOINT_READ_BLOCKS: usize = 8;
+
+/// How long those who connect to a server that loads merely wait, before they are told: most starts
+/// are over by then, and clients need not try again.
+pub const LOBBY_GRACE: Duration = Duration::from_millis(200);
+/// How long somebody may take to read what they were told when all is loaded.
+pub const LOBBY_FAREWELL: Duration = Duration::from_secs(1);
 
 /// Connections that are told that the server loads, at a time, and bytes that one may send before
 /// its request is complete.

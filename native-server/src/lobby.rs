@@ -1,8 +1,8 @@
 //! While a server loads what is on its disk, everybody who connects is told so.
 //!
 //! Every request is answered with Redis's `-LOADING`, which clients and health checks know how to
-//! take. Whoever is not in the middle of a request when all is loaded stays connected, and is
-//! served from then on.
+//! take; but only where loading takes a while, and else they wait for it. Whoever is not in the
+//! middle of a request when all is loaded stays connected, and is served from then on.
 //!
 //! Invariant: nothing that is said here has any effect; so no password is asked for.
 //! Invariant: so many connections at most, and so many bytes of a request; others wait to be
@@ -18,9 +18,10 @@ use std::thread::JoinHandle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
 use crate::io_thread;
-use crate::limits::{LOBBY_CONNECTIONS_MAX, LOBBY_INPUT_BYTES_MAX};
+use crate::limits::{LOBBY_CONNECTIONS_MAX, LOBBY_FAREWELL, LOBBY_GRACE, LOBBY_INPUT_BYTES_MAX};
 use crate::resp::parser::{Allowed, Parsed, Parser};
 use crate::socket::{StdListener, Stream, Visitor};
 
@@ -74,6 +75,10 @@ async fn accept(
     staying: Rc<RefCell<Vec<Visitor>>>,
 ) -> io::Result<()> {
     let listener = listener.into_listener()?;
+    tokio::select! {
+        _ = ended.wait_for(|is_over| *is_over) => return Ok(()),
+        () = tokio::time::sleep(LOBBY_GRACE) => {}
+    }
     loop {
         let next = async {
             // It is closed by nobody.
@@ -117,7 +122,9 @@ impl Guest {
         while !self.is_closing || !self.output.is_empty() {
             tokio::select! {
                 _ = ended.wait_for(|is_over| *is_over) => {
-                    let is_idle = self.input.is_empty() && self.output.is_empty();
+                    let telling = timeout(LOBBY_FAREWELL, self.stream.write_all(&self.output));
+                    let is_told = telling.await.is_ok_and(|told| told.is_ok());
+                    let is_idle = is_told && self.input.is_empty() && !self.is_closing;
                     return if is_idle { self.stream.into_visitor().map(Some) } else { Ok(None) };
                 }
                 outcome = self.step() => outcome?,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use common::{Raw, TestServer};
 use ferrite_engine::{Arity, DENYOOM, FAST, READ, WRITE};
-use ferrite_server::commands::{Command, table};
+use ferrite_server::commands::{Command, table, tips};
 use ferrite_tests::answer::Answer;
 use ferrite_tests::oracle::Oracle;
 use ferrite_tests::subject::Subject;
@@ -52,13 +52,14 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("zrevrank", "WITHSCORE came with 7.2"),
 ];
 
-/// What a table says of a command: its arity, its flags as far as the engine has them, and which
-/// arguments are keys.
+/// What a table says of a command: its arity, its flags as far as the engine has them, which
+/// arguments are keys, and tips for those who send it to several servers.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
     arity: i64,
     flags: Vec<&'static str>,
     keys: [i64; 3],
+    tips: Vec<String>,
 }
 
 const FLAGS: &[(&str, u16)] =
@@ -125,7 +126,8 @@ fn row_of(command: &Command) -> Row {
         [1..=3, 0, _] => [0, 0, 0],
         keys => keys,
     };
-    Row { arity, flags: flags.collect(), keys }
+    let tips = tips::of(command.name).iter().map(ToString::to_string).collect();
+    Row { arity, flags: flags.collect(), keys, tips }
 }
 
 /// The table of redis-server, if that is installed.
@@ -153,7 +155,13 @@ fn read(row: &Answer, rows: &mut BTreeMap<String, Row>) {
         other => panic!("a number, not {other:?}"),
     };
     let name = String::from_utf8_lossy(name).into_owned();
-    rows.insert(name, Row { arity: *arity, flags, keys: [key(0), key(1), key(2)] });
+    let Some(Answer::Array(tips)) = fields.get(7) else { panic!("tips: {fields:?}") };
+    let tips = tips.iter().map(|tip| match tip {
+        Answer::Bulk(tip) => String::from_utf8_lossy(tip).into_owned(),
+        other => panic!("no tip: {other:?}"),
+    });
+    let row = Row { arity: *arity, flags, keys: [key(0), key(1), key(2)], tips: tips.collect() };
+    rows.insert(name, row);
     if let Some(Answer::Array(subcommands)) = fields.last() {
         subcommands.iter().for_each(|row| read(row, rows));
     }

@@ -1,67 +1,15 @@
 //! In RESP3 every reply is of the kind that redis-server's is: a map where it has a map, a double
 //! where it has a double, down to the elements. The requests are those of the transcripts.
 //!
-//! Needs redis-server; where there is none the test says that it is skipped, and fails in CI.
+//! Needs redis-server and libfaketime; where they are missing the test says that it is skipped, and
+//! fails in CI.
 
 mod common;
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::Ordering;
-
 use common::{Connection, Raw, TestServer};
-use ferrite_server::clock::Clock;
 use ferrite_tests::answer::request_text;
+use ferrite_tests::oracle::Oracle;
 use ferrite_tests::transcript::{self, Step};
-
-struct Redis {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Redis {
-    fn start() -> Option<Redis> {
-        // Free a moment ago; nobody else takes it in between but by chance.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = free.expect("a free port");
-        let port = address.port().to_string();
-        let process = Command::new("redis-server")
-            .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .spawn();
-        match process {
-            Ok(process) => {
-                let mut redis = Redis { process, address };
-                redis.await_ready();
-                Some(redis)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                assert!(std::env::var_os("CI").is_none(), "redis-server is missing");
-                eprintln!("skipped: redis-server is missing");
-                None
-            }
-            Err(error) => panic!("redis-server: {error}"),
-        }
-    }
-
-    /// Connects until that succeeds, or the process has ended.
-    fn await_ready(&mut self) {
-        while TcpStream::connect(self.address).is_err() {
-            let ended = self.process.try_wait().expect("a process to ask");
-            assert!(ended.is_none(), "redis-server has ended: {ended:?}");
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// Whether two replies are of the same kind, and their elements as well.
 fn is_alike(one: &Raw, other: &Raw) -> bool {
@@ -91,11 +39,9 @@ fn is_left_out(request: &[Vec<u8>]) -> bool {
 
 #[test]
 fn replies_of_resp3_are_of_redis_s_kinds() {
-    let Some(redis) = Redis::start() else { return };
+    let Some(oracle) = Oracle::start_or_skip() else { return };
     let server = TestServer::start(|config| config.maxmemory = 64 << 20);
-    // Both have the same clock, since redis-server has this one.
-    server.clock.store(Clock::System.now_ms(), Ordering::Relaxed);
-    let (mut ours, mut theirs) = (server.connect(), Connection::new(redis.address));
+    let (mut ours, mut theirs) = (server.connect(), Connection::new(oracle.address));
     assert!(matches!(ours.ask("HELLO 3"), Raw::Map(_)));
     assert!(matches!(theirs.ask("HELLO 3"), Raw::Map(_)));
     let mut failures = Vec::new();

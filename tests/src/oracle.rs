@@ -22,6 +22,10 @@ const LIBRARIES: &[&str] = &[
     "/usr/lib/faketime/libfaketime.so.1",
 ];
 
+/// How many ports are tried: one that was free a moment ago may be taken by the time that the
+/// server listens.
+const PORTS_MAX: usize = 10;
+
 /// How long a server may take to answer its first PING.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -58,6 +62,19 @@ impl Oracle {
     }
 
     fn start(library: &Path) -> Oracle {
+        let mut tries = (0..PORTS_MAX).filter_map(|_| Oracle::try_start(library));
+        let mut oracle = tries.next().expect("redis-server stays");
+        let debug = oracle.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"].map(|word| word.into()));
+        assert_eq!(debug, Answer::ok(), "expiry in the background must be off");
+        for now_ms in [START_MS + 999, START_MS + 86_400_001, START_MS] {
+            oracle.set_clock(now_ms);
+            assert_eq!(oracle.clock_ms(), now_ms, "the injected clock must be believed");
+        }
+        oracle
+    }
+
+    /// Starts one on a port that is free. `None` if it ended at once.
+    fn try_start(library: &Path) -> Option<Oracle> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let port = port.expect("a free port").port();
         let folder = env::temp_dir().join(format!("ferrite-oracle-{}-{port}", process::id()));
@@ -81,16 +98,9 @@ impl Oracle {
             .spawn()
             .expect("redis-server starts");
         let mut server = Server { process, folder };
-        let connection = connect(port, &mut server.process);
+        let connection = connect(port, &mut server.process)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut oracle = Oracle { connection, address, server };
-        let debug = oracle.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"].map(|word| word.into()));
-        assert_eq!(debug, Answer::ok(), "expiry in the background must be off");
-        for now_ms in [START_MS + 999, START_MS + 86_400_001, START_MS] {
-            oracle.set_clock(now_ms);
-            assert_eq!(oracle.clock_ms(), now_ms, "the injected clock must be believed");
-        }
-        oracle
+        Some(Oracle { connection, address, server })
     }
 
     fn clock_ms(&mut self) -> i64 {
@@ -153,15 +163,17 @@ fn write_clock(folder: &Path, now_ms: i64) {
     fs::rename(fresh, folder.join("clock")).expect("the clock's file is replaceable");
 }
 
-fn connect(port: u16, process: &mut Child) -> redis::Connection {
+/// A connection to the process that listens on a port. `None` if it has ended.
+fn connect(port: u16, process: &mut Child) -> Option<redis::Connection> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).expect("an address");
     let started = Instant::now();
     loop {
-        if let Ok(connection) = client.get_connection() {
-            return connection;
+        // First of all: somebody else may listen there.
+        if process.try_wait().expect("a child").is_some() {
+            return None;
         }
-        if let Some(status) = process.try_wait().expect("a child") {
-            panic!("redis-server ended at once: {status}");
+        if let Ok(connection) = client.get_connection() {
+            return Some(connection);
         }
         assert!(started.elapsed() < START_TIMEOUT, "redis-server does not answer");
         thread::sleep(Duration::from_millis(10));

@@ -4,7 +4,7 @@ use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, Keys, READ, Reply, STORE
 
 use crate::commands::flags::{ADMIN, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB};
 use crate::commands::key_use::{self, Use};
-use crate::commands::{Command, ROW, Result, ServerSpec, keys_of, stored_in, table};
+use crate::commands::{Command, ROW, Result, ServerSpec, keys_of, stored_in, table, tips};
 use crate::context::Context;
 use crate::glob;
 
@@ -173,8 +173,10 @@ fn describe(cx: &mut Context<'_>, command: &Command) {
     let categories = categories(command);
     wire.set(categories.len());
     categories.iter().for_each(|category| wire.status(&format!("@{category}")));
-    // Tips for proxies, and key specifications: there are none.
-    wire.array(0);
+    let tips = tips::of(command.name);
+    wire.array(tips.len());
+    tips.iter().for_each(|tip| wire.text(tip));
+    // Key specifications: there are none.
     wire.array(0);
     wire.array(command.subcommands.len());
     command.subcommands.iter().for_each(|sub| describe(cx, sub));

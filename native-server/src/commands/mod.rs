@@ -30,6 +30,7 @@ pub mod persistence;
 pub mod pubsub;
 pub mod replication;
 pub mod scripting;
+pub mod tips;
 pub mod tracking;
 pub mod transaction;
 
