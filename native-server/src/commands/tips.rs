@@ -72,10 +72,11 @@ const TIPS: &[(&[&str], &[&str])] = &[
     ),
     (
         &["request_policy:all_nodes", "response_policy:all_succeeded"],
-        &["config|set", "latency|reset", "slowlog|reset"],
+        &["config|set", "latency|reset", "script|flush", "script|load", "slowlog|reset"],
     ),
     (&["request_policy:all_shards", "nondeterministic_output"], &["randomkey"]),
     (&["request_policy:all_shards", "nondeterministic_output_order"], &["keys"]),
+    (&["request_policy:all_shards", "response_policy:agg_logical_and"], &["script|exists"]),
     (&["request_policy:all_shards", "response_policy:agg_min"], &["wait"]),
     (&["request_policy:all_shards", "response_policy:agg_sum"], &["dbsize"]),
     (
@@ -91,7 +92,10 @@ const TIPS: &[(&[&str], &[&str])] = &[
             "ping",
         ],
     ),
-    (&["request_policy:all_shards", "response_policy:one_succeeded"], &["function|kill"]),
+    (
+        &["request_policy:all_shards", "response_policy:one_succeeded"],
+        &["function|kill", "script|kill"],
+    ),
     (&["request_policy:multi_shard"], &["mget"]),
     (&["request_policy:multi_shard", "response_policy:agg_min"], &["msetnx"]),
     (
