@@ -201,7 +201,7 @@ fn absent<'a>(keys: &mut Keyspace, now_ms: Millis, changes: &mut Changes<'a>) ->
     let text = |at: usize| request.get(at).copied().unwrap_or_default();
     let named = keys_of(command.name, command.keys, request.len(), text).map(text);
     let named = named.enumerate().map(|(position, key)| (key, reads(command, position)));
-    let stored = stored_in(command, &request).map(|key| (key, false));
+    let stored = stored_in(command, &request).map(|at| (request[at], false));
     let mut absent: Vec<&[u8]> = Vec::new();
     for (key, is_read) in named.chain(stored) {
         // What has expired goes now, of which everybody hears as ever.

@@ -15,6 +15,7 @@ use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 
+use crate::acl::user::DEFAULT;
 use crate::limits::OUTPUT_BYTES_MAX;
 
 /// What a client may be told.
@@ -126,6 +127,7 @@ pub struct Client {
     /// Bytes that it has sent and was sent.
     pub total_bytes: [AtomicU64; 2],
     names: Mutex<Names>,
+    user: Mutex<Arc<[u8]>>,
     waker: AtomicWaker,
     signals: AtomicU32,
     mail: Mutex<Mail>,
@@ -160,6 +162,7 @@ impl Client {
             input_bytes: AtomicUsize::new(0),
             total_bytes: Default::default(),
             names: Mutex::default(),
+            user: Mutex::new(DEFAULT.into()),
             waker: AtomicWaker::new(),
             signals: AtomicU32::new(0),
             mail: Mutex::default(),
@@ -177,6 +180,16 @@ impl Client {
     /// What it says of itself.
     pub fn names(&self) -> MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The name of the user that it is.
+    pub fn user(&self) -> Arc<[u8]> {
+        Arc::clone(&self.user.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// It is another user.
+    pub fn set_user(&self, name: &[u8]) {
+        *self.user.lock().unwrap_or_else(PoisonError::into_inner) = name.into();
     }
 
     /// Tells it something.

@@ -22,6 +22,7 @@ use ferrite_engine::Reply;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::acl::user::DEFAULT;
 use crate::client::{Client, signal, state};
 use crate::commands;
 use crate::config::{Config, OutputLimit};
@@ -81,7 +82,7 @@ impl Connection {
             // Whoever does not take it at once learns of it by the connection's end.
             let _ = visitor.write(line.as_bytes());
         };
-        if config.protected_mode && config.requirepass.is_empty() && !is_local {
+        if config.protected_mode && server.access.is_open() && !is_local {
             refuse(PROTECTED);
             return None;
         }
@@ -97,7 +98,7 @@ impl Connection {
             return None;
         }
         server.log.verbose(format_args!("client {id} connects from {}", client.address));
-        let session = Session::new(client, config.requirepass.is_empty());
+        let session = Session::new(client, server.access.login(DEFAULT));
         let Ok(stream) = visitor.into_stream() else {
             server.clients.leave(id);
             return None;
@@ -419,6 +420,9 @@ impl Connection {
             return 0;
         }
         self.server.config.refresh(&mut thread.config);
+        if self.server.access.has_changed(&self.session.login) {
+            self.session.login = self.server.access.login(&self.session.login.user.name);
+        }
         let config = &*thread.config.config;
         self.session.client.input_bytes.store(input.len(), Relaxed);
         self.input_bytes_max = config.client_query_buffer_limit;

@@ -17,13 +17,14 @@ use ferrite_engine::{
     Args, Cx, DENYOOM, Error, FAST, Millis, READ, Reply, Run, WRITE, refuse_unknown,
 };
 
+use crate::acl::log::Entry;
+use crate::acl::selector::Denial;
+use crate::acl::user::User;
 use crate::client::{Client, state};
-use crate::commands::client::describe;
 use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
-use crate::commands::{Action, Command, Refusal, ServerRun, keys_of, table};
+use crate::commands::{self, Action, Command, Refusal, ServerRun, keys_of, table};
 use crate::config::Config;
 use crate::database::Held;
-use crate::denials::Denial;
 use crate::functions;
 use crate::limits::{PRELOADED_WORDS_MIN, QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, ROOM_TRIES};
 use crate::meter::Meter;
@@ -284,7 +285,7 @@ impl Context<'_> {
             false => subcommand(command, request).map_err(|why| (command, why))?,
         };
         self.session.client.last_command.store(command.id, Ordering::Relaxed);
-        let may_run = self.may_run(command);
+        let may_run = self.may_run(command, request);
         may_run.map_err(|why| (command, why))?;
         if self.server.gate.is_closed() {
             if busy::hold_up(self, command, request).map_err(|why| (command, why))? {
@@ -336,10 +337,13 @@ impl Context<'_> {
     }
 
     /// Looks whether the session may run a command at all.
-    fn may_run(&self, command: &Command) -> Result<(), Refusal> {
+    fn may_run(&self, command: &Command, request: &[&[u8]]) -> Result<(), Refusal> {
         let session = &*self.session;
-        if !session.is_authenticated && !command.has(NO_AUTH) {
+        if !session.is_authenticated && !command.has(NO_AUTH) && !self.server.access.is_open() {
             return Err("NOAUTH Authentication required.".into());
+        }
+        if !session.login.is_unrestricted {
+            self.permit(command, request)?;
         }
         if command.has(DENYOOM) && self.config.is_starved() {
             return Err(Error::OutOfMemory.into());
@@ -358,6 +362,63 @@ impl Context<'_> {
             return Err("ERR Command not allowed inside a transaction".into());
         }
         Ok(())
+    }
+
+    /// Why the session's user may not make a request, if it may not: that is noted. `context` is
+    /// where the request stands.
+    pub fn denial(
+        &self,
+        command: &Command,
+        request: &[&[u8]],
+        context: &'static str,
+    ) -> Option<Denial> {
+        if self.session.login.is_unrestricted {
+            return None;
+        }
+        let user = &self.session.login.user;
+        let denial = user.denial(command, request)?;
+        let text = |at: usize| request.get(at).copied().unwrap_or_default();
+        let (reason, object) = match denial {
+            Denial::Command => ("command", command.name.as_bytes()),
+            Denial::Key(at) => ("key", text(at)),
+            Denial::Channel(at) => ("channel", text(at)),
+        };
+        self.note_denial(reason, context, &user.name, object);
+        Some(denial)
+    }
+
+    /// Whether the session's user may make a request.
+    fn permit(&self, command: &Command, request: &[&[u8]]) -> Result<(), Refusal> {
+        let is_amid = self.session.transaction.is_some();
+        let context = if is_amid { "multi" } else { "toplevel" };
+        let what = match self.denial(command, request, context) {
+            None => return permit_patterns(&self.session.login.user, command, request),
+            Some(Denial::Command) => format!("run the '{}' command", command.name),
+            Some(Denial::Key(_)) => "access one of the keys used as arguments".into(),
+            Some(Denial::Channel(_)) => "access one of the channels used as arguments".into(),
+        };
+        Err(format!("NOPERM this user has no permissions to {what}").into())
+    }
+
+    /// Notes that something was denied.
+    #[cold]
+    pub fn note_denial(
+        &self,
+        reason: &'static str,
+        context: &'static str,
+        user: &[u8],
+        object: &[u8],
+    ) {
+        let client = commands::client::describe(&self.session.client, self.now_ms);
+        let client = client.trim_end().into();
+        let entry = Entry { reason, context, object: object.into(), user: user.into(), client };
+        let max = usize::try_from(self.config.acllog_max_len).unwrap_or_default();
+        self.server.access.log().note(entry, self.now_ms, max);
+    }
+
+    /// Looks anew at who the session is: users have changed.
+    pub fn refresh_login(&mut self) {
+        self.session.login = self.server.access.login(&self.session.login.user.name);
     }
 
     fn queue(&mut self, command: &'static Command, request: &[&[u8]]) -> Result<(), Refusal> {
@@ -459,26 +520,14 @@ impl Context<'_> {
             blocked.ticket.written.get_or_init(|| (*name).into());
         }
         if let Some(user) = self.session.denied.take() {
-            self.note_denied(user, request);
+            let context = if self.is_in_exec { "multi" } else { "toplevel" };
+            let command = request.first().copied().unwrap_or_default();
+            self.note_denial("auth", context, &user, command);
         }
         if self.session.client.is(state::TRACKING) {
             self.track(command, arguments);
         }
         self.count(command, true, request);
-    }
-
-    #[cold]
-    fn note_denied(&self, user: Vec<u8>, request: &[&[u8]]) {
-        let denial = Denial {
-            count: 1,
-            context: if self.is_in_exec { "multi" } else { "toplevel" },
-            command: request.first().copied().unwrap_or_default().into(),
-            user,
-            at_ms: self.now_ms,
-            client: describe(&self.session.client, self.now_ms).trim_end().into(),
-        };
-        let max = usize::try_from(self.config.acllog_max_len).unwrap_or_default();
-        self.server.denials.note(denial, max);
     }
 
     /// Answers what subcommands there are.
@@ -532,6 +581,26 @@ impl Context<'_> {
     /// The monotonic time, for what waits.
     pub fn instant(&self) -> Instant {
         Instant::now()
+    }
+}
+
+/// Whether a user may have a SORT that reads keys which only its patterns name.
+fn permit_patterns(user: &User, command: &Command, request: &[&[u8]]) -> Result<(), Refusal> {
+    if !command.name.starts_with("sort") {
+        return Ok(());
+    }
+    let option =
+        request.windows(2).skip(2).find_map(|pair| match pair[0].to_ascii_lowercase()[..] {
+            [b'b', b'y'] if pair[1].contains(&b'*') => Some("BY"),
+            [b'g', b'e', b't'] => Some("GET"),
+            _ => None,
+        });
+    match option {
+        Some(option) if !user.allows_with_all_reads(command, request) => {
+            Err(format!("ERR {option} option of SORT denied due to insufficient ACL permissions.")
+                .into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Not here: a second implementation of anything that the engine does.
 
+pub mod acl;
 pub mod allocator;
 pub mod changes;
 pub mod checkpoint;
@@ -17,7 +18,6 @@ pub mod connection;
 pub mod context;
 pub mod cron;
 pub mod database;
-pub mod denials;
 pub mod encoding;
 pub mod entrance;
 pub mod functions;

@@ -65,7 +65,7 @@ pub const POPULATE_KEYS_MAX: u64 = 1 << 30;
 /// See [`POPULATE_KEYS_MAX`].
 pub const POPULATE_STEPS: u64 = 1024;
 
-/// Bytes of a wrong user's name that ACL LOG keeps.
+/// Bytes of a name that ACL LOG keeps: of a user, a command, a key or a channel.
 pub const DENIED_NAME_BYTES_MAX: usize = 128;
 
 /// Longest text that DEBUG STRINGMATCH-LEN makes.
@@ -300,3 +300,12 @@ pub mod scripting {
     /// Items of a pattern that are tried inside each other.
     pub const PATTERN_DEPTH_MAX: usize = 400;
 }
+
+/// Users of the access lists.
+pub const ACL_USERS_MAX: usize = 100_000;
+
+/// Rules of one user at a time, and of all the selectors that it has.
+pub const ACL_RULES_MAX: usize = 10_000;
+
+/// The longest file of users.
+pub const ACL_FILE_BYTES_MAX: u64 = 16 << 20;

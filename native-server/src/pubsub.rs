@@ -105,6 +105,14 @@ impl PubSub {
         }
     }
 
+    /// Looks at everyone who listens, and to what.
+    pub fn each_listener(&self, kind: Kind, look: impl Fn(&[u8], &Client)) {
+        let look = |name: &[u8], listeners: &Listeners| {
+            listeners.values().for_each(|client| look(name, client));
+        };
+        self.each(kind, look, None);
+    }
+
     /// Names that somebody listens to and that match.
     pub fn names(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
         let mut names = Vec::new();

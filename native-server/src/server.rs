@@ -17,13 +17,13 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
+use crate::acl::Access;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::saver::Saver;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Current};
 use crate::database::Databases;
-use crate::denials::Denials;
 use crate::encoding::PLAIN_NODE_BYTES;
 use crate::entrance::{self, Entrances, ListenError, Opened, Reception};
 use crate::functions::Functions;
@@ -41,7 +41,7 @@ use crate::scripting::scripts::Scripts;
 use crate::slowlog::SlowLog;
 use crate::socket::Visitor;
 use crate::stats::{Stats, ThreadStats};
-use crate::{cron, io_thread, rdb};
+use crate::{acl, cron, io_thread, rdb};
 
 /// Why a server does not start.
 #[derive(Debug, Error)]
@@ -63,6 +63,9 @@ pub enum StartError {
     /// A thread or its event loop cannot be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Users cannot be made as they are described.
+    #[error("cannot make the users: {0}")]
+    Users(String),
     /// What is kept on disk cannot be read or written.
     #[error(transparent)]
     Persistence(#[from] persist::OpenError),
@@ -81,6 +84,8 @@ pub struct Server {
     pub news: Arc<News>,
     /// The configuration in force.
     pub config: Current,
+    /// Who may use it, and for what.
+    pub access: Access,
     /// Who is connected.
     pub clients: Clients,
     /// What is counted.
@@ -89,8 +94,6 @@ pub struct Server {
     pub log: Arc<Log>,
     /// Commands that were slow.
     pub slow: SlowLog,
-    /// Who was denied.
-    pub denials: Denials,
     /// When the server started.
     pub started_ms: i64,
     /// A name for this run: forty hexadecimal digits.
@@ -228,6 +231,7 @@ pub(crate) fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, Start
     news.tracking.set_keys_max(usize::try_from(config.tracking_table_max_keys).unwrap_or_default());
     let databases = Databases::new(database_count, config.maxmemory, policy, random::number, &news);
     databases.each(|_, database| database.keys.set_forms(config.forms.to_engine()));
+    let access = Access::new(acl::file::initial(&config).map_err(StartError::Users)?);
     let server = Arc::new(Server {
         started_ms: clock.now_ms(),
         persistence: Persistence::new(&config, &databases.log),
@@ -237,11 +241,11 @@ pub(crate) fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, Start
         news,
         saver: Saver::new(clock.now_ms()),
         config: Current::new(config),
+        access,
         clients: Clients::default(),
         stats,
         log,
         slow: SlowLog::default(),
-        denials: Denials::default(),
         run_id: random::hexadecimal(40),
         entrances: Entrances::default(),
         expires_actively: AtomicBool::new(true),

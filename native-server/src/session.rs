@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use ferrite_engine::Reply;
 
+use crate::acl::Login;
 use crate::client::{Client, state};
 use crate::commands::Command;
 use crate::persist::log::Log;
@@ -107,6 +108,8 @@ pub struct Session {
     pub database: usize,
     /// What it speaks.
     pub protocol: Protocol,
+    /// Who it is.
+    pub login: Login,
     /// Whether it said the password, or need not.
     pub is_authenticated: bool,
     /// Which replies it wants.
@@ -141,9 +144,11 @@ pub struct Session {
 
 impl Session {
     /// A session that begins.
-    pub fn new(client: Arc<Client>, is_authenticated: bool) -> Session {
+    pub fn new(client: Arc<Client>, login: Login) -> Session {
+        let is_authenticated = login.user.is_on && login.user.has_no_password;
         Session {
             client,
+            login,
             database: 0,
             protocol: Protocol::Resp2,
             is_authenticated,
@@ -168,6 +173,7 @@ impl Session {
     #[inline]
     pub fn is_plain(&self) -> bool {
         self.is_authenticated
+            && self.login.is_unrestricted
             && self.transaction.is_none()
             && self.replies == Replies::On
             && !self.client.is(state::SUBSCRIBER | state::NO_TOUCH)
@@ -189,6 +195,13 @@ impl Session {
     pub fn select(&mut self, database: usize) {
         self.database = database;
         self.client.database.store(database, Ordering::Relaxed);
+    }
+
+    /// Becomes a user.
+    pub fn become_user(&mut self, login: Login) {
+        self.client.set_user(&login.user.name);
+        self.login = login;
+        self.is_authenticated = true;
     }
 
     /// Changes the protocol.

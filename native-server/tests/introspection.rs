@@ -183,38 +183,6 @@ fn answer(raw: Raw) -> Answer {
     }
 }
 
-#[test]
-fn there_is_one_user() {
-    let server = TestServer::plain();
-    let mut client = server.connect();
-    let list = |text: &str| Raw::Array(vec![Raw::bulk(text)]);
-    assert_eq!(client.ask("ACL WHOAMI"), Raw::bulk("default"));
-    assert_eq!(client.ask("ACL USERS"), list("default"));
-    assert_eq!(client.ask("ACL LIST"), list("user default on nopass ~* &* +@all"));
-    assert_eq!(client.ask("ACL GETUSER nobody"), Raw::NullArray);
-    assert_eq!(client.ask("ACL DRYRUN default GET k"), ok());
-    let refusal = "ERR wrong number of arguments for 'get' command";
-    assert_eq!(client.ask("ACL DRYRUN default GET"), Raw::Error(refusal.into()));
-    assert_eq!(client.ask("ACL GENPASS 17").text().len(), 5);
-    let Raw::Array(names) = client.ask("ACL CAT hyperloglog") else { panic!("an array") };
-    assert!(names.contains(&Raw::bulk("pfadd")) && !names.contains(&Raw::bulk("get")));
-    for (request, start) in [
-        ("ACL SETUSER x on", "ERR access lists are not supported"),
-        ("ACL SAVE", "ERR This Redis instance is not configured to use an ACL file"),
-        ("ACL LOAD", "ERR This Redis instance is not configured to use an ACL file"),
-        ("ACL DELUSER x default", "ERR The 'default' user cannot be removed"),
-    ] {
-        let Raw::Error(line) = client.ask(request) else { panic!("{request} does nothing") };
-        assert!(line.starts_with(start), "{line}");
-    }
-    assert_eq!(client.ask("ACL DELUSER x y"), Raw::Integer(0));
-    assert_eq!(client.ask("CONFIG SET requirepass secret"), ok());
-    let hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
-    assert_eq!(client.ask("ACL LIST"), list(&format!("user default on #{hash} ~* &* +@all")));
-    let Raw::Array(facts) = client.ask("ACL GETUSER default") else { panic!("a map") };
-    assert_eq!(facts[3], list(hash));
-}
-
 /// What ACL LOG says, but for who it was.
 fn denials(client: &mut common::Connection, request: &str) -> Vec<Vec<String>> {
     let Raw::Array(entries) = client.ask(request) else { panic!("a list of denials") };

@@ -1,23 +1,26 @@
-//! ACL: of one user, who may do everything and whose password is `requirepass`.
-//!
-//! What can be asked is answered as Redis does. What would make another user, or take a permission
-//! away, is refused: it would have no effect.
+//! ACL: users and what they may do, shown and changed.
 
-use ferrite_engine::{Args, Arity, Reply, docs};
-use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use ferrite_engine::{Args, Arity, Error, Reply, docs};
+
+use crate::acl::selector::Denial;
+use crate::acl::user::{DEFAULT, User};
+use crate::acl::{file, is_name, with_rules};
+use crate::client::{Client, signal};
 use crate::commands::command::{CATEGORIES, categories};
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
-use crate::commands::{ROW, Result, ServerSpec, table};
+use crate::commands::{Command, ROW, Refusal, Result, ServerSpec, table};
 use crate::context::Context;
+use crate::limits::ACL_USERS_MAX;
+use crate::process::system_text;
+use crate::pubsub::Kind;
+use crate::server::Server;
 use crate::{number, random};
 
 const ACL_ROW: ServerSpec = ServerSpec { since: docs("6.0.0"), flags: NO_SCRIPT, ..ROW };
 const ADMIN_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, ..ACL_ROW };
-const FILE_ROW: ServerSpec = ServerSpec { run: refuse_file, ..ADMIN_ROW };
-
-/// The only user.
-pub const USER: &str = "default";
 
 pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec { name: "acl", summary: docs("Tells what users may do."), ..ACL_ROW },
@@ -32,7 +35,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         name: "acl|deluser",
         arity: Arity::AtLeast(3),
         syntax: docs("username [username ...]"),
-        summary: docs("Removes users; the only one there is stays."),
+        summary: docs("Deletes users, and closes their connections."),
         run: deluser,
         ..ADMIN_ROW
     },
@@ -65,11 +68,10 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         arity: Arity::Exactly(2),
         summary: docs("Returns the rules of all users."),
         run: |cx, _| {
-            let password = match &*cx.config.requirepass {
-                "" => "nopass".into(),
-                password => format!("#{}", hash(password)),
-            };
-            cx.wire.texts(&[format!("user {USER} on {password} ~* &* +@all")]);
+            let users = cx.server.access.all();
+            let lines: Vec<_> =
+                users.iter().map(|user| [b"user ", &*user.show()].concat()).collect();
+            cx.wire.texts(&lines);
             Ok(())
         },
         ..ADMIN_ROW
@@ -77,28 +79,30 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "acl|load",
         arity: Arity::Exactly(2),
-        summary: docs("Is refused: there is no file of users."),
-        ..FILE_ROW
+        summary: docs("Reads the users from their file."),
+        run: load,
+        ..ADMIN_ROW
     },
     ServerSpec {
         name: "acl|log",
         syntax: docs("[count | RESET]"),
-        summary: docs("Returns who was denied because of a wrong name or password."),
+        summary: docs("Returns what was denied, the newest first."),
         run: log,
         ..ADMIN_ROW
     },
     ServerSpec {
         name: "acl|save",
         arity: Arity::Exactly(2),
-        summary: docs("Is refused: there is no file of users."),
-        ..FILE_ROW
+        summary: docs("Writes the users into their file."),
+        run: save,
+        ..ADMIN_ROW
     },
     ServerSpec {
         name: "acl|setuser",
         arity: Arity::AtLeast(3),
         syntax: docs("username [rule [rule ...]]"),
-        summary: docs("Is refused: there is one user, who may do everything."),
-        run: refuse,
+        summary: docs("Makes a user, or changes what one may do."),
+        run: setuser,
         ..ADMIN_ROW
     },
     ServerSpec {
@@ -106,7 +110,9 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         arity: Arity::Exactly(2),
         summary: docs("Returns the names of all users."),
         run: |cx, _| {
-            cx.wire.texts(&[USER]);
+            let users = cx.server.access.all();
+            let names: Vec<_> = users.iter().map(|user| &user.name).collect();
+            cx.wire.texts(&names);
             Ok(())
         },
         ..ADMIN_ROW
@@ -116,118 +122,174 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         arity: Arity::Exactly(2),
         summary: docs("Returns the user of this connection."),
         run: |cx, _| {
-            cx.wire.text(USER);
+            cx.wire.text(&cx.session.login.user.name);
             Ok(())
         },
         ..ACL_ROW
     },
 ];
 
-fn refuse(_: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
-    Err("ERR access lists are not supported: there is one user, 'default', who may do everything \
-         and whose password is the setting requirepass"
-        .into())
+/// Changes one user, or makes it.
+fn setuser(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let name = args.required();
+    if !is_name(name) {
+        return Err("ERR Usernames can't contain spaces or null characters".into());
+    }
+    let has_all_channels = cx.config.has_all_channels();
+    let access = &cx.server.access;
+    let changed = access.change(|users| {
+        if !users.contains_key(name) && users.len() >= ACL_USERS_MAX {
+            return Err("there are too many users".into());
+        }
+        let old = users.get(name).cloned();
+        let user = old.as_deref().cloned().unwrap_or_else(|| User::new(name, has_all_channels));
+        let user = Arc::new(with_rules(user, args.as_slice(), has_all_channels)?);
+        users.insert(name.into(), Arc::clone(&user));
+        Ok::<_, String>((old, user))
+    });
+    let (old, user) = changed.map_err(|why| format!("ERR {why}"))?;
+    if old.is_some_and(|old| !user.allows_channels_of(&old)) {
+        drop_listeners(cx.server, &user);
+    }
+    cx.refresh_login();
+    cx.wire.ok();
+    Ok(())
 }
 
-fn refuse_file(_: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
-    Err("ERR This Redis instance is not configured to use an ACL file: there is one user, \
-         'default', whose password is the setting requirepass"
-        .into())
+/// Closes connections of a user that listen to what it may not listen to any more.
+fn drop_listeners(server: &Server, user: &User) {
+    for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
+        server.news.pubsub.each_listener(kind, |name, client| {
+            if *client.user() == *user.name && !user.allows_channel(name, kind == Kind::Pattern) {
+                client.signal(signal::KILL);
+            }
+        });
+    }
 }
 
 fn deluser(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
-    if args.as_slice().contains(&USER.as_bytes()) {
+    if args.as_slice().contains(&DEFAULT) {
         return Err("ERR The 'default' user cannot be removed".into());
     }
-    // Nobody else is there.
-    cx.wire.integer(0);
+    let deleted = cx
+        .server
+        .access
+        .change(|users| args.filter_map(|name| users.remove(name)).collect::<Vec<Arc<User>>>());
+    drop_connections(cx, |client| deleted.iter().any(|user| *client.user() == *user.name));
+    cx.wire.integer(deleted.len() as i64);
     Ok(())
 }
 
-/// How many denials ACL LOG shows unasked.
-const SHOWN_DENIALS: usize = 10;
+/// Closes connections of users that are gone; its own once it has its reply.
+fn drop_connections(cx: &mut Context<'_>, is_gone: impl Fn(&Client) -> bool) {
+    for client in cx.server.clients.all().iter().filter(|client| is_gone(client)) {
+        match client.id == cx.session.client.id {
+            true => cx.session.is_closing = true,
+            false => client.signal(signal::KILL),
+        }
+    }
+}
+
+fn file_of(cx: &Context<'_>) -> Result<PathBuf> {
+    let line = "ERR This Redis instance is not configured to use an ACL file. You may want to \
+                specify users via the ACL SETUSER command and then issue a CONFIG REWRITE \
+                (assuming you have a Redis configuration file set) in order to store users in the Redis \
+                configuration.";
+    cx.config.aclfile_path().ok_or(line.into())
+}
+
+fn load(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
+    let path = file_of(cx)?;
+    let users = file::load(&path, cx.config.has_all_channels());
+    let users = users.map_err(|why| format!("ERR {why}"))?;
+    cx.server.access.change(|all| *all = users);
+    // As in Redis, where all users but the default one are made anew.
+    drop_connections(cx, |client| *client.user() != *DEFAULT);
+    cx.refresh_login();
+    cx.wire.ok();
+    Ok(())
+}
+
+fn save(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
+    let path = file_of(cx)?;
+    if let Err(why) = file::save(&path, &cx.server.access.all()) {
+        let why = system_text(&why);
+        cx.server.log.warning(format_args!("cannot write the aclfile {}: {why}", path.display()));
+        return Err(
+            "ERR There was an error trying to save the ACLs. Please check the server logs \
+                    for more information"
+                .into(),
+        );
+    }
+    cx.wire.ok();
+    Ok(())
+}
 
 fn log(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let count = match args.as_slice() {
-        [] => SHOWN_DENIALS,
+        [] => 10,
         [word] if word.eq_ignore_ascii_case(b"reset") => {
-            cx.server.denials.clear();
+            cx.server.access.log().clear();
             cx.wire.ok();
             return Ok(());
         }
-        // As in Redis a negative number shows none.
-        [count] => {
-            let count = number::integer(count).ok_or(ferrite_engine::Error::NotAnInteger)?;
-            usize::try_from(count).unwrap_or_default()
-        }
-        _ => {
-            return Err("ERR unknown subcommand or wrong number of arguments for 'log'. Try ACL \
-                        HELP."
-                .into());
-        }
+        [count] => number::integer(count).ok_or(Error::NotAnInteger)?.max(0),
+        _ => return Err(refuse_count("LOG")),
     };
-    let denials = cx.server.denials.newest(count);
-    cx.wire.array(denials.len());
-    for denial in denials {
-        let wire = &mut cx.wire;
-        wire.map(7);
-        wire.text("count");
-        wire.integer(denial.count);
-        for (name, value) in [
-            ("reason", &b"auth"[..]),
-            ("context", denial.context.as_bytes()),
-            ("object", &denial.command),
-            ("username", &denial.user),
-        ] {
-            wire.text(name);
-            wire.text(value);
-        }
-        wire.text("age-seconds");
-        let age_ms = cx.now_ms.saturating_sub(denial.at_ms).max(0);
-        wire.double((age_ms as f64 / 1000.0).to_string().as_str().into());
-        wire.text("client-info");
-        wire.text(&denial.client);
-    }
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    cx.server.access.log().show(count, cx.now_ms, &mut cx.wire);
     Ok(())
 }
 
-fn hash(password: &str) -> String {
-    Sha256::digest(password).iter().map(|byte| format!("{byte:02x}")).collect()
+fn refuse_count(subcommand: &str) -> Refusal {
+    format!("ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try ACL HELP.")
+        .into()
 }
 
 fn cat(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     match args.as_slice() {
         [] => cx.wire.texts(CATEGORIES),
         [category] => {
-            let wanted = String::from_utf8_lossy(category).to_ascii_lowercase();
-            if !CATEGORIES.contains(&&*wanted) {
-                return Err(format!("ERR Unknown category '{wanted}'").into());
-            }
-            let is_in = |category: &String| *category == wanted;
-            let names: Vec<&str> = table()
-                .each()
-                .filter(|command| categories(command).iter().any(is_in))
-                .map(|command| command.name)
-                .collect();
+            let is_it = |name: &&&str| category.eq_ignore_ascii_case(name.as_bytes());
+            let shown = || String::from_utf8_lossy(category);
+            let category = CATEGORIES.iter().find(is_it);
+            let category = category.ok_or_else(|| format!("ERR Unknown category '{}'", shown()))?;
+            let is_in = |command: &&Command| categories(command).contains(category);
+            let names: Vec<&str> =
+                table().each().filter(is_in).map(|command| command.name).collect();
             cx.wire.texts(&names);
         }
-        _ => return Err(ferrite_engine::Error::WrongArity.into()),
+        _ => return Err(refuse_count("CAT")),
     }
     Ok(())
 }
 
 fn dryrun(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
-    let (user, name) = (args.required(), args.required());
-    if user != USER.as_bytes() {
-        return Err(format!("ERR User '{}' not found", String::from_utf8_lossy(user)).into());
+    let name = args.required();
+    let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+    let user = cx.server.access.find(name);
+    let user = user.ok_or_else(|| format!("ERR User '{}' not found", shown(name)))?;
+    let request = args.as_slice();
+    let name = request[0];
+    let command = table().find(name).and_then(|command| {
+        let sub = request.get(1).and_then(|name| command.subcommand(name));
+        if command.subcommands.is_empty() { Some(command) } else { sub }
+    });
+    let command = command.ok_or_else(|| format!("ERR Command '{}' not found", shown(name)))?;
+    if !command.arity.allows(request.len()) {
+        return Err(Error::WrongArity.parts(command.name).concat().into());
     }
-    let Some(command) = table().find(name) else {
-        return Err(format!("ERR Command '{}' not found", String::from_utf8_lossy(name)).into());
-    };
-    if !command.arity.allows(args.len() + 1) {
-        return Err(ferrite_engine::Error::WrongArity.parts(command.name).concat().into());
+    match user.denial(command, request) {
+        None => cx.wire.ok(),
+        Some(denial) => {
+            let what = match denial {
+                Denial::Command => format!("run the '{}' command", command.name),
+                Denial::Key(at) => format!("access the '{}' key", shown(request[at])),
+                Denial::Channel(at) => format!("access the '{}' channel", shown(request[at])),
+            };
+            cx.wire.text(format!("This user has no permissions to {what}"));
+        }
     }
-    cx.wire.ok();
     Ok(())
 }
 
@@ -240,35 +302,16 @@ fn genpass(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
             let bits = number::integer(bits).and_then(|bits| usize::try_from(bits).ok());
             bits.filter(|bits| (1..=4096).contains(bits)).ok_or(range)?
         }
-        _ => return Err(ferrite_engine::Error::WrongArity.into()),
+        _ => return Err(refuse_count("GENPASS")),
     };
     cx.wire.text(random::hexadecimal(bits.div_ceil(4)));
     Ok(())
 }
 
 fn getuser(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
-    if args.required() != USER.as_bytes() {
-        cx.wire.null_array();
-        return Ok(());
+    match cx.server.access.find(args.required()) {
+        Some(user) => user.describe(&mut cx.wire),
+        None => cx.wire.null(),
     }
-    let password = &*cx.config.requirepass;
-    let (mut flags, mut passwords) = (vec!["on"], Vec::new());
-    match password.is_empty() {
-        true => flags.push("nopass"),
-        false => passwords.push(hash(password)),
-    }
-    let wire = &mut cx.wire;
-    wire.map(6);
-    wire.text("flags");
-    wire.set(flags.len());
-    flags.iter().for_each(|flag| wire.text(flag));
-    wire.text("passwords");
-    wire.texts(&passwords);
-    for (name, rule) in [("commands", "+@all"), ("keys", "~*"), ("channels", "&*")] {
-        wire.text(name);
-        wire.text(rule);
-    }
-    wire.text("selectors");
-    wire.array(0);
     Ok(())
 }

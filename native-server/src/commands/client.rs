@@ -241,7 +241,7 @@ impl<'a> Filter<'a> {
     fn holds(&self, client: &Client) -> bool {
         (self.ids.is_empty() || self.ids.contains(&client.id))
             && self.kind.is_none_or(|subscribes| client.is(state::SUBSCRIBER) == subscribes)
-            && self.user.is_none_or(|user| user == b"default")
+            && self.user.is_none_or(|user| *client.user() == *user)
             && self.address.is_none_or(|address| client.address.as_bytes() == address)
             && self.local_address.is_none_or(|address| client.local_address.as_bytes() == address)
             && self.born_until_ms.is_none_or(|until_ms| client.born_ms <= until_ms)
@@ -309,7 +309,7 @@ fn kill(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         } else if is(b"laddr") {
             filter.local_address = Some(value);
         } else if is(b"user") {
-            if value != b"default" {
+            if cx.server.access.find(value).is_none() {
                 let user = String::from_utf8_lossy(value);
                 return Err(format!("ERR No such user '{user}'").into());
             }
@@ -375,7 +375,7 @@ pub fn describe(client: &Client, now_ms: i64) -> String {
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={letters} db={} sub={} psub={} \
          ssub={} multi={queued} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 \
-         obl=0 oll={} omem={} tot-mem={} events=r cmd={} user=default redir={} resp={} \
+         obl=0 oll={} omem={} tot-mem={} events=r cmd={} user={} redir={} resp={} \
          lib-name={} lib-ver={} watch={} tot-net-in={} tot-net-out={}",
         client.id,
         client.address,
@@ -393,6 +393,7 @@ pub fn describe(client: &Client, now_ms: i64) -> String {
         client.output_bytes.load(Relaxed),
         client.output_bytes.load(Relaxed) + client.input_bytes.load(Relaxed),
         last.map_or("NULL", |command| command.name),
+        String::from_utf8_lossy(&client.user()),
         client.redirect.load(Relaxed),
         if client.is(state::RESP3) { 3 } else { 2 },
         names.library,

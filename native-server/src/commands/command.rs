@@ -4,7 +4,7 @@ use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, Keys, READ, Reply, STORE
 
 use crate::commands::flags::{ADMIN, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB};
 use crate::commands::key_use::{self, Use};
-use crate::commands::{Command, ROW, Result, ServerSpec, keys_of, stored_in, table, tips};
+use crate::commands::{Action, Command, ROW, Result, ServerSpec, keys_of, stored_in, table, tips};
 use crate::context::Context;
 use crate::glob;
 
@@ -118,34 +118,68 @@ pub const CATEGORIES: &[&str] = &[
     "scripting",
 ];
 
-/// The categories of a command, without their `@`.
-pub fn categories(command: &Command) -> Vec<String> {
-    let group = match command.group {
-        Group::Generic => "keyspace".into(),
-        Group::SortedSet => "sortedset".into(),
-        Group::Transactions => "transaction".into(),
-        Group::Server => "admin".into(),
-        group => group.name().replace('-', ""),
+/// Commands whose category is not their group's, or that have more than that one.
+const FURTHER: &[(&str, &[&str])] = &[
+    ("keyspace", &["dbsize", "flushall", "flushdb", "swapdb"]),
+    ("set", &["sort", "sort_ro"]),
+    ("sortedset", &["sort", "sort_ro"]),
+    ("list", &["sort", "sort_ro"]),
+    ("admin", &["pfdebug", "pfselftest", "role"]),
+    (
+        "dangerous",
+        &[
+            "flushall",
+            "flushdb",
+            "info",
+            "keys",
+            "pfdebug",
+            "pfselftest",
+            "restore",
+            "role",
+            "sort",
+            "sort_ro",
+            "swapdb",
+        ],
+    ),
+    ("connection", &["asking", "command", "wait"]),
+];
+
+/// The categories of a command, without their `@`, as Redis has them.
+pub fn categories(command: &Command) -> Vec<&'static str> {
+    if matches!(command.action, Action::Subcommand) && !command.subcommands.is_empty() {
+        // It is nothing by itself.
+        return vec!["slow"];
+    }
+    let name = command.name;
+    let family = name.split('|').next().unwrap_or_default();
+    let own = match command.group {
+        Group::Generic if matches!(name, "sort" | "sort_ro" | "wait") => "",
+        Group::Generic => "keyspace",
+        Group::SortedSet => "sortedset",
+        Group::Transactions => "transaction",
+        Group::HyperLogLog => "hyperloglog",
+        Group::PubSub if name.ends_with("|help") => "",
+        Group::PubSub => "pubsub",
+        Group::Server => "",
+        group => group.name(),
     };
-    let is_for_operators = command.has(ADMIN);
-    let is_dangerous = is_for_operators
-        || matches!(command.name, "keys" | "flushall" | "flushdb" | "sort" | "swapdb" | "info");
-    let mut categories: Vec<String> = Vec::new();
-    let mut add = |is_in: bool, name: &str| {
-        if is_in && !categories.iter().any(|other| other == name) {
-            categories.push(name.into());
-        }
+    let is_in = |category: &str| {
+        let further = FURTHER.iter().find(|(other, _)| *other == category);
+        let is_listed = further.is_some_and(|(_, names)| names.contains(&family));
+        is_listed
+            || category == own
+            || match category {
+                "write" => command.has(WRITE),
+                "read" => command.has(READ) && command.group != Group::Scripting,
+                "admin" | "dangerous" => command.has(ADMIN),
+                "pubsub" => command.has(PUBSUB) && !name.ends_with("|help"),
+                "blocking" => command.has(BLOCKING) && name != "wait",
+                "fast" => command.has(FAST),
+                "slow" => !command.has(FAST),
+                _ => false,
+            }
     };
-    add(command.has(WRITE), "write");
-    add(command.has(READ), "read");
-    add(is_for_operators, "admin");
-    add(command.group != Group::Server, &group);
-    add(command.has(PUBSUB), "pubsub");
-    add(is_dangerous, "dangerous");
-    add(command.has(BLOCKING), "blocking");
-    add(command.has(FAST), "fast");
-    add(!command.has(FAST), "slow");
-    categories
+    CATEGORIES.iter().copied().filter(|category| is_in(category)).collect()
 }
 
 fn is_counted(command: &Command) -> bool {
@@ -258,17 +292,23 @@ fn keys_in<'a>(request: &[&'a [u8]]) -> Result<Vec<(&'a [u8], Use)>> {
     if !command.arity.allows(request.len()) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
+    let places = places_of_keys(command, request);
+    // Scripts may have none.
+    if places.is_empty() && command.group != Group::Scripting {
+        return Err("ERR The command has no key arguments".into());
+    }
+    Ok(places.into_iter().map(|(at, words)| (request[at], words)).collect())
+}
+
+/// Where the keys of a command are in a request, and what it does with each.
+pub fn places_of_keys(command: &Command, request: &[&[u8]]) -> Vec<(usize, Use)> {
     let text = |at: usize| request.get(at).copied().unwrap_or_default();
     let [first, others] = key_use::of(command, request);
     let uses = std::iter::once(first).chain(std::iter::repeat(others));
-    let keys = keys_of(command.name, command.keys, request.len(), text).map(text);
-    let mut keys: Vec<(&[u8], Use)> = keys.zip(uses).collect();
-    keys.extend(stored_in(command, request).map(|key| (key, key_use::STORED)));
-    // Scripts may have none.
-    if keys.is_empty() && command.group != Group::Scripting {
-        return Err("ERR The command has no key arguments".into());
-    }
-    Ok(keys)
+    let mut places: Vec<(usize, Use)> =
+        keys_of(command.name, command.keys, request.len(), text).zip(uses).collect();
+    places.extend(stored_in(command, request).map(|at| (at, key_use::STORED)));
+    places
 }
 
 fn list(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {

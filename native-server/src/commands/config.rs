@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use ferrite_engine::{Args, Arity, Reply, docs};
 
+use crate::acl::user::User;
 use crate::checkpoint::saver;
 use crate::client::state;
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
@@ -177,6 +178,10 @@ fn put_back(cx: &mut Context<'_>, before: &Config, names: &BTreeSet<&'static str
 /// Brings what does not look at the configuration itself in line with it.
 fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) {
     let databases = &cx.server.databases;
+    if names.contains("requirepass") {
+        cx.server.access.set_password(&config.requirepass);
+        cx.refresh_login();
+    }
     if names.contains("maxmemory-policy") {
         for index in 0..databases.count() {
             cx.held.get(index).keys.set_policy(config.maxmemory_policy);
@@ -216,6 +221,8 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
 fn rewrite(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     let config = cx.server.config.snapshot().config;
     let path = config.file.as_ref().ok_or("ERR The server is running without a config file")?;
+    let users = if config.aclfile.is_empty() { shown_users(cx) } else { Vec::new() };
+    let config = Config { users, ..(*config).clone() };
     if let Err(why) = config::rewrite::rewrite(path, &config) {
         let why = system_text(&why);
         cx.server.log.warning(format_args!("CONFIG REWRITE failed: {why}"));
@@ -224,6 +231,25 @@ fn rewrite(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     cx.server.log.notice("CONFIG REWRITE executed with success.");
     cx.wire.ok();
     Ok(())
+}
+
+/// The users as lines of the file have them; none if there is only the default one, and all that was
+/// ever changed of it is its password.
+fn shown_users(cx: &Context<'_>) -> Vec<Vec<String>> {
+    let mut plain = User::unrestricted();
+    plain.set_password(&cx.config.requirepass);
+    let users = cx.server.access.all();
+    if let [only] = users.as_slice()
+        && **only == plain
+    {
+        return Vec::new();
+    }
+    let words = |user: &User| {
+        let rules = user.show();
+        let words = rules.split(|&byte| byte == b' ');
+        words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    };
+    users.iter().map(|user| words(user)).collect()
 }
 
 fn resetstat(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ferrite_engine::{Args, Arity, Error, FAST, Group, Reply, docs};
 
+use crate::acl::user::DEFAULT;
 use crate::client::state;
 use crate::commands::flags::{NO_AUTH, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, client, pubsub, transaction};
@@ -127,33 +128,24 @@ fn auth(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         [user, password] => (Some(*user), *password),
         _ => return Err(Error::Syntax.into()),
     };
-    if user.is_none() && cx.config.requirepass.is_empty() {
+    if user.is_none() && cx.server.access.default_user().has_no_password {
         return Err("ERR AUTH <password> called without any password configured for the default \
                     user. Are you sure your configuration is correct?"
             .into());
     }
-    authenticate(cx, user.unwrap_or(b"default"), password)?;
+    authenticate(cx, user.unwrap_or(DEFAULT), password)?;
     cx.wire.ok();
     Ok(())
 }
 
 fn authenticate(cx: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<()> {
-    let wanted = cx.config.requirepass.as_bytes();
-    if user != b"default" || !(wanted.is_empty() || is_same(wanted, password)) {
+    let found = cx.server.access.find(user);
+    if !found.is_some_and(|user| user.accepts(password)) {
         cx.session.denied = Some(user.into());
         return Err("WRONGPASS invalid username-password pair or user is disabled.".into());
     }
-    cx.session.is_authenticated = true;
+    cx.session.become_user(cx.server.access.login(user));
     Ok(())
-}
-
-/// Compares in a time that does not tell how much is right.
-fn is_same(wanted: &[u8], given: &[u8]) -> bool {
-    let mut difference = wanted.len() ^ given.len();
-    for (at, byte) in given.iter().enumerate() {
-        difference |= usize::from(byte ^ wanted[at % wanted.len()]);
-    }
-    difference == 0
 }
 
 fn hello(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
@@ -226,7 +218,8 @@ fn reset(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     cx.wire.protocol = Protocol::Resp2;
     cx.session.select(0);
     cx.session.replies = Replies::On;
-    cx.session.is_authenticated = cx.config.requirepass.is_empty();
+    cx.session.become_user(cx.server.access.login(DEFAULT));
+    cx.session.is_authenticated = cx.server.access.is_open();
     cx.session.client.set(state::NO_EVICT | state::NO_TOUCH, false);
     // Which library it is made by stays what it was.
     cx.session.client.names().name.clear();

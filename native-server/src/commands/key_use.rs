@@ -147,7 +147,8 @@ pub fn of(command: &Command, request: &[&[u8]]) -> [Use; 2] {
         return [*first, *others];
     }
     let has = |word: &str| {
-        let mut options = request.iter().skip(2);
+        // A value may be any word.
+        let mut options = request.iter().skip(if name == "set" { 3 } else { 2 });
         options.any(|option| option.eq_ignore_ascii_case(word.as_bytes()))
     };
     let alike = match name {

@@ -413,13 +413,13 @@ pub fn keys_of<'a, T: Fn(usize) -> &'a [u8]>(
     destination.into_iter().chain((start..end.min(count)).step_by(step))
 }
 
-/// The keys that options name which store a result: of several options of one name the last one
-/// holds.
-pub fn stored_in<'a>(command: &Command, request: &[&'a [u8]]) -> impl Iterator<Item = &'a [u8]> {
+/// Where the keys are that options name which store a result: of several options of one name the
+/// last one holds.
+pub fn stored_in(command: &Command, request: &[&[u8]]) -> impl Iterator<Item = usize> + use<> {
     let is_storing = command.has(STORES);
-    let stored = |option: &'static [u8]| {
-        let mut pairs = request.windows(2).skip(2).rev();
-        pairs.find(|pair| pair[0].eq_ignore_ascii_case(option)).map(|pair| pair[1])
+    let stored = |option: &[u8]| {
+        let is_option = |at: &usize| request[*at].eq_ignore_ascii_case(option);
+        (2..request.len().saturating_sub(1)).rev().find(is_option).map(|at| at + 1)
     };
     let options = [&b"store"[..], b"storedist"];
     options.map(|option| is_storing.then(|| stored(option)).flatten()).into_iter().flatten()

@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 
 use ferrite_engine::{Args, Arity, DENYOOM, Error, FAST, Group, Keys, Reply, docs};
 
+use crate::acl::selector::Denial;
 use crate::commands::flags::{ALL_DATABASES, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
 use crate::database::Held;
-use crate::session::{Session, Transaction, Watch};
+use crate::session::{Queued, Session, Transaction, Watch};
 
 const TRANSACTION_ROW: ServerSpec = ServerSpec {
     arity: Arity::Exactly(1),
@@ -151,6 +152,21 @@ fn exec(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whether the user may still do what was queued; if not, that is answered.
+fn is_still_permitted(cx: &mut Context<'_>, queued: &Queued, request: &[&[u8]]) -> bool {
+    let reason = match cx.denial(queued.command, request, "multi") {
+        None => return true,
+        Some(Denial::Command) => "no permission to execute the command or subcommand",
+        Some(Denial::Key(_)) => "no permission to touch the specified keys",
+        Some(Denial::Channel(_)) => "no permission to access one of the channels used as arguments",
+    };
+    cx.wire.error_text(&format!(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC \
+         call. This command is no longer allowed for the following reason: {reason}"
+    ));
+    false
+}
+
 fn run_queue(cx: &mut Context<'_>, transaction: &Transaction) {
     let first_database = cx.session.database;
     cx.held.get(first_database);
@@ -159,6 +175,9 @@ fn run_queue(cx: &mut Context<'_>, transaction: &Transaction) {
     for queued in &transaction.queue {
         let request: Vec<&[u8]> = queued.arguments.iter().map(|bytes| &**bytes).collect();
         let mark = cx.wire.out.len();
+        if !is_still_permitted(cx, queued, &request) {
+            continue;
+        }
         cx.start(queued.command, &request, mark);
     }
     cx.is_in_exec = false;

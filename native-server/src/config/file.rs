@@ -5,6 +5,7 @@
 
 use thiserror::Error;
 
+use crate::acl::is_name;
 use crate::config::table::{Refusal, find};
 use crate::config::{Config, foreign};
 use crate::limits::CONFIG_LINE_BYTES_MAX;
@@ -78,6 +79,20 @@ pub fn words(line: &str) -> Option<Vec<String>> {
     Some(words.map(|word| String::from_utf8_lossy(word).into()).collect())
 }
 
+/// A user. Its rules are read when the server starts.
+fn add_user(config: &mut Config, words: &[String]) -> Result<(), Refusal> {
+    let name = words.first().ok_or("wrong number of arguments")?;
+    if !is_name(name.as_bytes()) {
+        return Err("Spaces not allowed in ACL usernames".into());
+    }
+    if config.users.iter().any(|user| user.first() == Some(name)) {
+        let line = "Duplicate user found. A user can only be defined once in config files";
+        return Err(line.into());
+    }
+    config.users.push(words.into());
+    Ok(())
+}
+
 /// Gives a setting its value, in one word or several.
 ///
 /// # Errors
@@ -88,6 +103,9 @@ pub fn set(config: &mut Config, name: &str, values: &[String]) -> Result<(), Ref
     }
     if values.is_empty() {
         return Err("wrong number of arguments".into());
+    }
+    if name.eq_ignore_ascii_case("user") {
+        return add_user(config, values);
     }
     let Some(setting) = find(name) else { return foreign::read(config, name, values) };
     setting.read(config, &values.join(" "))

@@ -22,7 +22,6 @@ use Says::{Anything, Only};
 
 /// The settings, and the beginnings of names that many have in common, which end with a `-`.
 const SETTINGS: &[(&str, Says)] = &[
-    ("acl-pubsub-default", Anything),
     ("active-defrag-", Anything),
     ("active-expire-effort", Anything),
     ("activedefrag", Only("no")),
@@ -58,6 +57,7 @@ const SETTINGS: &[(&str, Says)] = &[
     ("oom-score-adj-values", Anything),
     ("proc-title-template", Anything),
     ("rdb-del-sync-files", Anything),
+    ("propagation-error-behavior", Anything),
     ("rdb-save-incremental-fsync", Anything),
     ("rdbcompression", Anything),
     ("repl-", Anything),

@@ -66,6 +66,9 @@ impl FormLimits {
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the table explains them")]
 pub struct Config {
+    pub acl_pubsub_default: String,
+    pub aclfile: String,
+    pub acllog_max_len: i64,
     pub aof_load_truncated: bool,
     pub appendfsync: String,
     pub appendonly: bool,
@@ -94,7 +97,6 @@ pub struct Config {
     pub maxmemory: u64,
     pub maxmemory_policy: Policy,
     pub hz: i64,
-    pub acllog_max_len: i64,
     pub slowlog_slower_than_us: i64,
     pub slowlog_max_len: i64,
     pub latency_monitor_threshold_ms: i64,
@@ -120,6 +122,8 @@ pub struct Config {
     pub unixsocketperm: u32,
     /// The file that the server was started with, which is no setting: CONFIG REWRITE writes it.
     pub file: Option<PathBuf>,
+    /// Users: the name and the rules of each. Those in force are elsewhere (acl/mod.rs).
+    pub users: Vec<Vec<String>>,
     /// Settings of Redis that were given and have no effect here.
     pub without_effect: Vec<String>,
 }
@@ -133,6 +137,9 @@ impl Default for Config {
             soft_seconds: 60,
         };
         Config {
+            acl_pubsub_default: "resetchannels".into(),
+            aclfile: String::new(),
+            acllog_max_len: 128,
             aof_load_truncated: true,
             appendfsync: "everysec".into(),
             appendonly: false,
@@ -162,7 +169,6 @@ impl Default for Config {
             maxmemory: 0,
             maxmemory_policy: Policy::NoEviction,
             hz: 10,
-            acllog_max_len: 128,
             slowlog_slower_than_us: 10_000,
             slowlog_max_len: 128,
             latency_monitor_threshold_ms: 0,
@@ -187,6 +193,7 @@ impl Default for Config {
             unixsocket: String::new(),
             unixsocketperm: 0,
             file: None,
+            users: Vec::new(),
             without_effect: Vec::new(),
         }
     }
@@ -198,6 +205,16 @@ impl Config {
     pub fn is_starved(&self) -> bool {
         let empty_bytes = self.databases.unsigned_abs() * size_of::<Keyspace>() as u64;
         (1..empty_bytes).contains(&self.maxmemory)
+    }
+
+    /// Whether users that are made may listen to every channel.
+    pub fn has_all_channels(&self) -> bool {
+        self.acl_pubsub_default == "allchannels"
+    }
+
+    /// Where users are kept; nowhere if that is empty.
+    pub fn aclfile_path(&self) -> Option<PathBuf> {
+        (!self.aclfile.is_empty()).then(|| Path::new(&self.dir).join(&self.aclfile))
     }
 
     /// Where compiled code of functions is kept; nowhere if that is empty.

@@ -70,6 +70,12 @@ const BYTES_MAX: u64 = i64::MAX as u64;
 
 /// Every setting, by name.
 pub const SETTINGS: &[Setting] = &[
+    row(
+        "acl-pubsub-default",
+        Live,
+        OneOf(|config| &mut config.acl_pubsub_default, &["resetchannels", "allchannels"]),
+    ),
+    row("aclfile", AtStart, Text(|config| &mut config.aclfile)),
     row("acllog-max-len", Live, Number(|config| &mut config.acllog_max_len, 0, 1 << 20)),
     row("aof-load-truncated", Live, YesNo(|config| &mut config.aof_load_truncated)),
     row("appenddirname", AtStart, FileName(|config| &mut config.appenddirname)),

@@ -94,7 +94,7 @@ fn out_of_memory(guest: &mut Guest<'_>) -> Result<i64> {
 
 /// Copies the string at a key into the call's `scratch`: its length, or a code.
 fn read(call: &mut Call, key: &[u8], command: &'static str) -> i64 {
-    if let Err(code) = call.admit(key) {
+    if let Err(code) = call.admit(command, key) {
         return code;
     }
     let mut scratch = std::mem::take(&mut call.scratch);
@@ -115,7 +115,7 @@ fn get_into(mut guest: Guest<'_>, key: u32, key_len: u32, dst: u32, capacity: u3
     let (key, into) = (frame.range(key, key_len)?, frame.range(dst, capacity)?);
     let (memory, call, written) = frame.split()?;
     let key = memory.get(key).unwrap_or_default();
-    if let Err(code) = call.admit(key) {
+    if let Err(code) = call.admit("get", key) {
         return Ok(code);
     }
     let mut cx = call.cx("get");
@@ -140,7 +140,7 @@ fn get_into(mut guest: Guest<'_>, key: u32, key_len: u32, dst: u32, capacity: u3
 
 fn put(frame: &mut Frame<'_>, ranges: [Range<usize>; 2], options: &SetOptions) -> Result<i32> {
     let ([key, value], call) = frame.texts(ranges)?;
-    if let Err(code) = call.admit_write(key, key.len() + value.len()) {
+    if let Err(code) = call.admit_write("set", key, key.len() + value.len()) {
         return Ok(code as i32);
     }
     let outcome = call.cx("set").set(key, value, options);
@@ -174,21 +174,21 @@ fn set_ttl(
 
 fn del(guest: Guest<'_>, key: u32, key_len: u32) -> Result<i32> {
     on_key(guest, "ferrite_del", (key, key_len), |call, key| {
-        let outcome = call.admit_write(key, key.len());
+        let outcome = call.admit_write("del", key, key.len());
         code_or(outcome, |()| call.cx("del").del(key).into()) as i32
     })
 }
 
 fn exists(guest: Guest<'_>, key: u32, key_len: u32) -> Result<i32> {
     on_key(guest, "ferrite_exists", (key, key_len), |call, key| {
-        let outcome = call.admit(key);
+        let outcome = call.admit("exists", key);
         code_or(outcome, |_| call.cx("exists").exists(key).into()) as i32
     })
 }
 
 fn expire(guest: Guest<'_>, key: u32, key_len: u32, ttl_ms: i64) -> Result<i32> {
     on_key(guest, "ferrite_expire", (key, key_len), |call, key| {
-        if let Err(code) = call.admit_write(key, key.len()) {
+        if let Err(code) = call.admit_write("pexpire", key, key.len()) {
             return code as i32;
         }
         let Some(deadline) = call.now_ms.checked_add(ttl_ms) else {
@@ -201,7 +201,7 @@ fn expire(guest: Guest<'_>, key: u32, key_len: u32, ttl_ms: i64) -> Result<i32> 
 
 fn ttl(guest: Guest<'_>, key: u32, key_len: u32) -> Result<i64> {
     on_key(guest, "ferrite_ttl", (key, key_len), |call, key| {
-        let outcome = call.admit(key);
+        let outcome = call.admit("pttl", key);
         code_or(outcome, |_| match call.cx("pttl").ttl(key) {
             Ttl::Missing => code::NIL,
             Ttl::Forever => i64::MAX,
@@ -214,7 +214,7 @@ fn incr_by(mut guest: Guest<'_>, key: u32, key_len: u32, by: i64, out: u32) -> R
     let mut frame = Frame::new(&mut guest, "ferrite_incr_by")?;
     let (key, out) = (frame.range(key, key_len)?, frame.range(out, 8)?);
     let ([key], call) = frame.texts([key])?;
-    if let Err(code) = call.admit_write(key, key.len() + 8) {
+    if let Err(code) = call.admit_write("incrby", key, key.len() + 8) {
         return Ok(code as i32);
     }
     match call.cx("incrby").incr_by(key, by) {
@@ -239,7 +239,7 @@ fn hget(
     let (key, field) = (frame.range(key, key_len)?, frame.range(field, field_len)?);
     let into = frame.range(dst, capacity)?;
     let ([key, field], call) = frame.texts([key, field])?;
-    if let Err(code) = call.admit(key) {
+    if let Err(code) = call.admit("hget", key) {
         return Ok(code);
     }
     let mut scratch = std::mem::take(&mut call.scratch);
@@ -267,7 +267,7 @@ fn hset(
     let (key, field) = (frame.range(key, key_len)?, frame.range(field, field_len)?);
     let value = frame.range(value, value_len)?;
     let ([key, field, value], call) = frame.texts([key, field, value])?;
-    if let Err(code) = call.admit_write(key, key.len() + field.len() + value.len()) {
+    if let Err(code) = call.admit_write("hset", key, key.len() + field.len() + value.len()) {
         return Ok(code as i32);
     }
     let outcome = call.cx("hset").hset(key, [(field, value)].into_iter());

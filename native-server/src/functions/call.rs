@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use ferrite_engine::{Cx, Error, Kept, Keyspace, Millis, Options, Value, limits};
 
+use crate::acl::user::User;
+use crate::commands::{Command, table};
 use crate::functions::effects::{HeldEffects, OnlyCaused};
 use crate::functions::failure::error_line;
 use crate::limits::functions::{
@@ -26,6 +28,7 @@ pub mod code {
     pub const READ_ONLY: i64 = -3;
     pub const OOM: i64 = -4;
     pub const UNDECLARED: i64 = -5;
+    pub const NO_PERMISSION: i64 = -7;
     pub const NO_SCRIPT: i64 = -8;
     pub const TOO_BIG: i64 = -9;
     pub const GUEST_OOM: i64 = -10;
@@ -53,6 +56,8 @@ pub struct Call {
     keys: Box<Keyspace>,
     /// The function's name, for errors.
     pub function: Arc<str>,
+    /// Who called, unless they may do everything.
+    pub user: Option<Arc<User>>,
     /// The time, which stands still.
     pub now_ms: Millis,
     /// Whether it may change nothing.
@@ -92,6 +97,7 @@ impl Call {
         Box::new(Call {
             keys: spare_keyspace(),
             function: "".into(),
+            user: None,
             now_ms: 0,
             is_read_only: true,
             is_heard: false,
@@ -178,13 +184,46 @@ impl Call {
         cx.with_effects(&mut self.effects)
     }
 
-    /// Looks whether a key may be read. Else the code.
+    /// Looks whether a command may read a key. Else the code.
     #[inline]
-    pub fn admit(&mut self, key: &[u8]) -> Result<usize, i64> {
+    pub fn admit(&mut self, command: &'static str, key: &[u8]) -> Result<(), i64> {
+        self.permit_on(command, key)?;
+        self.place(key).map(|_| ())
+    }
+
+    /// The position of a key that has to be declared. Else the code.
+    #[inline]
+    pub fn place(&mut self, key: &[u8]) -> Result<usize, i64> {
         match self.position(key) {
             Some(position) => Ok(position),
             None => Err(self.refuse_key(key)),
         }
+    }
+
+    /// Looks whether who called may run a command on a key. Else the code.
+    #[inline]
+    fn permit_on(&mut self, command: &'static str, key: &[u8]) -> Result<(), i64> {
+        if self.user.is_none() {
+            return Ok(());
+        }
+        match table().find(command.as_bytes()) {
+            Some(row) => self.permit(row, &[command.as_bytes(), key]),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks whether who called may make a request. Else the code.
+    #[cold]
+    pub fn permit(&mut self, command: &Command, request: &[&[u8]]) -> Result<(), i64> {
+        let is_denied = |user: &Arc<User>| user.denial(command, request).is_some();
+        if !self.user.as_ref().is_some_and(is_denied) {
+            return Ok(());
+        }
+        let line = format!(
+            "NOPERM this user has no permissions to run '{}' so, which function '{}' does",
+            command.name, self.function
+        );
+        Err(self.refuse(code::NO_PERMISSION, &line))
     }
 
     #[cold]
@@ -200,8 +239,14 @@ impl Call {
 
     /// The same for one that is about to be changed, by a command of so many bytes.
     #[inline]
-    pub fn admit_write(&mut self, key: &[u8], bytes: usize) -> Result<(), i64> {
-        let position = self.admit(key)?;
+    pub fn admit_write(
+        &mut self,
+        command: &'static str,
+        key: &[u8],
+        bytes: usize,
+    ) -> Result<(), i64> {
+        self.permit_on(command, key)?;
+        let position = self.place(key)?;
         self.count_write(bytes)?;
         self.keep(position)
     }

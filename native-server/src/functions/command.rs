@@ -81,6 +81,7 @@ fn run(call: &mut Call, words: &[&[u8]]) -> Result<(), i64> {
         let line = "ERR Wrong number of args calling Redis command from script";
         return Err(call.refuse(code::ERROR, line));
     }
+    call.permit(command, words)?;
     admit_keys(call, command, words)?;
     call.reply.clear();
     call.error_code = 0;
@@ -125,7 +126,7 @@ fn admit_keys(call: &mut Call, command: &Command, words: &[&[u8]]) -> Result<(),
         call.count_write(words.iter().map(|word| word.len()).sum())?;
     }
     for key in keys.chain(stored(command, words)) {
-        let position = call.admit(key)?;
+        let position = call.place(key)?;
         if command.has(WRITE) {
             call.keep(position)?;
         }

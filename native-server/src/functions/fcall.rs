@@ -120,6 +120,7 @@ fn call_locked(
     let mut instance = cx.functions.instances.acquire(request.library, is_fresh, pace)?;
     let mut call = cx.functions.take_call();
     begin(&mut call, function, request.keys, cx.now_ms);
+    call.user = cx.session.login.restricted_user();
     let index = cx.session.database;
     let database = cx.held.get(index);
     call.is_heard = database.has_listeners() || database.is_logged;

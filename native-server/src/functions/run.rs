@@ -160,7 +160,9 @@ fn line_of(instance: &Instance, function: &Function, code: i64) -> String {
             format!("ERR function '{name}' may not use the key: it was not declared with the call")
         }
         -6 => "CROSSSLOT Keys in request don't hash to the same slot".into(),
-        -7 => "NOPERM this user has no permissions to run the function's command".into(),
+        code::NO_PERMISSION => {
+            "NOPERM this user has no permissions to run the function's command".into()
+        }
         code::NO_SCRIPT => "ERR This Redis command is not allowed from script".into(),
         code::TOO_BIG => format!("ERR function '{name}' exceeds a limit"),
         code::GUEST_OOM => format!("ERR function '{name}' is out of memory"),

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use ferrite_engine::{Args, Error, Kept, Keyspace, Options, Reply, Value, find, limits};
 
+use crate::acl::user::User;
 use crate::client::state;
 use crate::commands::Refusal;
 use crate::context::Context;
@@ -57,6 +58,8 @@ struct SlowCall {
     ticket: Arc<Ticket>,
     deadline_ms: u64,
     slow_us: i64,
+    /// Who called, unless they may do everything.
+    user: Option<Arc<User>>,
 }
 
 /// Calls that wait for a thread, and the threads.
@@ -94,6 +97,7 @@ pub fn submit(cx: &mut Context<'_>, request: &Request<'_>) -> Result<(), Refusal
         ticket: Arc::clone(&ticket),
         deadline_ms: deadline_ms(function, cx.config.function_deadline_ms),
         slow_us: cx.config.slowlog_slower_than_us,
+        user: cx.session.login.restricted_user(),
     };
     cx.server.functions.slow.push(cx.server, call)?;
     client.set(state::BLOCKED, true);
@@ -309,6 +313,7 @@ impl Attempt<'_> {
         let mut instance = thread.instances.acquire(library, is_fresh, pace)?;
         let mut call = thread.take_call();
         begin(&mut call, function, self.keys, now_ms);
+        call.user = self.call.user.clone();
         call.is_heard = true;
         let mut wire = Wire::new(reply, self.call.ticket.protocol);
         let binding = &mut thread.binding;

@@ -159,7 +159,7 @@ fn inside(shared: &Shared, name: &str) -> Result<(), String> {
     }
 }
 
-/// There is one user, who may run every command that there is.
+/// Whether who runs the script may make a request.
 fn check_command(shared: &Shared, values: &MultiValue) -> Outcome {
     inside(shared, "redis.acl_check_cmd")?;
     if values.is_empty() {
@@ -168,14 +168,15 @@ fn check_command(shared: &Shared, values: &MultiValue) -> Outcome {
     let words: Option<Vec<Vec<u8>>> = values.iter().map(text::of).collect();
     let words = words.ok_or("ERR Lua redis lib command arguments must be strings or integers")?;
     let name = words.first().map(Vec::as_slice).unwrap_or_default();
-    let found = table().find(name).filter(|command| {
-        let sub = words.get(1).map(Vec::as_slice).unwrap_or_default();
-        command.subcommands.is_empty() || words.len() < 2 || command.subcommand(sub).is_some()
+    let found = table().find(name).and_then(|command| match words.get(1) {
+        Some(sub) if !command.subcommands.is_empty() => command.subcommand(sub),
+        _ => Some(command),
     });
-    match found {
-        Some(_) => Ok(Value::Boolean(true)),
-        None => Err("ERR Invalid command passed to redis.acl_check_cmd()".into()),
-    }
+    let command = found.ok_or("ERR Invalid command passed to redis.acl_check_cmd()")?;
+    let request: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    let user = shared.user.borrow();
+    let is_denied = user.as_ref().is_some_and(|user| user.denial(command, &request).is_some());
+    Ok(Value::Boolean(!is_denied))
 }
 
 fn register(shared: &Shared, values: &MultiValue) -> Outcome {

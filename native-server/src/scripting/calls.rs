@@ -8,6 +8,7 @@ use mlua::{Lua, MultiValue, Value};
 
 use ferrite_engine::{DENYOOM, Error, WRITE};
 
+use crate::acl::selector::Denial;
 use crate::commands::flags::{ALL_DATABASES, NO_SCRIPT};
 use crate::commands::{Command, table};
 use crate::context::Context;
@@ -174,6 +175,16 @@ fn admit(
     }
     if command.has(NO_SCRIPT) {
         return Err("ERR This Redis command is not allowed from script".into());
+    }
+    if let Some(denial) = cx.denial(command, request, "lua") {
+        let what = match denial {
+            Denial::Command => "can't run this command or subcommand",
+            Denial::Key(_) => {
+                "can't access at least one of the keys mentioned in the command arguments"
+            }
+            Denial::Channel(_) => "can't publish to the channel mentioned in the command",
+        };
+        return Err(format!("ERR The user executing the script {what}"));
     }
     let may_write =
         command.has(WRITE) || matches!(command.name, "publish" | "spublish" | "pfcount");

@@ -19,6 +19,7 @@ use mlua::{
     ChunkMode, Function, HookTriggers, IntoLua, Lua, LuaOptions, StdLib, Table, Value, VmState,
 };
 
+use crate::acl::user::User;
 use crate::commands::Refusal;
 use crate::functions::metadata::Flag;
 use crate::limits::scripting::{
@@ -59,6 +60,8 @@ pub struct Shared {
     pub watch: Watch,
     /// Whether a script is running: what needs one may be called.
     pub is_running: Cell<bool>,
+    /// Who runs it, unless they may do everything.
+    pub user: RefCell<Option<Arc<User>>>,
     /// Whether the collector was told something.
     pub is_collector_told: Cell<bool>,
     /// What is registered by a library that is being loaded.
@@ -103,6 +106,7 @@ impl Machine {
             random: Cell::new(random::FIRST),
             watch: Watch::default(),
             is_running: Cell::new(false),
+            user: RefCell::default(),
             is_collector_told: Cell::new(false),
             loading: RefCell::new(None),
             json: Rc::default(),

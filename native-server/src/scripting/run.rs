@@ -60,6 +60,7 @@ pub fn run(
     let shared = &machine.shared;
     shared.protocol.set(2);
     shared.is_running.set(true);
+    shared.user.replace(cx.session.login.restricted_user());
     shared.watch.begin(cx.server, request.name, request.kind, request.request);
     let outcome = machine.lua.scope(|scope| {
         let commands = scope.create_function_mut(|lua, values: MultiValue| {
