@@ -122,7 +122,7 @@ fn users_are_made_and_shown_as_by_redis() {
 }
 
 #[test]
-fn what_is_not_allowed_is_refused_as_by_redis() {
+fn keys_and_channels_are_refused_as_by_redis() {
     compare(
         "a ACL SETUSER ann on >secret ~k:* %R~r:* %W~w:* &c:* +@all -debug -select +select|1
          u AUTH ann wrong
@@ -159,7 +159,15 @@ fn what_is_not_allowed_is_refused_as_by_redis() {
          u SPUBLISH c:1 x
          u SUBSCRIBE c:1 d:1
          u PSUBSCRIBE c:?
-         u CONFIG GET maxclients
+         u CONFIG GET maxclients",
+    );
+}
+
+#[test]
+fn changes_of_a_user_hold_at_once_as_by_redis() {
+    compare(
+        "a ACL SETUSER ann on >secret ~k:* +@all -debug
+         u AUTH ann secret
          u MULTI
          u SET k:1 1
          u SET other 1

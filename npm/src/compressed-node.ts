@@ -6,7 +6,8 @@ import { makeInit } from "./init.js";
 export * from "./exports.js";
 
 const load = fromFile(
-  () => new URL("ferrite-compressed.wasm", import.meta.url), () => import("../dist/ferrite-compressed.wasm.deflate"),
+  () => new URL("ferrite-compressed.wasm", import.meta.url),
+  () => import("../dist/ferrite-compressed.wasm.deflate"),
 );
 
 /** Makes a cache. The module is compiled once, however many caches there are. */

@@ -1,6 +1,6 @@
-// What Node has at hand while it starts: files. The wasm is read from the one that is installed, and
-// the seed of the hash from the kernel's. To inflate the wasm and to load Node's crypto would take
-// longer than all else together.
+// What Node has at hand while it starts: files. The wasm is read from the one that is installed,
+// and the seed of the hash from the kernel's. To inflate the wasm and to load Node's crypto would
+// take longer than all else together.
 // Invariant: without these files everything is as elsewhere. A bundle has lost the first, or its
 // place; Windows does not have the second; a process may be denied both, and an old Node the way.
 

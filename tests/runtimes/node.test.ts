@@ -1,5 +1,5 @@
-// Node, where the package reads its wasm from a file and its seed from the kernel: that it does, and
-// that it does without.
+// Node, where the package reads its wasm from a file and its seed from the kernel: that it does,
+// and that it does without.
 
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

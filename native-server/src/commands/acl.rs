@@ -193,8 +193,8 @@ fn drop_connections(cx: &mut Context<'_>, is_gone: impl Fn(&Client) -> bool) {
 fn file_of(cx: &Context<'_>) -> Result<PathBuf> {
     let line = "ERR This Redis instance is not configured to use an ACL file. You may want to \
                 specify users via the ACL SETUSER command and then issue a CONFIG REWRITE \
-                (assuming you have a Redis configuration file set) in order to store users in the Redis \
-                configuration.";
+                (assuming you have a Redis configuration file set) in order to store users in the \
+                Redis configuration.";
     cx.config.aclfile_path().ok_or(line.into())
 }
 

@@ -233,8 +233,8 @@ fn rewrite(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The users as lines of the file have them; none if there is only the default one, and all that was
-/// ever changed of it is its password.
+/// The users as lines of the file have them; none if there is only the default one, and all that
+/// was ever changed of it is its password.
 fn shown_users(cx: &Context<'_>) -> Vec<Vec<String>> {
     let mut plain = User::unrestricted();
     plain.set_password(&cx.config.requirepass);
