@@ -304,6 +304,16 @@ impl Keyspace {
 /// How heavy the record at an address is, for a policy that asks.
 type Weigh<'a> = &'a dyn Fn(&Keyspace, Addr) -> u64;
 
+/// The ticks that stand for an idle time where there is a choice: four for each doubling.
+#[cfg(feature = "dump")]
+fn usual_ticks(idle_ms: Millis) -> u8 {
+    let idle_s = (idle_ms / 1000).max(1).unsigned_abs();
+    let doublings = idle_s.ilog2();
+    let quarters = (idle_s << 2 >> doublings) & 3;
+    let ticks = u64::from(doublings * 4) + quarters + 1 + u64::from(DATED_TICKS);
+    u8::try_from(ticks).unwrap_or(u8::MAX)
+}
+
 fn weight(weights: &[u64], uses: u8) -> u64 {
     weights.get(usize::from(uses)).copied().unwrap_or(1)
 }
@@ -374,16 +384,9 @@ impl Cx<'_> {
     /// comes first. Keys of that age that were unused for longer than a turnover share the moment.
     #[cfg(feature = "dump")]
     fn ticks_back(&mut self, idle_ms: Millis) -> u8 {
-        let (clock, now) = (self.keys.clock, self.now);
-        let end_of = |ticks: u8| usize::from(clock.wrapping_sub(ticks).wrapping_add(1));
         let (mut nearest, mut nearest_ms, mut beyond) = (0, 0, BACKDATED_TICKS);
         for ticks in 1..BACKDATED_TICKS {
-            let at = self.keys.noticed_at.get(end_of(ticks)).copied().unwrap_or_default();
-            let is_given = self.keys.backdated.get(end_of(ticks)) == Some(&true);
-            if at <= 0 || ticks > DATED_TICKS && !is_given {
-                continue;
-            }
-            let known_ms = now.saturating_sub(at);
+            let Some(known_ms) = self.known_idle_ms(ticks) else { continue };
             if known_ms > idle_ms {
                 beyond = ticks;
                 break;
@@ -395,17 +398,29 @@ impl Cx<'_> {
         if is_near || beyond.saturating_sub(last) < 2 {
             return nearest;
         }
-        let idle_s = (idle_ms / 1000).max(1).unsigned_abs();
-        let doublings = idle_s.ilog2();
-        let quarters = (idle_s << 2 >> doublings) & 3;
-        let usual = u64::from(doublings * 4) + quarters + 1 + u64::from(DATED_TICKS);
-        let ticks = u8::try_from(usual).unwrap_or(u8::MAX).clamp(last + 1, beyond - 1);
-        let slot = end_of(ticks);
+        let ticks = usual_ticks(idle_ms).clamp(last + 1, beyond - 1);
+        let slot = self.end_of(ticks);
         let places = (self.keys.noticed_at.get_mut(slot), self.keys.backdated.get_mut(slot));
         if let (Some(at), Some(is_given)) = places {
-            (*at, *is_given) = (now.saturating_sub(idle_ms).max(1), true);
+            (*at, *is_given) = (self.now.saturating_sub(idle_ms).max(1), true);
         }
         ticks
+    }
+
+    /// For how long a key of so many ticks has not been used; `None` if nobody knows.
+    #[cfg(feature = "dump")]
+    fn known_idle_ms(&self, ticks: u8) -> Option<Millis> {
+        let slot = self.end_of(ticks);
+        let at = *self.keys.noticed_at.get(slot)?;
+        let is_given = *self.keys.backdated.get(slot)?;
+        let is_known = at > 0 && (ticks <= DATED_TICKS || is_given);
+        is_known.then(|| self.now.saturating_sub(at))
+    }
+
+    /// Where it stands when the tick ended that is so many back.
+    #[cfg(feature = "dump")]
+    fn end_of(&self, ticks: u8) -> usize {
+        self.keys.clock.wrapping_sub(ticks).wrapping_add(1).into()
     }
 
     /// MEMORY USAGE: bytes that the going of a key would give back, without those that the values

@@ -66,10 +66,7 @@ impl<'a> Draft<'a> {
         }
         let is_large = Head::is_large_string(key.len(), value_len);
         let stored_len = if is_large { OBJECT_BYTES } else { value_len };
-        if key.len() > KEY_BYTES_MAX {
-            return Err(Error::KeyTooLong);
-        }
-        let mut draft = Draft::within_limits(key, hash, Kind::String, stored_len, deadline, found);
+        let mut draft = Draft::of(key, hash, Kind::String, stored_len, deadline, found)?;
         draft.origin = Origin::Text;
         if !is_large {
             return Ok(draft);
@@ -110,11 +107,6 @@ impl<'a> Draft<'a> {
         Ok(draft)
     }
 
-    /// The same, made of the value that was there: what that names stays.
-    pub(crate) fn keeping_value(self) -> Draft<'a> {
-        Draft { origin: Origin::Same, ..self }
-    }
-
     /// A value of any type that takes so many bytes of the record.
     #[cfg_attr(not(target_arch = "wasm32"), inline)]
     pub(crate) fn of(
@@ -128,19 +120,6 @@ impl<'a> Draft<'a> {
         if key.len() > KEY_BYTES_MAX {
             return Err(Error::KeyTooLong);
         }
-        Ok(Draft::within_limits(key, hash, kind, stored_len, deadline, found))
-    }
-
-    /// The same, for a key that is not too long.
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
-    fn within_limits(
-        key: &'a [u8],
-        hash: u64,
-        kind: Kind,
-        stored_len: usize,
-        deadline: Millis,
-        found: Option<Found>,
-    ) -> Draft<'a> {
         let may_expire = found.is_some_and(|found| found.head.has_expiring_fields());
         let head = Head::new(kind, key.len(), stored_len, deadline)
             .with_expiring_fields(may_expire && kind == Kind::Hash);
@@ -158,11 +137,9 @@ impl<'a> Draft<'a> {
         if let Some(own) = draft.cells.first_mut() {
             *own = (Class::fitting(head.record_bytes()), 1);
         }
-        draft
+        Ok(draft)
     }
-}
 
-impl Draft<'_> {
     /// The same, where the value that is given was made from the one there is: nothing of that is
     /// let go.
     pub(crate) fn keeping(mut self) -> Self {

@@ -22,7 +22,7 @@ use crate::acl::selector::Denial;
 use crate::acl::user::User;
 use crate::client::{Client, state};
 use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
-use crate::commands::{self, Action, Command, Refusal, ServerRun, keys_of, table};
+use crate::commands::{self, Action, Command, Refusal, ServerRun, keys_of, table, transaction};
 use crate::config::Config;
 use crate::database::Held;
 use crate::functions;
@@ -260,7 +260,10 @@ impl Context<'_> {
             // It was queued.
             Ok(None) => {}
             Err((command, refusal)) => {
-                refusal.answer(command.name, &mut self.wire);
+                match command.name == "exec" && self.session.transaction.is_some() {
+                    true => transaction::abort(self, &refusal),
+                    false => refusal.answer(command.name, &mut self.wire),
+                }
                 self.session.refuse_transaction();
                 self.count_error(Some(command), |tally| tally.rejected_calls.add(1));
             }

@@ -46,6 +46,22 @@ fn a_transaction_runs_as_one() {
 }
 
 #[test]
+fn an_exec_that_may_not_be_run_ends_the_transaction() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    for request in ["MULTI", "SET k v"] {
+        client.ask(request);
+    }
+    let why = "MISCONF the disk is full";
+    server.shared().gate.refuse_writes("test", Some(why.into()));
+    let line = format!("EXECABORT Transaction discarded because of: {why}");
+    assert_eq!(client.ask("EXEC"), Raw::Error(line));
+    server.shared().gate.refuse_writes("test", None);
+    assert_eq!(client.ask("EXEC"), Raw::Error("ERR EXEC without MULTI".into()));
+    assert_eq!(client.ask("SET k v"), ok());
+}
+
+#[test]
 fn a_watched_key_that_changes_stops_the_transaction() {
     let server = TestServer::plain();
     let (mut one, mut two) = (server.connect(), server.connect());

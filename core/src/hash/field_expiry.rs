@@ -180,7 +180,7 @@ impl Cx<'_> {
         let (hash, deadline) = (self.keys.hash(key), found.head.deadline);
         let draft = Draft::of(key, hash, Kind::Hash, len, deadline, Some(found)).ok()?;
         let mut stored = bytes::part(&kept, 0..len);
-        let mut found = self.keys.shorten(draft.keeping_value(), &mut stored).ok()?;
+        let mut found = self.keys.shorten(draft.keeping(), &mut stored).ok()?;
         self.keys.set_expiring_fields(&mut found, earliest != NEVER);
         Some(found)
     }

@@ -302,7 +302,7 @@ impl Cx<'_> {
         len = keep(&mut buffer, len, behind, old.len());
         let Target { key, hash, kind, found } = *target;
         let deadline = found.map_or(NEVER, |found| found.head.deadline);
-        let draft = Draft::of(key, hash, kind, len, deadline, found)?.keeping_value();
+        let draft = Draft::of(key, hash, kind, len, deadline, found)?.keeping();
         self.replace_target(target, draft, &mut buffer.get(..len).unwrap_or_default())
     }
 

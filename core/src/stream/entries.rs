@@ -291,7 +291,7 @@ impl Cx<'_> {
         let Target { key, hash, kind, found } = *target;
         let deadline = found.map_or(NEVER, |found| found.head.deadline);
         let mut draft =
-            Draft::of_object_with(key, hash, kind, META_BYTES, deadline, found)?.keeping_value();
+            Draft::of_object_with(key, hash, kind, META_BYTES, deadline, found)?.keeping();
         draft.objects = 2;
         let [_, root, _, nodes @ ..] = &mut draft.cells;
         *root = (root_class(), 1);

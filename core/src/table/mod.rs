@@ -395,7 +395,7 @@ impl Cx<'_> {
         }
         pieces.iter().fold(spot.start, |at, piece| piece.write(&mut buffer, at));
         let Target { key, hash, kind, found } = *target;
-        let draft = Draft::of(key, hash, kind, len, deadline, found)?.keeping_value();
+        let draft = Draft::of(key, hash, kind, len, deadline, found)?.keeping();
         self.replace_target(target, draft, &mut buffer.get(..len).unwrap_or_default())
     }
 
@@ -407,7 +407,7 @@ impl Cx<'_> {
         let entries = found.map(|found| self.keys.entries(&found, 0));
         let deadlines = entries.into_iter().flatten().map(|entry| entry.deadline);
         let earliest = deadlines.fold(NEVER, earlier);
-        let mut draft = Draft::of_object(key, hash, kind, deadline, found)?.keeping_value();
+        let mut draft = Draft::of_object(key, hash, kind, deadline, found)?.keeping();
         let [_, page, _, nodes @ ..] = &mut draft.cells;
         let tags = self.keys.tags_of(&found);
         *page = (page_class(len, tags.len()), usize::from(len > 0));

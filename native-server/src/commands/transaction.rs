@@ -10,9 +10,10 @@ use ferrite_engine::{Args, Arity, DENYOOM, Error, FAST, Group, Keys, Reply, docs
 
 use crate::acl::selector::Denial;
 use crate::commands::flags::{ALL_DATABASES, NO_SCRIPT};
-use crate::commands::{ROW, Result, ServerSpec};
+use crate::commands::{ROW, Refusal, Result, ServerSpec};
 use crate::context::Context;
 use crate::database::Held;
+use crate::resp::wire::Wire;
 use crate::session::{Queued, Session, Transaction, Watch};
 
 const TRANSACTION_ROW: ServerSpec = ServerSpec {
@@ -112,6 +113,17 @@ pub fn unwatch(held: &mut Held<'_>, session: &mut Session) {
         held.get(*database).watched.remove(key, &watch.flag);
     }
     session.client.watches.store(0, Ordering::Relaxed);
+}
+
+/// EXEC may not be run: as in Redis that is the end of the transaction.
+pub fn abort(cx: &mut Context<'_>, why: &Refusal) {
+    cx.session.set_transaction(None);
+    unwatch(&mut cx.held, cx.session);
+    let mut line = Vec::new();
+    why.answer("exec", &mut Wire::new(&mut line, cx.wire.protocol));
+    let text = String::from_utf8_lossy(line.get(1..).unwrap_or_default());
+    let text = format!("EXECABORT Transaction discarded because of: {}", text.trim_end());
+    cx.wire.error_text(&text);
 }
 
 fn exec(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
