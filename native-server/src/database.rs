@@ -120,6 +120,11 @@ impl Database {
         other.waiting.note_all();
     }
 
+    /// Lets the keys take whatever memory they need, until the budget is restored.
+    pub fn lift_budget(&mut self) {
+        let _ = self.keys.set_max_memory(limits::MEMORY_BYTES_MAX, 0);
+    }
+
     /// Gives the keys their budget again, after it was lifted for a moment.
     pub fn restore_budget(&mut self) {
         // It is the budget that they had.

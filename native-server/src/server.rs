@@ -137,6 +137,11 @@ impl Server {
         self.drops.load(Ordering::Relaxed)
     }
 
+    /// Whether the server is to end.
+    pub fn is_ending(&self) -> bool {
+        *self.end.borrow()
+    }
+
     /// The server is to end.
     pub fn shut_down(&self) {
         self.end.send_replace(true);

@@ -447,9 +447,9 @@ fn what_is_exported_is_loaded() {
     connection.ask("SET there 1 PX 1000");
     let databases = &place.server.shared().databases;
     let path = place.folder.path().join("dump.rdb");
-    let written = export(&path, databases, START_MS, None).expect("a file");
+    let written = export(&path, databases, START_MS, None, &[]).expect("a file");
     assert_eq!(written.version, 12, "fields that expire need it");
-    let refused = export(&path, databases, START_MS, Some(10)).expect_err("no such keys");
+    let refused = export(&path, databases, START_MS, Some(10), &[]).expect_err("no such keys");
     assert!(refused.to_string().contains("cannot express"), "{refused}");
     let other = TestServer::start(|config| {
         config.dir = place.folder.path().display().to_string();

@@ -145,7 +145,7 @@ fn what_redis_saves_is_loaded_and_what_is_exported_redis_loads() {
         let mut remote = Remote::new(&server);
         check("saved by redis-server", &mut oracle, &mut remote);
         let databases = &server.shared().databases;
-        let written = export(&path, databases, START_MS + 10, Some(10)).expect("a file");
+        let written = export(&path, databases, START_MS + 10, Some(10), &[]).expect("a file");
         let checked = std::process::Command::new("redis-check-rdb").arg(&path).output();
         let checked = checked.expect("redis-check-rdb is where redis-server is");
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));

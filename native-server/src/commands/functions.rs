@@ -201,9 +201,16 @@ fn delete(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 
 fn flush(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let mode = args.next();
+    if args.len() > 0 {
+        return Err(
+            "ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION \
+                    HELP."
+                .into(),
+        );
+    }
     let is_mode =
         |word: &[u8]| word.eq_ignore_ascii_case(b"sync") || word.eq_ignore_ascii_case(b"async");
-    if mode.is_some_and(|word| !is_mode(word)) || args.next().is_some() {
+    if mode.is_some_and(|word| !is_mode(word)) {
         return Err("ERR FUNCTION FLUSH only supports SYNC|ASYNC option".into());
     }
     // Libraries that are still in use end with the calls that use them, either way.
@@ -543,10 +550,15 @@ fn read_module(directory: &Path, path: &str) -> Result<Vec<u8>> {
 
 fn restore(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let payload = args.required().to_vec();
+    if args.len() > 1 {
+        return Err("ERR unknown subcommand or wrong number of arguments for 'restore'. Try \
+                    FUNCTION HELP."
+            .into());
+    }
     let policy = args.next().unwrap_or(b"append");
     let is = |word: &str| policy.eq_ignore_ascii_case(word.as_bytes());
     let (flushes, replaces) = (is("flush"), is("replace"));
-    if !(flushes || replaces || is("append")) || args.next().is_some() {
+    if !(flushes || replaces || is("append")) {
         return Err(
             "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
                 .into(),

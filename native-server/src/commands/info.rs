@@ -250,6 +250,10 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
     let policy = setting("maxmemory-policy").map(|setting| setting.show(cx.config));
     let share = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
     let registry = cx.server.functions.loaded.now();
+    let [vm_eval, vm_functions] =
+        cx.server.scripts.memory_bytes().map(|bytes| u64::try_from(bytes).unwrap_or_default());
+    let (script_count, script_bytes) = cx.server.scripts.cache.figures();
+    let library_bytes: usize = registry.texts().map(<[u8]>::len).sum();
     let buffers =
         |client: &Arc<Client>| client.input_bytes.load(Relaxed) + client.output_bytes.load(Relaxed);
     let buffers: usize = cx.server.clients.all().iter().map(buffers).sum();
@@ -266,11 +270,22 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
         ("used_memory_dataset_perc", format!("{:.2}%", share(dataset, used))),
         ("total_system_memory", process::system_memory_bytes().to_string()),
         ("total_system_memory_human", human(process::system_memory_bytes())),
-        ("used_memory_lua", "0".into()),
-        ("used_memory_scripts", "0".into()),
-        ("number_of_cached_scripts", "0".into()),
-        ("number_of_functions", registry.function_count().to_string()),
-        ("number_of_libraries", registry.libraries.len().to_string()),
+        ("used_memory_vm_eval", vm_eval.to_string()),
+        ("used_memory_lua", vm_eval.to_string()),
+        ("used_memory_lua_human", human(vm_eval)),
+        ("used_memory_scripts_eval", script_bytes.to_string()),
+        ("number_of_cached_scripts", script_count.to_string()),
+        (
+            "number_of_functions",
+            (registry.function_count() + registry.scripted_count()).to_string(),
+        ),
+        ("number_of_libraries", (registry.libraries.len() + registry.scripted.len()).to_string()),
+        ("used_memory_vm_functions", vm_functions.to_string()),
+        ("used_memory_vm_total", (vm_eval + vm_functions).to_string()),
+        ("used_memory_vm_total_human", human(vm_eval + vm_functions)),
+        ("used_memory_functions", library_bytes.to_string()),
+        ("used_memory_scripts", (script_bytes + library_bytes).to_string()),
+        ("used_memory_scripts_human", human((script_bytes + library_bytes) as u64)),
         ("maxmemory", cx.config.maxmemory.to_string()),
         ("maxmemory_human", human(cx.config.maxmemory)),
         ("maxmemory_policy", policy.unwrap_or_default()),
@@ -341,6 +356,7 @@ fn stats(figures: &Figures<'_, '_>) -> Lines {
         ("rejected_connections", stats.connections_rejected.load(Relaxed).to_string()),
         ("expired_keys", expired.to_string()),
         ("evicted_keys", evicted.to_string()),
+        ("evicted_scripts", figures.cx.server.scripts.cache.evicted.load(Relaxed).to_string()),
         ("client_query_buffer_limit_disconnections", {
             stats.inputs_dropped.load(Relaxed).to_string()
         }),
@@ -441,13 +457,19 @@ fn functions(figures: &Figures<'_, '_>) -> Lines {
     let functions = &figures.cx.server.functions;
     let registry = functions.loaded.now();
     let mut lines = lines([
-        ("functions_libraries", registry.libraries.len().to_string()),
-        ("functions_count", registry.function_count().to_string()),
+        ("functions_libraries", (registry.libraries.len() + registry.scripted.len()).to_string()),
+        ("functions_count", (registry.function_count() + registry.scripted_count()).to_string()),
         ("functions_running", functions.running().len().to_string()),
         ("functions_compiled", figure(&functions.loader.compiled)),
         ("functions_fetched", figure(&functions.loader.fetched)),
         ("functions_cache", functions.loader.cache.state().into()),
     ]);
+    for library in registry.scripted.values() {
+        for function in &library.functions {
+            let texts = function.tally.figures().map(|(name, figure)| format!("{name}={figure}"));
+            lines.push((format!("function_{}", function.name), texts.join(",")));
+        }
+    }
     for library in registry.libraries.values() {
         for function in &library.functions {
             let figures = function.tally.figures();

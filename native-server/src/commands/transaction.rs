@@ -14,6 +14,7 @@ use crate::commands::{ROW, Refusal, Result, ServerSpec};
 use crate::context::Context;
 use crate::database::Held;
 use crate::resp::wire::Wire;
+use crate::scripting;
 use crate::session::{Queued, Session, Transaction, Watch};
 
 const TRANSACTION_ROW: ServerSpec = ServerSpec {
@@ -145,7 +146,10 @@ fn exec(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     let watched = cx.session.watch.as_ref().map_or(&[][..], |watch| &watch.keys);
     let is_beyond = watched.iter().any(|(database, _)| *database != cx.session.database)
         || transaction.queue.iter().any(|queued| queued.command.has(ALL_DATABASES))
-        || transaction.queue.iter().any(|queued| queued.command.name == "select");
+        || transaction.queue.iter().any(|queued| {
+            queued.command.name == "select"
+                || scripting::reaches(cx.server, queued.command, &queued.arguments)
+        });
     if is_beyond {
         cx.held.take_all();
     }

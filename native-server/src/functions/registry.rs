@@ -63,7 +63,8 @@ impl Registry {
 
     /// A function in Lua, and its position in its library.
     pub fn find_scripted(&self, function: &[u8]) -> Option<&(Arc<Scripted>, usize)> {
-        self.by_scripted_function.get(function)
+        // As in Redis the case of their names does not matter.
+        self.by_scripted_function.get(&*function.to_ascii_lowercase())
     }
 
     /// How many functions in Lua there are.
@@ -93,7 +94,7 @@ impl Registry {
         for function in functions {
             let bytes = function.as_bytes();
             let taken = self.by_function.get(bytes).map(|(other, _)| other.name());
-            let scripted = self.by_scripted_function.get(bytes).map(|(other, _)| &*other.name);
+            let scripted = self.find_scripted(bytes).map(|(other, _)| &*other.name);
             if taken.or(scripted).is_some_and(|other| other != name) {
                 return Err(format!("ERR Function {quote}{function}{quote} already exists").into());
             }
@@ -127,7 +128,7 @@ impl Registry {
         self.look_at_names(&library.name, functions, replaces, "")?;
         self.remove(&library.name);
         for (position, function) in library.functions.iter().enumerate() {
-            let name = function.name.as_bytes().into();
+            let name = function.name.as_bytes().to_ascii_lowercase().into();
             self.by_scripted_function.insert(name, (Arc::clone(library), position));
         }
         self.scripted.insert(library.name.clone(), Arc::clone(library));

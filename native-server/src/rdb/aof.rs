@@ -37,8 +37,8 @@ const RELATIVE: &[&str] = &["expire", "pexpire", "setex", "psetex", "hexpire", "
 /// does not say when that was: it counts as now, as in Redis.
 const SEEING: &[(&str, usize)] = &[("xgroup", 1), ("xclaim", 0), ("xautoclaim", 0)];
 
-/// What would need scripts.
-const SCRIPTING: &[&[u8]] = &[b"eval", b"evalsha", b"fcall", b"function", b"script"];
+/// What would need scripts to be run.
+const SCRIPTING: &[&[u8]] = &[b"eval", b"evalsha", b"fcall", b"script"];
 
 /// What a `dump.rdb` begins with.
 const RDB_MARK: &[u8] = b"REDIS";
@@ -226,12 +226,37 @@ impl<'r, 'd> Replay<'r, 'd> {
         outcome
     }
 
+    /// Libraries of functions that come and go: those that are left are loaded when all is read.
+    fn change_libraries(&mut self, rest: &[&[u8]]) -> Result<(), Problem> {
+        let texts = &mut self.loading.summary.library_texts;
+        let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        let is_of = |text: &[u8], name: &[u8]| {
+            let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+            line.split(u8::is_ascii_whitespace)
+                .any(|word| word.strip_prefix(b"name=") == Some(name))
+        };
+        match rest {
+            [word, .., text] if is(word, "load") => texts.push(text.to_vec()),
+            [word, name] if is(word, "delete") => texts.retain(|text| !is_of(text, name)),
+            [word, ..] if is(word, "flush") => texts.clear(),
+            _ => return Err("this change of functions is not known here".into()),
+        }
+        Ok(())
+    }
+
     fn dispatch(&mut self, name: &[u8], rest: &[&[u8]], count: usize) -> Result<(), Problem> {
         let command = table().find(name);
+        if name.eq_ignore_ascii_case(b"function") {
+            return self.change_libraries(rest);
+        }
         if command.is_none() || SCRIPTING.iter().any(|word| name.eq_ignore_ascii_case(word)) {
             let is_script = SCRIPTING.iter().any(|word| name.eq_ignore_ascii_case(word));
-            let what = if is_script { "scripts and functions are" } else { "this command is" };
-            return Err(format!("{what} not known here").into());
+            let what = if is_script {
+                "scripts are not run here"
+            } else {
+                "this command is not known here"
+            };
+            return Err(what.into());
         }
         let Some(command) = command.filter(|command| command.arity.allows(count)) else {
             return Err("it has a wrong number of arguments".into());

@@ -201,12 +201,12 @@ impl Loading<'_> {
         Ok(())
     }
 
-    /// A library of functions. None is loaded yet: this is where that would be done.
+    /// A library of functions, which is loaded when all is read.
     fn read_library(&mut self, reader: &mut RdbReader<'_>) -> Result<(), Problem> {
-        let line = reader.string(|code| {
-            let line = code.split(|&byte| byte == b'\n').next().unwrap_or_default();
-            String::from_utf8_lossy(line).into_owned()
-        })?;
+        let text = reader.string(<[u8]>::to_vec)?;
+        let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line).into_owned();
+        self.summary.library_texts.push(text);
         let words = || line.trim_start_matches("#!").split_ascii_whitespace();
         let engine = words().next().unwrap_or("unknown");
         let name = words().find_map(|word| word.strip_prefix("name=")).unwrap_or("unknown");

@@ -106,9 +106,15 @@ pub fn load_saying(
     for note in &summary.notes {
         say(note);
     }
-    if !summary.libraries.is_empty() {
-        let names = summary.libraries.join(", ");
-        say(&format!("libraries of functions that were left out: {names}"));
+    for text in &summary.library_texts {
+        let loaded = server.functions.make(text).and_then(|library| {
+            server.functions.loaded.change(|registry| registry.add_any(&library, true))?;
+            Ok(library.name().to_owned())
+        });
+        match loaded {
+            Ok(name) => say(&format!("loaded the library of functions {name}")),
+            Err(why) => say(&format!("a library of functions is left out: {why}")),
+        }
     }
     Ok(())
 }

@@ -22,8 +22,10 @@ pub struct Summary {
     pub bytes: u64,
     /// How long it took.
     pub elapsed: Duration,
-    /// Libraries of functions that were left out, with their engines.
+    /// Libraries of functions, with their engines, and their texts.
     pub libraries: Vec<String>,
+    /// See `libraries`.
+    pub library_texts: Vec<Vec<u8>>,
     /// What was left out, or is odd, in sentences.
     pub notes: Vec<String>,
 }

@@ -56,7 +56,13 @@ pub fn run_export(config: Config, path: &Path, version: Option<u16>) -> Result<(
     let running = server::open(config, Clock::System)?;
     let written = server::recover(&running.server).map_err(ToolFault::from).and_then(|_| {
         let now_ms = running.server.clock.now_ms();
-        Ok(export(path, &running.server.databases, now_ms, version)?)
+        let registry = running.server.functions.loaded.now();
+        for name in registry.libraries.keys() {
+            println!("the library {name} is left out: Redis has no functions in WebAssembly");
+        }
+        let scripted = registry.scripted.values();
+        let libraries: Vec<&[u8]> = scripted.map(|library| &*library.text).collect();
+        Ok(export(path, &running.server.databases, now_ms, version, &libraries)?)
     });
     running.stop();
     let Written { version, keys, bytes } = written?;

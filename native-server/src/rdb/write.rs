@@ -32,6 +32,7 @@ pub struct Written {
 }
 
 mod opcode {
+    pub const LIBRARY: u8 = 245;
     pub const AUX: u8 = 250;
     pub const SIZES: u8 = 251;
     pub const DEADLINE_MS: u8 = 252;
@@ -39,7 +40,7 @@ mod opcode {
     pub const END: u8 = 255;
 }
 
-/// Writes all databases into a `dump.rdb`: in the version that is asked for, or the oldest that can
+/// Writes all databases, and libraries of functions in Lua, into a `dump.rdb`: in the version that is asked for, or the oldest that can
 /// express every key. They stay locked until that is done.
 ///
 /// # Errors
@@ -50,6 +51,7 @@ pub fn export(
     databases: &Databases,
     now_ms: Millis,
     version: Option<u16>,
+    libraries: &[&[u8]],
 ) -> Result<Written, Fault> {
     let mut held = databases.hold();
     held.take_all();
@@ -58,7 +60,9 @@ pub fn export(
     beside.push(format!(".{}.part", std::process::id()));
     let beside = path.with_file_name(beside);
     let written = choose_version(&mut held, databases.count(), now_ms, version)
-        .and_then(|version| write_all(&beside, &mut held, databases.count(), now_ms, version))
+        .and_then(|version| {
+            write_all(&beside, &mut held, databases.count(), now_ms, version, libraries)
+        })
         .and_then(|written| {
             fs::rename(&beside, path)?;
             sync_directory_of(path)?;
@@ -146,6 +150,7 @@ fn write_all(
     databases: usize,
     now_ms: Millis,
     version: u16,
+    libraries: &[&[u8]],
 ) -> Result<Written, Problem> {
     let mut writer = Writer {
         file: File::create(path)?,
@@ -160,6 +165,10 @@ fn write_all(
     writer.put_aux("redis-ver", REDIS_VERSIONS[at]);
     writer.put_aux("redis-bits", "64");
     writer.put_aux("ctime", &(now_ms / 1000).to_string());
+    for text in libraries {
+        writer.put(&[opcode::LIBRARY]);
+        writer.put_string(text);
+    }
     for index in 0..databases {
         let stats = held.get(index).stats();
         if stats.keys == 0 {

@@ -105,7 +105,15 @@ fn run_words(
 ) -> mlua::Result<Answer> {
     let command = match admit(cx, shared, rights, request) {
         Ok(command) => command,
-        Err(line) => return Ok(Err((line.into_bytes(), false))),
+        Err((line, command)) => {
+            cx.stats.count_error(line.as_bytes());
+            if let Some(command) = command
+                && let Some(tally) = cx.stats.commands.get(usize::from(command.id))
+            {
+                tally.rejected_calls.add(1);
+            }
+            return Ok(Err((line.into_bytes(), false)));
+        }
     };
     if command.has(WRITE) {
         shared.watch.note_write();
@@ -114,7 +122,10 @@ fn run_words(
     let mark = cx.wire.out.len();
     let protocol = if shared.protocol.get() == 3 { Protocol::Resp3 } else { Protocol::Resp2 };
     (cx.wire.protocol, cx.session.protocol) = (protocol, protocol);
-    cx.start(command, request, mark);
+    match sorted(cx, command, request) {
+        Some(request) => cx.start(command, &request, mark),
+        None => cx.start(command, request, mark),
+    }
     let reply = cx.wire.out.get(mark..).unwrap_or_default();
     let answer = match reply.split_first() {
         Some((b'-', line)) => {
@@ -154,22 +165,40 @@ fn gather(
     }
 }
 
+/// The line of a refusal, and the command that is refused if there is one.
+type Refused = (String, Option<&'static Command>);
+
 /// The command that a request names, if it may run.
 fn admit(
     cx: &mut Context<'_>,
     shared: &Shared,
     rights: &mut Rights,
     request: &[&[u8]],
-) -> Result<&'static Command, String> {
-    let name = request.first().copied().unwrap_or_default();
-    let unknown = "ERR Unknown Redis command called from script";
-    let mut command = table().find(name).ok_or(unknown)?;
-    if !command.subcommands.is_empty()
-        && let Some(sub) = request.get(1)
-        && !sub.eq_ignore_ascii_case(b"help")
-    {
-        command = command.subcommand(sub).ok_or(unknown)?;
+) -> Result<&'static Command, Refused> {
+    let Some(command) = find(request) else {
+        return Err(("ERR Unknown Redis command called from script".into(), None));
+    };
+    match may_run(cx, shared, rights, command, request) {
+        Ok(()) => Ok(command),
+        Err(line) => Err((line, Some(command))),
     }
+}
+
+fn find(request: &[&[u8]]) -> Option<&'static Command> {
+    let command = table().find(request.first()?)?;
+    match request.get(1) {
+        Some(sub) if !command.subcommands.is_empty() => command.subcommand(sub),
+        _ => Some(command),
+    }
+}
+
+fn may_run(
+    cx: &mut Context<'_>,
+    shared: &Shared,
+    rights: &mut Rights,
+    command: &Command,
+    request: &[&[u8]],
+) -> Result<(), String> {
     if !command.arity.allows(request.len()) {
         return Err("ERR Wrong number of args calling Redis command from script".into());
     }
@@ -202,8 +231,33 @@ fn admit(
             return Err(Error::OutOfMemory.to_string());
         }
     }
-    reach(cx, shared, rights, command, request)?;
-    Ok(command)
+    let blocks = || request.iter().any(|word| word.eq_ignore_ascii_case(b"block"));
+    if matches!(command.name, "xread" | "xreadgroup") && blocks() {
+        let name = command.name;
+        return Err(format!("ERR {name} command is not allowed with BLOCK option from scripts"));
+    }
+    reach(cx, shared, rights, command, request)
+}
+
+/// SORT of a set that is not to be sorted is sorted by its members, as in Redis: so that a script
+/// does the same wherever it runs. What takes the place of the request.
+fn sorted<'a>(
+    cx: &mut Context<'_>,
+    command: &Command,
+    request: &[&'a [u8]],
+) -> Option<Vec<&'a [u8]>> {
+    if !matches!(command.name, "sort" | "sort_ro") {
+        return None;
+    }
+    let is_by = |pair: &[&[u8]]| matches!(pair, [by, pattern] if by.eq_ignore_ascii_case(b"by") && !pattern.contains(&b'*'));
+    let at = request.windows(2).skip(2).position(is_by)? + 2;
+    let key = *request.get(1)?;
+    if cx.with(|keys| keys.type_name(key)) != Some("set") {
+        return None;
+    }
+    let mut words = request.to_vec();
+    words.splice(at..at + 2, [&b"ALPHA"[..]]);
+    Some(words)
 }
 
 /// A command that reaches beyond the script's database needs the locks of all.

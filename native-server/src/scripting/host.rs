@@ -13,7 +13,7 @@ use crate::scripting::lib::cjson::encode::Encoder;
 use crate::scripting::lib::cjson::{self, Settings};
 use crate::scripting::lib::{bit, cmsgpack, packing, pattern, random};
 use crate::scripting::machine::{Shared, compile};
-use crate::scripting::thrown::{Thrown, value_of};
+use crate::scripting::thrown::{Thrown, is_end, value_of};
 
 /// The outcome of a function of the host.
 type Outcome = Result<MultiValue, Refused>;
@@ -92,6 +92,7 @@ fn make(
 
 fn add_base(lua: &Lua, host: &Table) -> mlua::Result<()> {
     host.raw_set("value_of", lua.create_function(|lua, thrown: Value| value_of(lua, thrown))?)?;
+    host.raw_set("is_end", lua.create_function(|_, thrown: Value| Ok(is_end(&thrown)))?)?;
     let fail = make(lua, "fail", |arguments| {
         Err(String::from_utf8_lossy(&arguments.string(0)?.as_bytes()).into_owned())
     });

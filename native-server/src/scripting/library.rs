@@ -24,7 +24,7 @@ use crate::scripting::run::{self, Request};
 use crate::scripting::scripts::may_roam;
 use crate::scripting::shebang::Declared;
 use crate::scripting::text;
-use crate::scripting::thrown::message_in;
+use crate::scripting::thrown::{message_in, message_of};
 
 /// The name of the engine.
 pub const ENGINE: &str = "LUA";
@@ -51,8 +51,9 @@ pub struct Library {
     pub text: Arc<[u8]>,
     /// Its functions.
     pub functions: Vec<Function>,
+    /// Whether its code reaches beyond one database.
+    pub may_roam: bool,
     code_at: usize,
-    may_roam: bool,
 }
 
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
@@ -158,11 +159,10 @@ fn register(machine: &Machine, code: &[u8]) -> Result<Vec<Registered>, Refusal> 
                 let line = table.get::<Value>("err").ok().as_ref().and_then(text::of);
                 String::from_utf8_lossy(&line.unwrap_or_default()).into_owned()
             }
-            thrown => message_in(thrown),
+            thrown => format!("ERR {}", message_in(thrown)),
         },
-        Err(why) => why.to_string(),
+        Err(why) => format!("ERR {}", message_of(&why)),
     };
-    let why = why.strip_prefix("ERR ").unwrap_or(&why);
     Err(format!("ERR Error registering functions: {why}").into())
 }
 

@@ -23,7 +23,7 @@ use crate::acl::user::User;
 use crate::commands::Refusal;
 use crate::functions::metadata::Flag;
 use crate::limits::scripting::{
-    COMPILED_SCRIPTS_MAX, HOOK_INSTRUCTIONS, MEMORY_BYTES_MAX, SCRIPT_BYTES_MAX,
+    COMPILED_SCRIPTS_MAX, HOOK_INSTRUCTIONS, KEPT_BYTES, MEMORY_BYTES_MAX, SCRIPT_BYTES_MAX,
 };
 use crate::log::Log;
 use crate::scripting::lib::cjson::Settings;
@@ -233,6 +233,11 @@ impl Machine {
             self.lua.gc_set_pause(200);
             self.lua.gc_set_step_multiplier(200);
         }
+        // Lua 5.1 collects nothing when memory is short: it has to be done before.
+        if self.lua.used_memory() > KEPT_BYTES {
+            // What fails stays for the next time.
+            let _ = self.lua.gc_collect();
+        }
         if *self.shared.json.borrow() != Settings::default() {
             *self.shared.json.borrow_mut() = Settings::default();
         }
@@ -255,7 +260,7 @@ fn set_hook(lua: &Lua, shared: &Rc<Shared>, instructions: u32) -> mlua::Result<(
                 set_hook(lua, &watched, 1)?;
             }
             // As in Redis it is an error of the kind that commands give.
-            Err(Thrown::Line(format!("ERR {why}").into_bytes(), true).raise())
+            Err(Thrown::End(format!("ERR {why}")).raise())
         }
     })
 }

@@ -31,10 +31,29 @@ pub mod watch;
 
 use std::rc::Rc;
 
-use crate::commands::Refusal;
+use crate::commands::{Command, Refusal};
+use crate::functions::host::Kind;
 use crate::scripting::machine::Machine;
+use crate::scripting::scripts::may_roam;
 use crate::scripting::thrown::message_of;
 use crate::server::Server;
+
+/// Whether a request that EXEC is to run is of a script that reaches beyond one database.
+pub fn reaches(server: &Server, command: &Command, request: &[Box<[u8]>]) -> bool {
+    let source = request.get(1).map(|source| &**source).unwrap_or_default();
+    let by_name = match command.name {
+        "eval" | "eval_ro" => may_roam(source),
+        "evalsha" | "evalsha_ro" => scripts::parse(source)
+            .and_then(|sha| server.scripts.cache.find(&sha))
+            .is_some_and(|script| script.may_roam),
+        "fcall" | "fcall_ro" => {
+            let registry = server.functions.loaded.now();
+            registry.find_scripted(source).is_some_and(|(library, _)| library.may_roam)
+        }
+        _ => return false,
+    };
+    by_name || request.iter().skip(2).any(|word| may_roam(word))
+}
 
 /// What one thread keeps for scripts.
 #[derive(Default)]
@@ -56,6 +75,14 @@ impl Thread {
         let machine = Machine::new(is_eval, &server.log)
             .map_err(|why| format!("ERR no Lua state can be had: {}", message_of(&why)))?;
         Ok(Rc::clone(slot.insert(Rc::new(machine))))
+    }
+
+    /// Drops a state that cannot be used again.
+    pub fn drop_machine(&mut self, kind: Kind) {
+        match kind {
+            Kind::Script => self.eval = None,
+            _ => self.functions = None,
+        }
     }
 
     /// Drops what is kept of libraries that are not there any more.

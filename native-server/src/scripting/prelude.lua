@@ -84,7 +84,10 @@ function real.pcall(...)
 end
 
 function real.xpcall(act, handler)
-  return xpcall(act, function(thrown) return handler(value_of(thrown)) end)
+  return xpcall(act, function(thrown)
+    if type(thrown) == "userdata" and host.is_end(thrown) then return thrown end
+    return handler(value_of(thrown))
+  end)
 end
 
 local resume = coroutine.resume
@@ -105,7 +108,7 @@ function real.unpack(...)
     first = first == nil and 1 or tonumber(first)
     last = last == nil and #list or tonumber(last)
     if first and last and last >= first
-      and (last - first >= 7800 or first < -2147483648 or last > 2147483647) then
+      and (last - first >= 8000 or first < -2147483648 or last > 2147483647) then
       fail("too many results to unpack")
     end
   end

@@ -4,12 +4,13 @@
 //! unit in the log; what it changed stays, however it ends.
 //! Invariant: what the session was in before (its database, its protocol) it is in afterwards.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use mlua::{MultiValue, Table, Value};
 
-use crate::commands::Refusal;
+use crate::commands::{Refusal, table};
 use crate::context::Context;
 use crate::functions::host::Kind;
 use crate::functions::metadata::Flag;
@@ -62,14 +63,28 @@ pub fn run(
     shared.is_running.set(true);
     shared.user.replace(cx.session.login.restricted_user());
     shared.watch.begin(cx.server, request.name, request.kind, request.request);
-    let outcome = machine.lua.scope(|scope| {
-        let commands = scope.create_function_mut(|lua, values: MultiValue| {
-            calls::run(cx, shared, &mut rights, lua, values)
-        })?;
-        let run = &machine.run;
-        let (number, index) = request.number;
-        run.call::<(bool, Value)>((number, index + 1, &machine.handler, commands, keys, args))
+    let lifts = rights.allows_oom && cx.config.maxmemory > 0;
+    if lifts {
+        cx.held.get(before.database).lift_budget();
+    }
+    // Only more references than mlua can hold make it panic. Then the state is not used again.
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        machine.lua.scope(|scope| {
+            let commands = scope.create_function_mut(|lua, values: MultiValue| {
+                calls::run(cx, shared, &mut rights, lua, values)
+            })?;
+            let run = &machine.run;
+            let (number, index) = request.number;
+            run.call::<(bool, Value)>((number, index + 1, &machine.handler, commands, keys, args))
+        })
+    }));
+    let outcome = caught.unwrap_or_else(|_| {
+        cx.functions.scripts.drop_machine(request.kind);
+        Err(mlua::Error::runtime("the script was ended: it has too many values at a time"))
     });
+    if lifts {
+        cx.held.get(before.database).restore_budget();
+    }
     shared.is_running.set(false);
     if shared.watch.end() {
         // The server ends, and what this script has done by now is to be as if it never was.
@@ -82,9 +97,9 @@ pub fn run(
         machine.restore_hook();
     }
     let is_typed = shared.protocol.get() == 3;
+    let mark = cx.wire.out.len();
     let answered = match outcome {
         Ok((true, value)) => {
-            let mark = cx.wire.out.len();
             let mut writing = Writing { wire: &mut cx.wire, is_typed };
             let written = writing.value(&value, 0);
             written.inspect_err(|_| cx.wire.out.truncate(mark)).map_err(failed)
@@ -95,8 +110,19 @@ pub fn run(
         }
         Err(why) => Err(failed(why)),
     };
+    if cx.wire.out.get(mark) == Some(&b'-') && cx.wire.error_at.is_none() {
+        note_failure(cx, request);
+    }
     cx.server.scripts.note_memory(request.kind, machine.growth_bytes());
     answered
+}
+
+/// Counts a script that failed by an error that its command has counted.
+fn note_failure(cx: &Context<'_>, request: &Request<'_>) {
+    let name = request.request.first().copied().unwrap_or_default();
+    let id = table().find(name).map(|command| usize::from(command.id));
+    let tally = id.and_then(|id| cx.stats.commands.get(id));
+    tally.into_iter().for_each(|tally| tally.failed_calls.add(1));
 }
 
 /// Looks whether the script may run at all.

@@ -18,12 +18,14 @@ pub enum Thrown {
     Text(String),
     /// The line of an error, and whether it is still to be counted.
     Line(Vec<u8>, bool),
+    /// The line of an error that ends the script, whatever it makes of errors.
+    End(String),
 }
 
 impl fmt::Display for Thrown {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Thrown::Text(text) => out.write_str(text),
+            Thrown::Text(text) | Thrown::End(text) => out.write_str(text),
             Thrown::Line(line, _) => out.write_str(&String::from_utf8_lossy(line)),
         }
     }
@@ -85,7 +87,17 @@ pub fn value_of(lua: &Lua, thrown: Value) -> mlua::Result<Value> {
     let Value::Error(error) = &thrown else { return Ok(thrown) };
     match Thrown::of(error) {
         Some(Thrown::Line(line, is_counted)) => error_value(lua, line, *is_counted),
+        Some(Thrown::End(line)) => error_value(lua, line.as_bytes(), true),
         _ => lua.create_string(message_of(error)).map(Value::String),
+    }
+}
+
+/// Whether it ends the script: then nothing of the script may run before it is over, since it
+/// comes from a hook, in which Lua calls no other.
+pub fn is_end(thrown: &Value) -> bool {
+    match thrown {
+        Value::Error(error) => matches!(Thrown::of(error), Some(Thrown::End(_))),
+        _ => false,
     }
 }
 

@@ -133,7 +133,8 @@ impl Watch {
                     server.gate.set_busy(true);
                     running
                 });
-                if server.is_dropped() {
+                // A server that ends waits for what has written, unless that is not wanted.
+                if server.is_dropped() || server.is_ending() && !self.has_written.get() {
                     return Err(KILLED.into());
                 }
                 Arc::clone(shown)

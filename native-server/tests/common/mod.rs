@@ -179,7 +179,8 @@ impl Connection {
         let (mark, rest) = line.split_at(1);
         let count = || rest.parse::<i64>().unwrap_or_else(|_| panic!("a length: {line:?}"));
         match mark {
-            "+" => Raw::Simple(rest.into()),
+            // A number of any length, too.
+            "+" | "(" => Raw::Simple(rest.into()),
             "-" => Raw::Error(rest.into()),
             ":" => Raw::Integer(count()),
             "," => Raw::Double(rest.into()),
