@@ -242,34 +242,14 @@ fn human(bytes: u64) -> String {
     format!("{value:.2}{}", UNITS[unit])
 }
 
-fn memory(figures: &Figures<'_, '_>) -> Lines {
-    let (cx, used) = (figures.cx, figures.used_memory);
-    let peak = cx.server.stats.used_memory_peak.fetch_max(used, Relaxed).max(used);
-    let dataset: u64 = figures.databases.iter().map(|stats| stats.used_memory_dataset).sum();
-    let rss = process::resident_bytes();
-    let policy = setting("maxmemory-policy").map(|setting| setting.show(cx.config));
-    let share = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
+/// What scripts and libraries take.
+fn scripting(cx: &Context<'_>) -> Lines {
     let registry = cx.server.functions.loaded.now();
     let [vm_eval, vm_functions] =
         cx.server.scripts.memory_bytes().map(|bytes| u64::try_from(bytes).unwrap_or_default());
     let (script_count, script_bytes) = cx.server.scripts.cache.figures();
     let library_bytes: usize = registry.texts().map(<[u8]>::len).sum();
-    let buffers =
-        |client: &Arc<Client>| client.input_bytes.load(Relaxed) + client.output_bytes.load(Relaxed);
-    let buffers: usize = cx.server.clients.all().iter().map(buffers).sum();
     lines([
-        ("used_memory", used.to_string()),
-        ("used_memory_human", human(used)),
-        ("used_memory_rss", rss.to_string()),
-        ("used_memory_rss_human", human(rss)),
-        ("used_memory_peak", peak.to_string()),
-        ("used_memory_peak_human", human(peak)),
-        ("used_memory_peak_perc", format!("{:.2}%", share(used, peak))),
-        ("used_memory_overhead", used.saturating_sub(dataset).to_string()),
-        ("used_memory_dataset", dataset.to_string()),
-        ("used_memory_dataset_perc", format!("{:.2}%", share(dataset, used))),
-        ("total_system_memory", process::system_memory_bytes().to_string()),
-        ("total_system_memory_human", human(process::system_memory_bytes())),
         ("used_memory_vm_eval", vm_eval.to_string()),
         ("used_memory_lua", vm_eval.to_string()),
         ("used_memory_lua_human", human(vm_eval)),
@@ -286,6 +266,32 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
         ("used_memory_functions", library_bytes.to_string()),
         ("used_memory_scripts", (script_bytes + library_bytes).to_string()),
         ("used_memory_scripts_human", human((script_bytes + library_bytes) as u64)),
+    ])
+}
+
+fn memory(figures: &Figures<'_, '_>) -> Lines {
+    let (cx, used) = (figures.cx, figures.used_memory);
+    let peak = cx.server.stats.used_memory_peak.fetch_max(used, Relaxed).max(used);
+    let dataset: u64 = figures.databases.iter().map(|stats| stats.used_memory_dataset).sum();
+    let rss = process::resident_bytes();
+    let policy = setting("maxmemory-policy").map(|setting| setting.show(cx.config));
+    let share = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
+    let buffers =
+        |client: &Arc<Client>| client.input_bytes.load(Relaxed) + client.output_bytes.load(Relaxed);
+    let buffers: usize = cx.server.clients.all().iter().map(buffers).sum();
+    let mut all = lines([
+        ("used_memory", used.to_string()),
+        ("used_memory_human", human(used)),
+        ("used_memory_rss", rss.to_string()),
+        ("used_memory_rss_human", human(rss)),
+        ("used_memory_peak", peak.to_string()),
+        ("used_memory_peak_human", human(peak)),
+        ("used_memory_peak_perc", format!("{:.2}%", share(used, peak))),
+        ("used_memory_overhead", used.saturating_sub(dataset).to_string()),
+        ("used_memory_dataset", dataset.to_string()),
+        ("used_memory_dataset_perc", format!("{:.2}%", share(dataset, used))),
+        ("total_system_memory", process::system_memory_bytes().to_string()),
+        ("total_system_memory_human", human(process::system_memory_bytes())),
         ("maxmemory", cx.config.maxmemory.to_string()),
         ("maxmemory_human", human(cx.config.maxmemory)),
         ("maxmemory_policy", policy.unwrap_or_default()),
@@ -312,7 +318,9 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
         ("active_defrag_running", "0".into()),
         ("lazyfree_pending_objects", figures.reaping.to_string()),
         ("lazyfreed_objects", figures.keyspace[4].to_string()),
-    ])
+    ]);
+    all.extend(scripting(cx));
+    all
 }
 
 fn persistence(figures: &Figures<'_, '_>) -> Lines {

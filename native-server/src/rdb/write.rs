@@ -40,7 +40,8 @@ mod opcode {
     pub const END: u8 = 255;
 }
 
-/// Writes all databases, and libraries of functions in Lua, into a `dump.rdb`: in the version that is asked for, or the oldest that can
+/// Writes all databases, and libraries of functions in Lua, into a `dump.rdb`: in
+/// the version that is asked for, or the oldest that can
 /// express every key. They stay locked until that is done.
 ///
 /// # Errors

@@ -249,7 +249,10 @@ fn sorted<'a>(
     if !matches!(command.name, "sort" | "sort_ro") {
         return None;
     }
-    let is_by = |pair: &[&[u8]]| matches!(pair, [by, pattern] if by.eq_ignore_ascii_case(b"by") && !pattern.contains(&b'*'));
+    let is_by = |pair: &[&[u8]]| match pair {
+        [by, pattern] => by.eq_ignore_ascii_case(b"by") && !pattern.contains(&b'*'),
+        _ => false,
+    };
     let at = request.windows(2).skip(2).position(is_by)? + 2;
     let key = *request.get(1)?;
     if cx.with(|keys| keys.type_name(key)) != Some("set") {
