@@ -6,7 +6,7 @@ use ferrite_engine::{Args, Arity, Error, FAST, Group, Reply, docs};
 
 use crate::acl::user::DEFAULT;
 use crate::client::state;
-use crate::commands::flags::{NO_AUTH, NO_SCRIPT};
+use crate::commands::flags::{ALLOW_BUSY, NO_AUTH, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, client, pubsub, transaction};
 use crate::context::Context;
 use crate::number;
@@ -23,7 +23,7 @@ const CONNECTION_ROW: ServerSpec =
 pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "auth",
-        flags: FAST | NO_SCRIPT | NO_AUTH,
+        flags: FAST | NO_SCRIPT | NO_AUTH | ALLOW_BUSY,
         syntax: docs("[username] password"),
         summary: docs("Says the password."),
         run: auth,
@@ -44,7 +44,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "hello",
         arity: Arity::AtLeast(1),
-        flags: FAST | NO_SCRIPT | NO_AUTH,
+        flags: FAST | NO_SCRIPT | NO_AUTH | ALLOW_BUSY,
         since: docs("6.0.0"),
         syntax: docs("[protover [AUTH username password] [SETNAME clientname]]"),
         summary: docs("Chooses the protocol, and tells what this server is."),
@@ -63,7 +63,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "quit",
         arity: Arity::AtLeast(1),
-        flags: FAST | NO_SCRIPT | NO_AUTH,
+        flags: FAST | NO_SCRIPT | NO_AUTH | ALLOW_BUSY,
         syntax: docs(""),
         summary: docs("Closes the connection."),
         run: |cx, _| {
@@ -76,7 +76,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "reset",
         arity: Arity::Exactly(1),
-        flags: FAST | NO_SCRIPT | NO_AUTH,
+        flags: FAST | NO_SCRIPT | NO_AUTH | ALLOW_BUSY,
         since: docs("6.2.0"),
         syntax: docs(""),
         summary: docs("Makes the connection as it was when it came."),

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use ferrite_engine::{Args, Arity, DENYOOM, Error, FAST, Group, Keys, Reply, docs};
 
 use crate::acl::selector::Denial;
-use crate::commands::flags::{ALL_DATABASES, NO_SCRIPT};
+use crate::commands::flags::{ALL_DATABASES, ALLOW_BUSY, NO_SCRIPT};
 use crate::commands::{ROW, Refusal, Result, ServerSpec};
 use crate::context::Context;
 use crate::database::Held;
@@ -28,6 +28,7 @@ const TRANSACTION_ROW: ServerSpec = ServerSpec {
 pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "discard",
+        flags: NO_SCRIPT | FAST | ALLOW_BUSY,
         since: docs("2.0.0"),
         summary: docs("Drops the commands that were queued."),
         run: discard,
@@ -42,6 +43,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec {
         name: "multi",
+        flags: NO_SCRIPT | FAST | ALLOW_BUSY,
         summary: docs("Queues the commands that follow, until EXEC."),
         run: multi,
         ..TRANSACTION_ROW

@@ -1,6 +1,5 @@
 //! What others may do while a script runs for long, and how it is ended.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use crate::client::state;
 use crate::commands::flags::ALLOW_BUSY;
 use crate::commands::{Command, Refusal};
 use crate::context::Context;
-use crate::functions::host::{Kind, Running};
+use crate::functions::host::Kind;
 use crate::limits::scripting::QUANTUM_MS;
 use crate::server::Server;
 
@@ -67,8 +66,7 @@ fn may_run(cx: &Context<'_>, command: &Command, request: &[&[u8]]) -> bool {
 pub fn kill(server: &Server, wanted: Kind) -> Result<(), Refusal> {
     let running = server.functions.running();
     let scripts = || running.iter().filter(|running| running.kind != Kind::Module);
-    if let Some(other) = scripts().find(|running| running.has_written.load(Relaxed)) {
-        let _: &Arc<Running> = other;
+    if scripts().any(|running| running.has_written.load(Relaxed)) {
         return Err(UNKILLABLE.into());
     }
     let mut others = None;
