@@ -46,8 +46,13 @@ fn values(connection: &mut Connection) -> RedisResult<()> {
     assert_eq!(keys, ["h", "l", "n", "s", "set", "z"].map(String::from).into());
     let error = connection.lpush::<_, _, i64>("s", "x").expect_err("a string is no list");
     assert_eq!(error.code(), Some("WRONGTYPE"));
-    let error = redis::cmd("EVAL").arg("return 1").arg(0).query::<Value>(connection);
-    assert!(error.expect_err("no scripts").to_string().contains("unknown command"));
+    let script = "return redis.call('incrby', KEYS[1], ARGV[1])";
+    let sha: String = redis::cmd("SCRIPT").arg("LOAD").arg(script).query(connection)?;
+    for (command, script, expected) in [("EVAL", script, 12), ("EVALSHA", &sha, 19)] {
+        let mut command = redis::cmd(command);
+        command.arg(script).arg(1).arg("n").arg(7);
+        assert_eq!(command.query::<i64>(connection)?, expected);
+    }
     Ok(())
 }
 
