@@ -5,7 +5,7 @@
 //! each command that a script or a function runs for them.
 //!
 //! Invariant: a change of a user holds for all of its connections from their next batch of requests
-//! on: they look whether anything has changed ([`Access::version`]).
+//! on: they look whether anything has changed ([`Access::has_changed`]).
 //!
 //! The rules are Redis 7.0's. Not here: commands (commands/acl.rs).
 
