@@ -121,8 +121,36 @@ def the_server(r, protocol):
     check(r.command_count() > 200, True)
     check(r.memory_usage("s") > 0, True)
     check(r.object("encoding", "l"), "quicklist")
-    # There are no scripts in Lua, and nobody is told that there are.
-    refused(redis.ResponseError, "unknown command", lambda: r.eval("return 1", 0))
+
+
+def scripts(r):
+    add = r.register_script("return redis.call('incrby', KEYS[1], ARGV[1])")
+    check([add(keys=["total"], args=[2]), add(keys=["total"], args=[3])], [2, 5])
+    check(r.script_exists(add.sha, "0" * 40), [True, False])
+    # Locks are given back, and held for longer, by scripts.
+    lock = r.lock("lock", timeout=100)
+    check(lock.acquire(blocking=False), True)
+    check(r.lock("lock").acquire(blocking=False), False)
+    check(lock.extend(100), True)
+    lock.release()
+    check(r.exists("lock"), 0)
+    refused(redis.exceptions.LockError, "Cannot release", lock.release)
+    library = "#!lua name=own\nredis.register_function('echo', function(keys, args) return args[1] end)"
+    check(r.function_load(library, replace=True), "own")
+    check(r.fcall("echo", 0, "word"), "word")
+
+
+def users(r, protocol):
+    rules = {"keys": ["own:*"], "categories": ["+@read"], "passwords": ["+word"]}
+    check(r.acl_setuser("ann", enabled=True, **rules), True)
+    check("ann" in r.acl_users(), True)
+    check(r.acl_getuser("ann")["categories"], ["-@all", "+@read"])
+    ann = redis.Redis(port=PORT, protocol=protocol, username="ann", password="word")
+    check(ann.get("own:key"), None)
+    refused(redis.exceptions.NoPermissionError, "this user has no permissions", lambda: ann.get("key"))
+    refused(redis.exceptions.NoPermissionError, "this user has no permissions", lambda: ann.set("own:key", "v"))
+    ann.close()
+    check(r.acl_deluser("ann"), 1)
 
 
 for protocol in (2, 3):
@@ -130,6 +158,8 @@ for protocol in (2, 3):
     client.flushall()
     for part in (strings, collections, transactions, messages, blocking, streams):
         part(client)
+    scripts(client)
     the_server(client, protocol)
+    users(client, protocol)
     client.close()
 print(f"redis-py {redis.__version__}: {CHECKS} checks hold")
