@@ -107,11 +107,23 @@ fn all_keys() -> Vec<String> {
     keys
 }
 
+/// A line about a user. What a file would not read as one word stands in quotes.
+fn line_of_user(words: &[String]) -> String {
+    let mut line = USER.to_owned();
+    for word in words {
+        line.push(' ');
+        match word.contains(|letter| matches!(letter, '"' | '\'')) {
+            true => inline::quote(&mut line, word.as_bytes()),
+            false => line.push_str(word),
+        }
+    }
+    line
+}
+
 /// The lines with this key that a file needs.
 fn lines_of(wanted: &str, config: &Config) -> Vec<String> {
     if wanted == USER {
-        let lines = config.users.iter().map(|words| format!("{USER} {}", words.join(" ")));
-        return lines.collect();
+        return config.users.iter().map(|words| line_of_user(words)).collect();
     }
     let Some(setting) = wanted.split(' ').next().and_then(find) else { return Vec::new() };
     let values = setting.write(config);
@@ -213,6 +225,19 @@ mod tests {
             |config| config.function_cache_dir = String::new(),
             "function-cache-dir \"\"\n",
         );
+    }
+
+    #[test]
+    fn users_are_read_back_whatever_their_patterns_are() {
+        let ann: Vec<String> = ["ann", "~a\"b", "&it's", "+get"].map(String::from).into();
+        check(
+            "user ben on\n",
+            |config| config.users = vec![ann],
+            "user ann \"~a\\\"b\" \"&it's\" +get\n",
+        );
+        let mut config = Config::default();
+        file::read(&mut config, "", "user ann \"~a\\\"b\" \"&it's\" +get\n").expect("a good file");
+        assert_eq!(config.users, [["ann", "~a\"b", "&it's", "+get"]]);
     }
 
     #[test]
