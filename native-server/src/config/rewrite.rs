@@ -112,7 +112,7 @@ fn line_of_user(words: &[String]) -> String {
     let mut line = USER.to_owned();
     for word in words {
         line.push(' ');
-        match word.contains(|letter| matches!(letter, '"' | '\'')) {
+        match word.contains(['"', '\'']) {
             true => inline::quote(&mut line, word.as_bytes()),
             false => line.push_str(word),
         }
