@@ -41,6 +41,7 @@
 //! | `stream` | yes | streams and their groups of consumers |
 //! | `zset` | yes | sorted sets; `dump` and `sort` need them |
 //! | `snapshot` | yes | a keyspace can be written as it is at one moment, while it is used |
+//! | `supply` | yes | segments can be made ahead, by another thread |
 //! | `simulate` | no | keys can be evicted one by one, to drive the policies by a trace |
 
 #![no_std]
@@ -123,6 +124,8 @@ mod write;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 
+#[cfg(feature = "supply")]
+pub use arena::SpareSegment;
 #[cfg(feature = "bitmap")]
 pub use bitmap::field::{Field, Overflow};
 #[cfg(feature = "bitmap")]

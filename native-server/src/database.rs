@@ -209,6 +209,11 @@ impl Databases {
         self.slots.len()
     }
 
+    /// The budget of all together; 0 for none.
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes.load(Ordering::Relaxed)
+    }
+
     /// Gives all together another budget, which each database hears of when it is next locked.
     pub fn set_max_bytes(&self, max_bytes: u64) {
         self.max_bytes.store(max_bytes, Ordering::Relaxed);

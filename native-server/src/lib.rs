@@ -45,6 +45,7 @@ pub mod session;
 pub mod slowlog;
 pub mod socket;
 pub mod stats;
+pub mod supply;
 pub mod tracking;
 pub mod waiting;
 pub mod watch;

@@ -118,6 +118,13 @@ pub const CHECKPOINT_CHAIN_MAX: usize = 64;
 /// (Redis's `CONFIG_BGSAVE_RETRY_DELAY`).
 pub const CHECKPOINT_RETRY_MS: i64 = 5_000;
 
+/// Segments of memory that are made ahead at once while a file is loaded, and how often that.
+pub const SUPPLY_SEGMENTS: usize = 64;
+/// See [`SUPPLY_SEGMENTS`].
+pub const SUPPLY_BATCHES_MAX: usize = 8;
+/// Bytes of a file from which on it is worth it.
+pub const SUPPLY_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
 /// Threads that make blocks ready to be put in their places, and for each the blocks that wait for
 /// it, and those that it has made ready.
 pub const CHECKPOINT_READ_THREADS_MAX: usize = 4;

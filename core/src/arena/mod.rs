@@ -23,6 +23,10 @@ use crate::snapshot::{BLOCKS_PER_PAGE, Door};
 #[cfg(feature = "snapshot")]
 mod image;
 mod segment;
+#[cfg(feature = "supply")]
+mod supply;
+#[cfg(feature = "supply")]
+pub use supply::SpareSegment;
 
 /// Bytes of a segment. An index page has the same size, so either can take the other's place in
 /// the allocator and nothing fragments.
@@ -184,6 +188,8 @@ pub(crate) struct Arena {
     segment_count: usize,
     live_bytes: usize,
     door: Door,
+    #[cfg(feature = "supply")]
+    supply: Vec<SpareSegment>,
 }
 
 impl Arena {
@@ -199,6 +205,8 @@ impl Arena {
             segment_count: 0,
             live_bytes: 0,
             door: Door::new(),
+            #[cfg(feature = "supply")]
+            supply: Vec::new(),
         }
     }
 
@@ -209,7 +217,11 @@ impl Arena {
 
     /// Bytes held from the allocator.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.segment_count * SEGMENT_BYTES + self.table_bytes()
+        #[cfg(feature = "supply")]
+        let spare_count = self.supply.len();
+        #[cfg(not(feature = "supply"))]
+        let spare_count = 0;
+        (self.segment_count + spare_count) * SEGMENT_BYTES + self.table_bytes()
     }
 
     /// Bytes of that for the table of segments.
@@ -514,7 +526,7 @@ impl Arena {
             self.segments.try_reserve_exact(self.segments_max.min(most) + 1).ok()?;
             self.segments.push(Segment::empty(self.door.mark()));
         }
-        let bytes = Some(whole(Vec::new())?);
+        let bytes = Some(self.new_bytes()?);
         let number = match self.unused_number {
             NO_SEGMENT => self.segments.len() as u32,
             number => number,
@@ -539,6 +551,11 @@ impl Arena {
         self.count_free(class, class.cells_per_segment() as i32);
         self.relist(number);
         Some(number)
+    }
+
+    #[cfg(not(feature = "supply"))]
+    fn new_bytes(&mut self) -> Option<alloc::boxed::Box<[u8; SEGMENT_BYTES]>> {
+        whole(Vec::new())
     }
 
     fn remove_segment(&mut self, number: u32) {

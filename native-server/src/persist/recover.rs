@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use ferrite_engine::{Args, Error, Policy, Reply, Run, Value, all};
 
 use crate::database::Held;
+use crate::limits::SUPPLY_BYTES_MIN;
 use crate::persist::entry::{Entries, Entry};
 use crate::persist::files::Directory;
 use crate::persist::reader::{self, End, Fault, Segments};
 use crate::server::Server;
+use crate::supply::Supply;
 
 /// Effects whose keys the keyspace is shown before they are run.
 const AHEAD: usize = 32;
@@ -61,11 +63,16 @@ pub fn replay(
         began: Instant::now(),
         told: 0,
         bytes: 0,
+        supply: None,
         command,
     };
     let outcome = reader::read(&directory, from, &mut |_, unit| replayer.unit(unit));
     let mut held = replayer.held;
-    (0..count).for_each(|index| held.get(index).keys.set_policy(policy));
+    for index in 0..count {
+        let keys = &mut held.get(index).keys;
+        keys.end_supply();
+        keys.set_policy(policy);
+    }
     outcome
 }
 
@@ -81,6 +88,7 @@ struct Replayer<'d, 'c> {
     began: Instant,
     told: u64,
     bytes: u64,
+    supply: Option<Supply>,
     command: &'c mut ReplayCommand<'c>,
 }
 
@@ -138,6 +146,9 @@ impl Replayer<'_, '_> {
         }
         let effects = effects.get(..batch.ends.len()).unwrap_or_default();
         let keys = &mut self.held.get(self.database).keys;
+        if let Some(supply) = &self.supply {
+            supply.refill(keys);
+        }
         keys.preload(effects);
         for effect in effects {
             let Some((name, arguments)) = effect.split_first() else { continue };
@@ -165,6 +176,9 @@ impl Replayer<'_, '_> {
 
     fn tell(&mut self, bytes: u64) {
         self.bytes += bytes;
+        if self.supply.is_none() && self.bytes >= SUPPLY_BYTES_MIN {
+            self.supply = Supply::begin();
+        }
         let seconds = self.began.elapsed().as_secs() / PROGRESS_INTERVAL.as_secs();
         if seconds > self.told {
             self.told = seconds;

@@ -12,6 +12,8 @@ use super::fault::{Fault, Problem, shown};
 use super::input::{Progress, Source};
 use super::{Options, Summary};
 use crate::database::{Databases, Held};
+use crate::limits::SUPPLY_BYTES_MIN;
+use crate::supply::Supply;
 
 /// The newest version that is read.
 const VERSION_MAX: u32 = 12;
@@ -57,6 +59,7 @@ pub struct Loading<'d> {
     key: Vec<u8>,
     is_at_key: bool,
     is_preamble: bool,
+    supply: Option<Supply>,
 }
 
 /// Where a `dump.rdb` ends.
@@ -86,6 +89,7 @@ impl<'d> Loader<'d> {
             key: Vec::new(),
             is_at_key: false,
             is_preamble: false,
+            supply: None,
         };
         Loader { progress, loading }
     }
@@ -96,6 +100,7 @@ impl<'d> Loader<'d> {
         held.release();
         let mut evicted = 0;
         databases.each(|_, database| {
+            database.keys.end_supply();
             summary.keys += database.keys.len() as u64;
             evicted += database.stats().evicted_keys;
         });
@@ -111,6 +116,10 @@ impl<'d> Loader<'d> {
         let source = Source::open(path, keys, self.progress);
         let mut source = source.map_err(|why| Fault::io(path, why))?;
         let bytes_total = source.bytes_total();
+        let is_bounded = self.loading.databases.max_bytes() > 0;
+        if bytes_total >= SUPPLY_BYTES_MIN && !is_bounded && self.loading.supply.is_none() {
+            self.loading.supply = Supply::begin();
+        }
         let mut reader = RdbReader::new(&mut source);
         let read = self.loading.read(&mut reader);
         let (position, is_short) = (reader.position(), reader.is_short());
@@ -234,7 +243,11 @@ impl Loading<'_> {
             let module = module_name(reader.count()?);
             return Err(format!("its value is of the module type '{module}'").into());
         }
-        let mut cx = self.held.get(self.database).keys.at(self.now_ms);
+        let keys = &mut self.held.get(self.database).keys;
+        if let Some(supply) = &self.supply {
+            supply.refill(keys);
+        }
+        let mut cx = keys.at(self.now_ms);
         match cx.load(&self.key, form, reader, deadline)? {
             Loaded::Stored => {}
             Loaded::Expired => self.summary.expired += 1,
