@@ -260,8 +260,9 @@ impl Keyspace {
         segments <= self.segments_left() + given_back
     }
 
+    // At the edge one copy serves all crates, and the call is not to be measured.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-    #[cfg_attr(target_arch = "wasm32", inline)]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash(key)
     }
@@ -285,7 +286,7 @@ impl Keyspace {
 
     /// Where the index has a key, and where its record is.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-    #[cfg_attr(target_arch = "wasm32", inline)]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub(crate) fn locate_record(&self, key: &[u8], hash: u64) -> Option<(Place, Addr)> {
         let has_key = |addr| has_key(self.arena.record(addr)?, key).then_some(addr);
         self.index.find(hash, has_key)

@@ -55,6 +55,15 @@ pub(crate) enum Kind {
     Stream,
 }
 
+/// Whether there are other types than strings. What is about those is left out if not.
+pub(crate) const HAS_COLLECTIONS: bool = cfg!(any(
+    feature = "hash",
+    feature = "list",
+    feature = "set",
+    feature = "stream",
+    feature = "zset"
+));
+
 impl Kind {
     #[cfg(not(feature = "stream"))]
     const LAST: Kind = Kind::SortedSet;
@@ -204,7 +213,9 @@ impl Head {
     /// Whether it is a hash whose fields may expire.
     #[inline]
     pub(crate) fn has_expiring_fields(&self) -> bool {
-        self.flags.get() & (EXPIRING_FIELDS | KIND_MASK) == EXPIRING_FIELDS | Kind::Hash as u8
+        cfg!(feature = "hash")
+            && self.flags.get() & (EXPIRING_FIELDS | KIND_MASK)
+                == EXPIRING_FIELDS | Kind::Hash as u8
     }
 
     /// Whether it is a string that is compressed: what stands after the key is a block.

@@ -219,7 +219,7 @@ impl Keyspace {
         self.arena.copy(from, to, class.bytes());
         self.counters.compacted_bytes += class.bytes() as u64;
         if let Some(page) = PageHead::read(self.arena.cell(from)) {
-            if page.level == LINKED {
+            if cfg!(feature = "list") && page.level == LINKED {
                 self.rejoin(page.object, to);
             } else if let Some(object) = self.objects.get_mut(page.object) {
                 object.redirect(&mut self.arena, page, to);

@@ -16,7 +16,7 @@ use crate::limits::TABLE_PAGE_BYTES;
 use crate::linear::Buckets;
 use crate::object::ObjectId;
 use crate::packed::{Entries, Packed};
-use crate::record::{Kind, PAGE_HEAD_BYTES, PageHead};
+use crate::record::{HAS_COLLECTIONS, Kind, PAGE_HEAD_BYTES, PageHead};
 use crate::table::find::{page_entries, used};
 use crate::table::tags::{
     TAGS_MAX, Tags, change_length, clear_tags, push_tag, tag_of, tagged, tags_bytes,
@@ -325,6 +325,10 @@ impl Keyspace {
             self.arena.free(page);
             return;
         }
+        if !HAS_COLLECTIONS {
+            self.arena.free(page);
+            return;
+        }
         let end = ENTRIES_START + used(self.arena.cell(page));
         self.bury_items(kind, page, ENTRIES_START..end);
         self.free_cell(page);
@@ -332,6 +336,9 @@ impl Keyspace {
 
     /// Notes that nobody names the objects any more that are named by entries in a cell.
     pub(crate) fn bury_items(&mut self, kind: Kind, addr: Addr, place: Range<usize>) {
+        if !HAS_COLLECTIONS {
+            return;
+        }
         if kind == Kind::List {
             self.bury_elements(addr, place.start + COUNT_BYTES..place.end);
             return;
