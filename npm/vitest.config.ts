@@ -10,13 +10,15 @@ const root = import.meta.dirname;
 /** The package under its own name, as the runtime's condition would resolve it. */
 function entry(name: string) {
   const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+  const other = (which: string) => ({
+    find: new RegExp(`^@ferrite/edge/${which}$`),
+    replacement: file(`./dist/${name === "index" ? which : `${which}-${name}`}.js`),
+  });
   return [
     { find: /^@ferrite\/edge$/, replacement: file(`./dist/${name}.js`) },
-    {
-      find: /^@ferrite\/edge\/compressed$/,
-      replacement: file(`./dist/${name === "index" ? "compressed" : `compressed-${name}`}.js`),
-    },
-    { find: "@ferrite/edge/ferrite.wasm", replacement: file("./dist/ferrite.wasm") },
+    other("compressed"),
+    other("lite"),
+    { find: /^@ferrite\/edge\/(.*\.wasm)$/, replacement: file("./dist/$1") },
   ];
 }
 

@@ -55,7 +55,10 @@ fn trap() -> ! {
 const MEMORY_OUT_OF_RANGE: &str = "ERR argument must be between 1048576 and 2147483648";
 
 /// What the package must know of these functions has this number: another one, another package.
-const FACE: u32 = 0x4652_0003;
+const FACE: u32 = 0x4652_0004;
+
+/// Which families of commands there are: strings and keys, or all. Each is a class in the package.
+const FAMILIES: u32 = cfg!(feature = "collections") as u32;
 
 /// There is no such key.
 const MISSING: i32 = -1;
@@ -111,12 +114,12 @@ fn cache() -> MutexGuard<'static, Cache> {
 }
 
 /// Where the scratch area is. Its first words then say how many bytes a call may pass in, how many
-/// arguments, and which face this is.
+/// arguments, which face this is, and which families of commands there are.
 #[wasm_bindgen]
 pub fn scratch_pointer() -> usize {
     let scratch = &mut cache().scratch.0;
     put_words(scratch, [PASSED_BYTES_MAX as u32, ARGUMENTS_MAX as u32]);
-    put_words(scratch.get_mut(HEADER_BYTES..).unwrap_or_default(), [FACE, 0]);
+    put_words(scratch.get_mut(HEADER_BYTES..).unwrap_or_default(), [FACE, FAMILIES]);
     scratch.as_mut_ptr().expose_provenance()
 }
 
@@ -328,6 +331,7 @@ impl Cache {
         self.fail_with(&[b"ERR the cache is not open"])
     }
 
+    #[inline(never)]
     fn fail_with(&mut self, parts: &[&[u8]]) -> i32 {
         Sink::new(self.scratch.0.get_mut(HEADER_BYTES..).unwrap_or_default()).error(parts);
         FAILED
@@ -361,6 +365,7 @@ fn take_command<'a>(passed: &mut &'a [u8], arguments: &mut Vec<&'a [u8]>) {
     }
 }
 
+#[inline(never)]
 fn take_word(passed: &mut &[u8]) -> usize {
     let (word, rest) = passed.split_first_chunk().unwrap_or((&[0; 4], &[]));
     *passed = rest;

@@ -24,11 +24,12 @@
 //! | `bitmap` | yes | the commands on bits of strings |
 //! | `compression` | no | strings that are not in use can be compressed ([`Options`]) |
 //! | `docs` | yes | the documentation fields of the command table |
-//! | `edge` | yes | all features of the edge build, which are the following seven |
+//! | `edge` | yes | all features of the edge build, which are the following eight |
 //! | `copy` | yes | the command COPY |
 //! | `float` | yes | the commands INCRBYFLOAT and HINCRBYFLOAT |
 //! | `hash` | yes | hashes |
 //! | `learn` | yes | the policies `allkeys-s3fifo` and `allkeys-gdsf` |
+//! | `lite` | yes | all features of the lite edge build: `learn`, and short ways for GET and SET |
 //! | `list` | yes | lists |
 //! | `object` | yes | the command OBJECT |
 //! | `set` | yes | sets |

@@ -1,7 +1,8 @@
-// Builds dist/: a bundle for each entry that package.json's "exports" names, with what they share in
-// a chunk of its own, so that no class exists twice; their types; and the wasm that
-// scripts/build-wasm made, as a file for the runtimes that import it and as text for those that
-// cannot.
+// Builds dist/: a bundle for each entry that package.json's "exports" names, with what they share
+// in a chunk of its own, so that no class exists twice; their types; and the wasms that
+// scripts/build-wasm made, as files for the runtimes that import them and as text for those that
+// cannot. An entry for one runtime differs from that for another in one file, and from one with
+// another wasm in a name: so there is one source for each class, and one for each runtime.
 
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
@@ -13,8 +14,12 @@ import { deflateRawSync } from "node:zlib";
 
 const npm = new URL("../", import.meta.url);
 const dist = new URL("dist/", npm);
-/** What scripts/build-wasm made of each file. */
-const wasms = { "ferrite.wasm": "edge", "ferrite-compressed.wasm": "edge-compressed" };
+/** Each entry: its source, its wasm, and the folder where scripts/build-wasm made that. */
+const builds = {
+  index: { source: "index", file: "ferrite.wasm", folder: "edge" },
+  compressed: { source: "index", file: "ferrite-compressed.wasm", folder: "edge-compressed" },
+  lite: { source: "lite", file: "ferrite-lite.wasm", folder: "edge-lite" },
+};
 const deflated = (file) => new URL(`${file}.deflate`, dist);
 const { exports } = JSON.parse(readFileSync(new URL("package.json", npm), "utf8"));
 
@@ -26,6 +31,34 @@ function entries(suffix, branch = exports) {
   const isEntry = branch.startsWith("./dist/") && branch.endsWith(suffix);
   return isEntry ? [branch.slice("./dist/".length, -suffix.length)] : [];
 }
+
+/** What an entry is made of: `lite-node` is `lite` with what Node needs in place of inlined.ts. */
+function madeOf(entry) {
+  const [, name = "index", runtime = "inlined"] =
+    /^(index|compressed|lite)?-?(node|workerd|edge-light)?$/.exec(entry);
+  return { ...builds[name], runtime };
+}
+
+const sourceOf = (name) => fileURLToPath(new URL(`src/${name}.ts`, npm));
+
+/** Finds the sources of entries. They name the wasm as ferrite.wasm, whichever it is. */
+const entrySources = {
+  name: "entry sources",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^entry:/ }, ({ path }) => {
+      const entry = path.slice("entry:".length);
+      const { source, ...pluginData } = madeOf(entry);
+      return { path: sourceOf(source), suffix: `?${entry}`, pluginData };
+    });
+    onResolve({ filter: /^\.\/inlined\.js$/ }, ({ pluginData: { runtime, file } }) => (
+      { path: sourceOf(runtime), suffix: `?${file}`, pluginData: { file } }));
+    onLoad({ filter: /src\/(index|lite|inlined|node|workerd|edge-light)\.ts$/ },
+      ({ path, pluginData }) => ({
+        contents: readFileSync(path, "utf8").replaceAll("ferrite.wasm", pluginData.file),
+        loader: "ts", pluginData,
+      }));
+  },
+};
 
 /** Removes types that no public type leads to: they may name what not every project knows. */
 function keepPublicTypes() {
@@ -47,14 +80,14 @@ function keepPublicTypes() {
 
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
-for (const [file, folder] of Object.entries(wasms)) {
+for (const { file, folder } of Object.values(builds)) {
   const wasm = new URL(`../target/${folder}/ferrite_bg.wasm`, npm);
   if (!existsSync(wasm)) {
     console.error(`there is no target/${folder}/ferrite_bg.wasm yet: run scripts/build-wasm first`);
     process.exit(1);
   }
   copyFileSync(wasm, new URL(file, dist));
-  copyFileSync(new URL(`src/${file}.d.ts`, npm), new URL(`${file}.d.ts`, dist));
+  copyFileSync(new URL("src/ferrite.wasm.d.ts", npm), new URL(`${file}.d.ts`, dist));
   writeFileSync(deflated(file), deflateRawSync(readFileSync(wasm), { level: 9 }));
 }
 
@@ -62,7 +95,8 @@ execFileSync("tsc", ["-p", "tsconfig.build.json"], { cwd: fileURLToPath(npm), st
 keepPublicTypes();
 await build({
   absWorkingDir: fileURLToPath(npm),
-  entryPoints: entries(".js").map((name) => `src/${name}.ts`),
+  entryPoints: entries(".js").map((name) => ({ in: `entry:${name}`, out: name })),
+  plugins: [entrySources],
   outdir: "dist",
   bundle: true,
   splitting: true,
@@ -75,4 +109,4 @@ await build({
   sourcesContent: false,
   logLevel: "warning",
 });
-for (const file of Object.keys(wasms)) rmSync(deflated(file));
+for (const { file } of Object.values(builds)) rmSync(deflated(file));

@@ -1,4 +1,4 @@
-// What scripts/build.js gives the entries to import: the wasm, and the wasm as text.
+// What scripts/build.js gives to import: the wasm, and the wasm as text.
 
 declare module "*.wasm?module" {
   const module: import("./types.js").FerriteModule;

@@ -1,4 +1,4 @@
-// The type of `@ferrite/edge/ferrite.wasm`: the build copies it to dist/ beside the file itself.
+// The type of `@ferrite/edge/ferrite.wasm` and its like: the build copies it to dist/, beside each.
 import type { FerriteModule } from "./types.js";
 
 declare const module: FerriteModule;

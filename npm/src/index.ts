@@ -1,12 +1,16 @@
-// @ferrite/edge for Deno, Bun, browsers and every other runtime that compiles WebAssembly
-// from bytes: the wasm is inlined, so that bundlers have no file to lose.
+// @ferrite/edge, and @ferrite/edge/compressed: the build (scripts/build.js) makes both of this
+// file, and puts what another runtime needs in place of inlined.ts.
 
-import base64 from "../dist/ferrite.wasm.deflate";
-import { inlined } from "./compile.js";
+import { FerriteCache } from "./cache.js";
 import { makeInit } from "./init.js";
+import { load, seed } from "./inlined.js";
 
+export type { FerriteCache, FerriteCache as FerriteCacheInstance } from "./cache.js";
+export type { MemberScanOptions } from "./commands/hashes.js";
+export type { ListEnd, LposOptions } from "./commands/lists.js";
+export type { CopyOptions } from "./commands/more.js";
 export * from "./exports.js";
 
 /** Makes a cache. The module is compiled once, however many caches there are. */
-export const initFerrite = makeInit(inlined(base64));
+export const initFerrite = makeInit(FerriteCache, load, seed);
 export default initFerrite;

@@ -2,16 +2,23 @@
 // Invariant: nothing here reads a clock or draws a random number, since at a Worker's global scope,
 // where this runs, neither exists.
 
-import { FerriteCache } from "./cache.js";
+import type { FerriteCache } from "./cache.js";
 import { FerriteError } from "./error.js";
-import { Instance } from "./instance.js";
+import { Instance, type Families } from "./instance.js";
+import type { Configuration } from "./lite-cache.js";
 import type { FerriteModule, FerriteOptions } from "./types.js";
 
 /** Makes a cache. */
-export interface InitFerrite {
-  (options?: FerriteOptions): Promise<FerriteCache>;
+export interface InitFerrite<Cache = FerriteCache> {
+  (options?: FerriteOptions): Promise<Cache>;
   /** With a module that the caller imported, for runtimes without an entry of their own. */
-  (module: FerriteModule | undefined, options?: FerriteOptions): Promise<FerriteCache>;
+  (module: FerriteModule | undefined, options?: FerriteOptions): Promise<Cache>;
+}
+
+/** @internal A class of caches. */
+interface CacheClass<Cache> {
+  readonly families: Families;
+  new (configuration: Configuration, instance: Instance): Cache;
 }
 
 const defaults: Required<FerriteOptions> = {
@@ -22,22 +29,22 @@ const memoryForm =
   "bytes as a number, or digits and one of b, k, kb, m, mb, g, gb, such as \"64mb\"";
 const known = ["maxMemory", "evictionPolicy", "compression", "clock"];
 
-/** Draws two random words. */
+/** @internal Draws two random words. */
 export type Seed = () => Uint32Array;
 
-/** As the web has it, and every runtime. */
+/** @internal As the web has it, and every runtime. */
 export const webSeed: Seed = () => crypto.getRandomValues(new Uint32Array(2));
 
-/** `initFerrite`, given how this runtime comes by its module and by random numbers. */
-export function makeInit(
-  load: () => FerriteModule | Promise<FerriteModule>, seed: Seed = webSeed,
-): InitFerrite {
+/** @internal `initFerrite` of an entry, given how a runtime comes by module and random numbers. */
+export function makeInit<Cache>(
+  cacheClass: CacheClass<Cache>, load: () => FerriteModule | Promise<FerriteModule>, seed: Seed,
+): InitFerrite<Cache> {
+  const make = (module: FerriteModule, options?: FerriteOptions) => (
+    makeCache(cacheClass, module, options, seed));
   return async (first?: FerriteModule | FerriteOptions, second?: FerriteOptions) => {
-    if (isModule(first)) return makeCache(first, second, seed);
-    if (second === undefined) {
-      return makeCache(await load(), first as FerriteOptions | undefined, seed);
-    }
-    if (first === undefined) return makeCache(await load(), second, seed);
+    if (isModule(first)) return make(first, second);
+    if (second === undefined) return make(await load(), first as FerriteOptions | undefined);
+    if (first === undefined) return make(await load(), second);
     throw new FerriteError("ERR the first of two arguments must be a WebAssembly.Module");
   };
 }
@@ -47,9 +54,9 @@ function isModule(value: unknown): value is FerriteModule {
   return Object.prototype.toString.call(value) === "[object WebAssembly.Module]";
 }
 
-function makeCache(
-  module: FerriteModule, options: FerriteOptions = {}, seed: Seed,
-): FerriteCache {
+function makeCache<Cache>(
+  cacheClass: CacheClass<Cache>, module: FerriteModule, options: FerriteOptions = {}, seed: Seed,
+): Cache {
   if (options === null || typeof options !== "object") {
     throw new FerriteError("ERR the options must be an object");
   }
@@ -66,7 +73,8 @@ function makeCache(
   if (typeof compression !== "boolean") {
     throw refusal("compression", compression, "it must be true or false");
   }
-  const instance = new Instance(module);
+  const { families } = cacheClass;
+  const instance = new Instance(module, families);
   const [maxMemory, evictionPolicy] = [String(budget), String(policy)];
   const complaint = instance.configure(maxMemory, evictionPolicy, compression);
   if (complaint?.includes("compression")) throw refusal("compression", compression, complaint);
@@ -75,8 +83,8 @@ function makeCache(
     throw refusal("maxMemory", budget, `${complaint}: ${memoryForm}`);
   }
   if (complaint !== undefined) throw refusal("maxMemory", budget, complaint);
-  return new FerriteCache(
-    { module, maxMemory, evictionPolicy, compression, clock, seed }, instance,
+  return new cacheClass(
+    { module, families, maxMemory, evictionPolicy, compression, clock, seed }, instance,
   );
 }
 

@@ -29,7 +29,11 @@ const exported = [
 ] as const satisfies (keyof Exports)[];
 
 /** The face of the wasm that this package knows: bindings-js has the same number. */
-const face = 0x4652_0003;
+const face = 0x4652_0004;
+
+/** What an engine has beside that, as bindings-js says it. */
+export const families = { strings: 0, all: 1 } as const;
+export type Families = typeof families[keyof typeof families];
 
 /** What `get` and `set` return instead of a length. */
 export const missing = -1;
@@ -86,9 +90,9 @@ export class Instance {
   /** Parts of a reply that did not fit. */
   private parts: Uint8Array[] = [];
 
-  constructor(module: FerriteModule) {
+  constructor(module: FerriteModule, families: Families) {
     this.exports = instantiate(module, (name) => this.host(name));
-    this.locate();
+    this.locate(families);
   }
 
   private host(name: string): ImportedFunction {
@@ -133,7 +137,7 @@ export class Instance {
     if (this.bytes.length === 0) this.look();
   }
 
-  private locate(): void {
+  private locate(wanted: Families): void {
     this.start = this.exports.scratch_pointer() + headerBytes;
     if (this.start % 4 !== 0 || this.start > this.exports.memory.buffer.byteLength) {
       throw notThisBuild();
@@ -142,6 +146,7 @@ export class Instance {
     this.look();
     // The words say so only until the next call.
     if (this.words[2] !== face) throw notThisBuild();
+    if (this.words[3] !== wanted) throw notThisEntry(wanted);
     this.end = this.start + this.words[0]!;
     this.argumentsMax = this.words[1]!;
     this.look();
@@ -484,6 +489,13 @@ type ImportedFunction = (pointer: number, length: number) => void;
 function notThisBuild(cause?: unknown): FerriteError {
   return new FerriteError("ERR this WebAssembly module is not the one that this version of "
     + "@ferrite/edge was built with", { cause });
+}
+
+function notThisEntry(wanted: Families): FerriteError {
+  const entries = ["@ferrite/edge/lite", "@ferrite/edge"];
+  if (wanted === families.strings) entries.reverse();
+  return new FerriteError(`ERR this WebAssembly module is that of ${entries[0]}, and this is ${
+    entries[1]}`);
 }
 
 /** Several runs of bytes as one. */

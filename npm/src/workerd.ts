@@ -1,10 +1,7 @@
-// @ferrite/edge for workerd, which compiles modules when a Worker is uploaded and never later.
+// In place of inlined.ts for workerd, which compiles modules when a Worker is uploaded and never
+// later.
 
 import module from "./ferrite.wasm";
-import { makeInit } from "./init.js";
 
-export * from "./exports.js";
-
-/** Makes a cache. */
-export const initFerrite = makeInit(() => module);
-export default initFerrite;
+export const load = () => module;
+export { webSeed as seed } from "./init.js";

@@ -1,10 +1,11 @@
 // The promise about memory, on the real module: whatever is stored, linear memory stays within the
 // budget and 2 %, or 512 KiB if that is more.
 
-import { initFerrite, type FerriteCache } from "@ferrite/edge";
-import { expect, it } from "vitest";
+import { initFerrite, type FerriteCache, type LiteCache } from "@ferrite/edge";
+import { describe, expect, it } from "vitest";
+import { entries } from "./support.js";
 
-function check(cache: FerriteCache, phase: string): void {
+function check(cache: LiteCache, phase: string): void {
   const stats = cache.stats();
   const slack = Math.max(stats.maxmemory * 0.02, 512 << 10);
   expect(stats.linear_memory, phase).toBeLessThanOrEqual(stats.maxmemory + slack);
@@ -23,37 +24,51 @@ function randomFrom(seed: number): (below: number) => number {
 
 const sizes = [100, 1000, 10_000, 100_000, 1_000_000, 100, 300_000, 1000, 20];
 
-it.each([["32mb", 300_000], ["4mb", 60_000], ["1mb", 20_000]])("holds in %s", async (maxMemory,
-  operations) => {
-  const cache = await initFerrite({ maxMemory });
-  const budget = cache.stats().maxmemory;
-  const random = randomFrom(7);
-  for (const size of sizes) {
-    // Enough to turn the whole cache over twice, and no size for ever.
-    const rounds = Math.min(operations, Math.ceil(budget / size * 2.5));
-    let hits = 0;
-    for (let round = 0; round < rounds; round++) {
-      const length = Math.ceil(size / 2) + random(size);
-      const key = `${size}:${random(rounds)}`;
-      if (length > budget / 2) continue;
-      const value = String.fromCharCode(97 + round % 26).repeat(length);
-      cache.set(key, value, round % 3 === 0 ? { ex: 60 } : undefined);
-      if (round % 4 === 0) {
-        const got = cache.get(key);
-        if (got === value) hits++;
+describe.each(entries)("the budget of $entry", ({ init }) => {
+  it.each([["32mb", 300_000], ["4mb", 60_000], ["1mb", 20_000]])("holds in %s", async (
+    maxMemory, operations,
+  ) => {
+    const cache = await init({ maxMemory });
+    const budget = cache.stats().maxmemory;
+    const random = randomFrom(7);
+    for (const size of sizes) {
+      // Enough to turn the whole cache over twice, and no size for ever.
+      const rounds = Math.min(operations, Math.ceil(budget / size * 2.5));
+      let hits = 0;
+      for (let round = 0; round < rounds; round++) {
+        const length = Math.ceil(size / 2) + random(size);
+        const key = `${size}:${random(rounds)}`;
+        if (length > budget / 2) continue;
+        const value = String.fromCharCode(97 + round % 26).repeat(length);
+        cache.set(key, value, round % 3 === 0 ? { ex: 60 } : undefined);
+        if (round % 4 === 0) {
+          const got = cache.get(key);
+          if (got === value) hits++;
+        }
+        if (round % 16 === 0) cache.del(`${size}:${random(rounds)}`);
+        if (round % 64 === 0) cache.append(key, "more");
       }
-      if (round % 16 === 0) cache.del(`${size}:${random(rounds)}`);
-      if (round % 64 === 0) cache.append(key, "more");
+      if (size < budget / 8) expect(hits).toBe(Math.ceil(rounds / 4));
+      check(cache, `values of ${size} bytes`);
+      if (size <= 1000) {
+        const keys = cache.keys();
+        expect(keys.length).toBe(new Set(keys).size);
+        check(cache, "after all keys were listed");
+      }
     }
-    if (size < budget / 8) expect(hits).toBe(Math.ceil(rounds / 4));
-    check(cache, `values of ${size} bytes`);
-    if (size <= 1000) {
-      const keys = cache.keys();
-      expect(keys.length).toBe(new Set(keys).size);
-      check(cache, "after all keys were listed");
+    expect(cache.stats().evicted_keys).toBeGreaterThan(1000);
+  });
+
+  it("holds for arguments, too", async () => {
+    const cache = await init({ maxMemory: "1mb" });
+    const keys = Array.from({ length: 6000 }, (_, at) => `key:${at}`);
+    for (let round = 0; round < 20; round++) {
+      cache.mset(keys.slice(0, 2000).map((key) => [key, round]));
+      expect(cache.mget(keys.slice(0, 2000))).toEqual(Array(2000).fill(`${round}`));
+      cache.del(keys.slice(0, 4000));
+      check(cache, `round ${round}`);
     }
-  }
-  expect(cache.stats().evicted_keys).toBeGreaterThan(1000);
+  });
 });
 
 /** Phases of a life: each fills the cache with another type, whose elements have another size. */
@@ -91,15 +106,4 @@ it.each(["16mb", "2mb"])("holds for collections in %s, whatever came before", as
     check(cache, `after deletions, round ${round}`);
   }
   expect(cache.stats().evicted_keys).toBeGreaterThan(100);
-});
-
-it("holds for arguments, too", async () => {
-  const cache = await initFerrite({ maxMemory: "1mb" });
-  const keys = Array.from({ length: 6000 }, (_, at) => `key:${at}`);
-  for (let round = 0; round < 20; round++) {
-    cache.mset(keys.slice(0, 2000).map((key) => [key, round]));
-    expect(cache.mget(keys.slice(0, 2000))).toEqual(Array(2000).fill(`${round}`));
-    cache.del(keys.slice(0, 4000));
-    check(cache, `round ${round}`);
-  }
 });

@@ -1,8 +1,8 @@
 // The transcripts that redis-server itself is held to, replayed on the package.
 
-import { initFerrite } from "@ferrite/edge";
 import { describe, expect, it } from "vitest";
 import { ask, isLeftOut, replay } from "./replay.js";
+import { entries } from "./support.js";
 import { accepts, parse, show } from "./transcript.js";
 
 const files = import.meta.glob<string>("../../tests/vectors/*.txt", {
@@ -10,25 +10,28 @@ const files = import.meta.glob<string>("../../tests/vectors/*.txt", {
 });
 const all = Object.entries(files);
 
-describe("transcripts", () => {
+describe.each(entries)("transcripts on $entry", ({ isLite, init }) => {
+  const played = all.filter(([path]) => !isLeftOut(path, isLite));
   it("are found", () => {
-    expect(all.length).toBeGreaterThanOrEqual(10);
+    expect(played.length).toBeGreaterThanOrEqual(isLite ? 13 : 25);
   });
 
-  it.each(all.filter(([path]) => !isLeftOut(path)))("%s", async (_, text) => {
-    const { replayed, failures } = await replay(initFerrite, text);
+  it.each(played)("%s", async (_, text) => {
+    const { replayed, failures } = await replay(init, text);
     expect(failures).toEqual([]);
     expect(replayed).toBe(text.split("\n").filter((line) => line.startsWith("> ")).length);
   });
 
-  const others = all.filter(([path]) => isLeftOut(path));
-  it.each(others)("%s is about more than there is at the edge", async (_, text) => {
-    const cache = await initFerrite();
+  const others = all.filter(([path]) => isLeftOut(path, isLite));
+  it.each(others)("%s is about more than there is", async (_, text) => {
+    const cache = await init();
     const requests = parse(text).flatMap((step) => step.kind === "request" ? [step.words] : []);
     expect(requests.map((words) => show(ask(cache, words))))
       .toContainEqual(expect.stringMatching(/^-ERR unknown command/));
   });
+});
 
+describe("the reader of transcripts", () => {
   it("would notice a wrong reply", () => {
     const check = (expected: string, given: string) => {
       const [first] = parse(`> X\n< ${expected}`);

@@ -1,7 +1,14 @@
 // What the tests of the typed methods share.
 
-import { FerriteError, type FerriteCache } from "@ferrite/edge";
+import { FerriteError, initFerrite, type LiteCache } from "@ferrite/edge";
+import { initFerrite as initLite } from "@ferrite/edge/lite";
 import { expect } from "vitest";
+
+/** What is tested of both: where they agree the lite one's type is that of either. */
+export const entries = [
+  { entry: "@ferrite/edge", isLite: false, init: initFerrite },
+  { entry: "@ferrite/edge/lite", isLite: true, init: initLite },
+] as const;
 
 /** Plain JavaScript, which no compiler checks. */
 export const plain = (value: unknown) => value as never;
@@ -21,6 +28,13 @@ export function refused(action: () => unknown, message: string | RegExp, code = 
   expect([name, givenCode]).toEqual(["FerriteError", code]);
 }
 
+/** The FerriteError with which the promise is rejected. */
+export async function rejected(promise: Promise<unknown>): Promise<FerriteError> {
+  const error = await promise.then(() => undefined, (thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(FerriteError);
+  return error as FerriteError;
+}
+
 export const wrongType = "WRONGTYPE Operation against a key holding the wrong kind of value";
 
 /** Names that JavaScript's objects have already, or treat in a way of their own. */
@@ -33,7 +47,7 @@ interface Inside {
 }
 
 /** Overwrites all that the engine owns, but for the scratch area and what is below it. */
-export function destroy(cache: FerriteCache): void {
+export function destroy(cache: LiteCache): void {
   const { exports, start } = (cache as unknown as Inside).instance;
   const bytes = new Uint8Array(exports.memory.buffer);
   bytes.fill(0xff, start + (64 << 10));

@@ -10,6 +10,7 @@ export const candidates = {
   "ferrite with room": { from: "candidates/ferrite.mjs", name: "ferrite",
     plan: { budgetBytes: 160 << 20 } },
   "ferrite compressed": { from: "candidates/ferrite-compressed.mjs", name: "compressed" },
+  "ferrite lite": { from: "candidates/ferrite-lite.mjs", name: "lite" },
   "lru-cache": { from: lru, name: "byCount", plan: { asBytes: false } },
   "lru-cache bytes": { from: lru, name: "byCount", plan: { asBytes: true } },
   "lru-cache ttl": { from: lru, name: "withTtl" },

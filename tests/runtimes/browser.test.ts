@@ -22,6 +22,7 @@ const map = JSON.stringify({
   imports: {
     "@ferrite/edge": `${dist}/index.js`,
     "@ferrite/edge/compressed": `${dist}/compressed.js`,
+    "@ferrite/edge/lite": `${dist}/lite.js`,
   },
 });
 

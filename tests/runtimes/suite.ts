@@ -4,6 +4,7 @@
 
 import { FerriteError, initFerrite } from "@ferrite/edge";
 import * as compressed from "@ferrite/edge/compressed";
+import * as lite from "@ferrite/edge/lite";
 import { isLeftOut, replay } from "../../npm/test/replay.js";
 import transcripts from "./transcripts.json";
 
@@ -123,6 +124,17 @@ const checks: Record<string, () => Promise<void> | void> = {
     await rejects(initFerrite({ compression: true } as never), /^ERR compression true: /);
   },
 
+  "the lite entry is there, with strings and keys, and the same error": async () => {
+    const cache = await lite.initFerrite({ maxMemory: "2mb" });
+    for (let number = 0; number < 5000; number++) cache.set(`key:${number}`, "\u00e9".repeat(500));
+    equal(cache.get("key:4999"), "\u00e9".repeat(500));
+    equal(cache.stats().evicted_keys > 2000, true);
+    equal(await cache.putResponse("page", new Response("body", { status: 201 })), "OK");
+    equal(cache.getResponse("page")!.status, 201);
+    equal(lite.FerriteError === FerriteError, true);
+    throws(() => cache.call("lpush", "list", "a"), /^ERR unknown command 'lpush'/);
+  },
+
   "errors are Redis's, and the package's": async () => {
     const cache = await initFerrite();
     cache.set("text", "x");
@@ -168,14 +180,17 @@ export async function run(): Promise<Report> {
       report.failures.push(`${name}: ${error instanceof Error ? error.stack : error}`);
     }
   };
-  for (const [name, text] of Object.entries(transcripts as Record<string, string>)) {
-    if (isLeftOut(name)) continue;
-    await attempt(name, async () => {
-      const { replayed, failures } = await replay(initFerrite, text);
-      report.transcripts++;
-      report.requests += replayed;
-      report.failures.push(...failures.map((failure) => `${name}:${failure}`));
-    });
+  const entries = [{ isLite: false, init: initFerrite }, { isLite: true, init: lite.initFerrite }];
+  for (const { isLite, init } of entries) {
+    for (const [name, text] of Object.entries(transcripts as Record<string, string>)) {
+      if (isLeftOut(name, isLite)) continue;
+      await attempt(name, async () => {
+        const { replayed, failures } = await replay(init, text);
+        report.transcripts++;
+        report.requests += replayed;
+        report.failures.push(...failures.map((failure) => `${name}:${failure}`));
+      });
+    }
   }
   for (const [name, action] of Object.entries(checks)) {
     await attempt(name, action);

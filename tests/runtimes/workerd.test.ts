@@ -10,7 +10,7 @@ import { passes } from "./support.js";
 
 const folder = join(consumer, "workerd");
 const dist = join(consumer, "node_modules/@ferrite/edge/dist");
-const wasms = ["ferrite.wasm", "ferrite-compressed.wasm"];
+const wasms = ["ferrite.wasm", "ferrite-compressed.wasm", "ferrite-lite.wasm"];
 
 /** `older` has no Buffer, which workerd offers unasked from 2026-08-04 on. */
 const dates = { newer: "2026-08-04", older: "2025-06-01" };

@@ -1,11 +1,14 @@
-//! The commands of the edge build against the methods of the npm package, both ways: no row without
-//! a method, no method without a row or a reason.
-//! Not here: what the methods do (`npm/test/`). The package is read as text, so that it need not
-//! carry a list of commands for this test alone.
+//! The commands of the edge builds against the methods of the npm package, both ways: no row
+//! without a method, no method without a row or a reason. For the lite build as well, whose rows
+//! are those of strings and keys.
+//! Not here: what the methods do, and that the lite wasm has those rows (`npm/test/`). The package
+//! is read as text, so that it need not carry a list of commands for this test alone.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+use ferrite_engine::{EDGE, Group, Spec};
 
 /// Methods that are no row: other forms of commands, and what is about the cache itself.
 const EXTRA_METHODS: &[&str] = &[
@@ -25,24 +28,53 @@ const EXTRA_METHODS: &[&str] = &[
     "stats",
 ];
 
+/// What the lite build leaves out beside whole families, and other forms of those.
+const LEFT_OUT_OF_LITE: &[&str] =
+    &["copy", "incrbyfloat", "object", "hscanIterator", "sscanIterator"];
+
+/// The package's files without which there is no lite cache.
+const LITE_FILES: &[&str] = &["commands.ts", "keys.ts", "strings.ts", "lite-cache.ts"];
+
 #[test]
 fn rows_and_methods_know_each_other() {
-    let sources = sources();
+    know_each_other(&sources(), |_| true, |_| true);
+}
+
+#[test]
+fn rows_and_methods_of_the_lite_build_know_each_other() {
+    let mut sources = sources();
+    sources.retain(|(file, _)| LITE_FILES.contains(&file.as_str()));
+    assert_eq!(sources.len(), LITE_FILES.len());
+    let is_of_lite = |spec: &Spec| {
+        use Group::{Connection, Generic, Server, String};
+        matches!(spec.group, Connection | Generic | Server | String)
+    };
+    know_each_other(&sources, is_of_lite, |name| !LEFT_OUT_OF_LITE.contains(&name));
+}
+
+/// The edge build's rows of certain families, and the methods in these files: all that have a name
+/// that is wanted.
+fn know_each_other(
+    sources: &[(String, String)],
+    is_there: impl Fn(&Spec) -> bool,
+    is_wanted: impl Fn(&str) -> bool,
+) {
     let mut methods = BTreeSet::new();
-    for (file, source) in &sources {
+    for (file, source) in sources {
         for method in public_methods(source) {
             assert!(methods.insert(method), "{file}: {method} is in another file as well");
         }
     }
     let mut expected: BTreeSet<&str> = ferrite_engine::all()
-        .filter(|spec| spec.flags & ferrite_engine::EDGE != 0)
+        .filter(|spec| spec.flags & EDGE != 0 && is_there(spec))
         .map(|spec| spec.name)
+        .filter(|name| is_wanted(name))
         .collect();
-    for extra in EXTRA_METHODS {
+    for extra in EXTRA_METHODS.iter().filter(|extra| is_wanted(extra)) {
         assert!(expected.insert(extra), "{extra} is a row, and needs no reason");
     }
     let lacking: Vec<_> = expected.difference(&methods).collect();
-    assert!(lacking.is_empty(), "FerriteCache has no method for these: {lacking:?}");
+    assert!(lacking.is_empty(), "the cache has no method for these: {lacking:?}");
     let strange: Vec<_> = methods.difference(&expected).collect();
     assert!(strange.is_empty(), "these methods are neither rows nor listed here: {strange:?}");
 }
@@ -53,10 +85,11 @@ fn sources() -> Vec<(String, String)> {
     let families = fs::read_dir(folder.join("commands")).expect("the package's families");
     let families = families.map(|entry| entry.expect("a file").path());
     families
-        .chain([folder.join("cache.ts")])
+        .chain([folder.join("cache.ts"), folder.join("lite-cache.ts")])
         .map(|path| {
             let source = fs::read_to_string(&path).expect("the package's source");
-            (path.display().to_string(), source)
+            let file = path.file_name().expect("a name").to_string_lossy();
+            (file.into_owned(), source)
         })
         .collect()
 }

@@ -1,8 +1,9 @@
 // What the families of commands share: how one is run, and how arguments and replies are shaped.
 // Invariant: what an argument or an option means is the engine's affair; here they become words.
-// The families are classes that extend one another, since a class has one parent: the order means
-// nothing, and none uses another's methods.
-// Not here: the instance (cache.ts), and any command.
+// The families are classes that extend one another, since a class has one parent. Keys and strings
+// stand below the cache itself (../lite-cache.ts), all others above it, so that a bundle of the
+// lite entry has none of them; else the order means nothing, and none uses another's methods.
+// Not here: the instance (../instance.ts), and any command.
 
 import { FerriteError } from "../error.js";
 import type { Key, MaybeKey, Reply, Value } from "../types.js";

@@ -4,12 +4,12 @@ import type { ExpireCondition, Key, MaybeKey, ScanOptions, Value } from "../type
 import {
   flat, ifGiven, inPairs, inTurn, wordsOf, type Pair, type Pairs, type Several,
 } from "./commands.js";
-import { StringCommands } from "./strings.js";
+import { MoreCommands } from "./more.js";
 
 /** The options of HSCAN and SSCAN. */
 export type MemberScanOptions = Pick<ScanOptions, "match" | "count">;
 
-export abstract class HashCommands extends StringCommands {
+export abstract class HashCommands extends MoreCommands {
   /** Sets a field of a hash. How many fields are new: 1, or 0. */
   hset(key: Key, field: Key, value: Value): number;
   /** Sets fields, given as pairs. How many of them are new. */

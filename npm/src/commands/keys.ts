@@ -3,12 +3,6 @@
 import type { ExpireCondition, Key, MaybeKey, ScanOptions, Value } from "../types.js";
 import { Commands, flat, ifGiven, isKey, wordsOf, type Several } from "./commands.js";
 
-/** The options of COPY. */
-export interface CopyOptions {
-  /** Over what is there. */
-  replace?: boolean;
-}
-
 export abstract class KeyCommands extends Commands {
   /** Drops keys. How many were there. */
   del(...keys: Several<Key>): number {
@@ -86,11 +80,6 @@ export abstract class KeyCommands extends Commands {
     return this.read("type", key, [], "none");
   }
 
-  /** Copies a value with its expiry. 1, or 0 if it is not there or the destination is. */
-  copy(source: Key, destination: Key, options: CopyOptions = {}): number {
-    return this.number("copy", [source, destination, ...wordsOf(options, ["replace"])]);
-  }
-
   /** Gives a key another name, over what had that name before. */
   rename(key: Key, name: Key): "OK" {
     return this.run("rename", [key, name]) as "OK";
@@ -99,18 +88,6 @@ export abstract class KeyCommands extends Commands {
   /** Gives a key another name, if it is free: 1, or 0. */
   renamenx(key: Key, name: Key): number {
     return this.number("renamenx", [key, name]);
-  }
-
-  /** How a value is stored, in Redis's words; null if it is not there. */
-  object(about: "encoding" | "ENCODING", key: MaybeKey): string | null;
-  /** About how often a key was used, where the policy is one of LFU; null if it is not there. */
-  object(about: "freq" | "FREQ", key: MaybeKey): number | null;
-  /** How many seconds a key was not used, at the least, where the policy is none of LFU. */
-  object(about: "idletime" | "IDLETIME", key: MaybeKey): number | null;
-  /** Always 1; null if the key is not there. */
-  object(about: "refcount" | "REFCOUNT", key: MaybeKey): number | null;
-  object(about: string, key: MaybeKey): string | number | null {
-    return isKey(key) ? this.run("object", [about, key]) as string | number | null : null;
   }
 
   /** All keys that match a pattern. */

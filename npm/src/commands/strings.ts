@@ -1,4 +1,5 @@
-// Commands on strings, without the hot ones: GET and SET have a way of their own (cache.ts).
+// Commands on strings, without the hot ones: GET and SET have a way of their own
+// (../lite-cache.ts).
 
 import type { Key, MaybeKey, Value } from "../types.js";
 import {
@@ -99,14 +100,6 @@ export abstract class StringCommands extends KeyCommands {
   /** Subtracts from an integer, which starts at zero. The difference. */
   decrby(key: Key, decrement: number | bigint): number {
     return this.number("decrby", [key, decrement]);
-  }
-
-  /**
-   * Adds to a decimal number, which starts at zero. The sum, as near as a number comes to it:
-   * `call` gives all its digits.
-   */
-  incrbyfloat(key: Key, increment: number | string): number {
-    return this.number("incrbyfloat", [key, increment]);
   }
 
   /** Adds to the end of a string. Its length in bytes afterwards. */

@@ -6,7 +6,9 @@ import initFerrite, {
   type Command, type FerriteCache, type FerriteCacheInstance, type FerriteModule,
   type FerriteStats, type Pairs, type Reply,
 } from "@ferrite/edge";
+import liteModule from "@ferrite/edge/ferrite-lite.wasm";
 import module from "@ferrite/edge/ferrite.wasm";
+import { initFerrite as initLite, type LiteCache } from "@ferrite/edge/lite";
 
 /** Fails to compile unless both are the same type. */
 function same<A, B>(..._: (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2)
@@ -218,4 +220,33 @@ export async function doesNotCompile(cache: FerriteCache): Promise<void> {
   await initFerrite({ evictionPolicy: "lru" });
   // @ts-expect-error the class is made by initFerrite
   new FerriteCache();
+}
+
+/** What takes a lite cache takes any. */
+export async function liteCompiles(full: FerriteCache): Promise<void> {
+  const lite = await initLite({ maxMemory: "2mb", evictionPolicy: "allkeys-lfu" });
+  same<typeof lite, LiteCache>();
+  await initLite(liteModule);
+  const visit = (cache: LiteCache) => cache.incr("visits");
+  visit(lite);
+  visit(full);
+  const value = lite.set("k", "v", { ex: 1, get: true });
+  same<typeof value, string | null>();
+  lite.mget("a", null);
+  await lite.putResponse("k", lite.getResponse("k")!, { ex: 1 });
+  for (const key of lite.scanIterator({ match: "*" })) lite.del(key);
+}
+
+export function liteDoesNotCompile(lite: LiteCache): void {
+  // @ts-expect-error there are no hashes
+  lite.hset("h", "f", "v");
+  // @ts-expect-error there are no lists
+  lite.lpush("l", "a");
+  // @ts-expect-error there are no sets
+  lite.sadd("s", "a");
+  // @ts-expect-error values are not copied
+  lite.copy("a", "b");
+  // @ts-expect-error it has not what the other promises
+  const full: FerriteCache = lite;
+  void full;
 }

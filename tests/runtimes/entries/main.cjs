@@ -8,6 +8,10 @@ const required = require("@ferrite/edge");
   assert.strictEqual(required.FerriteError, imported.FerriteError);
   assert.strictEqual(required.initFerrite, imported.initFerrite);
   assert.strictEqual(required.default, imported.initFerrite);
-  assert.strictEqual(require("@ferrite/edge/compressed").FerriteError, imported.FerriteError);
+  for (const entry of ["compressed", "lite"]) {
+    const other = require(`@ferrite/edge/${entry}`);
+    assert.strictEqual(other.FerriteError, imported.FerriteError);
+    assert.strictEqual(other.default, other.initFerrite);
+  }
   console.log(JSON.stringify(await run()));
 })();
