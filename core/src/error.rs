@@ -6,8 +6,12 @@
 
 use core::fmt;
 
+// `#[raised]` says in which builds an error can come about whose name all know: others have no text.
 macro_rules! errors {
-    ($($(#[doc = $doc:literal])+ $(#[cfg($when:meta)])? $name:ident = $text:literal,)+) => {
+    ($(
+        $(#[doc = $doc:literal])+ $(#[cfg($when:meta)])? $(#[raised($raised:meta)])?
+        $name:ident = $text:literal,
+    )+) => {
         /// An error of a command or an option. The keyspace is as it was before.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[non_exhaustive]
@@ -16,7 +20,9 @@ macro_rules! errors {
         }
 
         /// The lines, in the order of the errors: a table weighs less than a `match`.
-        const TEXTS: &[&str] = &[$($(#[cfg($when)])? $text,)+];
+        const TEXTS: &[&str] = &[
+            $($(#[cfg($when)])? if true $(&& cfg!($raised))? { $text } else { "" },)+
+        ];
     };
 }
 
@@ -51,14 +57,17 @@ errors! {
     #[cfg(feature = "hash")]
     FieldCountMismatch = "ERR The `numfields` parameter must match the number of arguments",
     /// A count whose double is out of range.
+    #[raised(feature = "hash")]
     OutOfHalfRange = "ERR value is out of range",
     /// An increment would leave the range of 64-bit integers.
     Overflow = "ERR increment or decrement would overflow",
     /// DECRBY with the one amount that has no negative.
     DecrementOverflow = "ERR decrement would overflow",
     /// An argument or a stored value that should be a number is none.
+    #[raised(any(feature = "float", feature = "zset"))]
     NotAFloat = "ERR value is not a valid float",
     /// The sum of INCRBYFLOAT would be infinite.
+    #[raised(feature = "float")]
     NotFinite = "ERR increment would produce NaN or Infinity",
     /// SETRANGE before the start of a string.
     OffsetOutOfRange = "ERR offset is out of range",
@@ -90,8 +99,10 @@ errors! {
     /// RENAME or LSET of a key that is not there.
     NoSuchKey = "ERR no such key",
     /// COPY of a key onto itself.
+    #[raised(feature = "copy")]
     SameObject = "ERR source and destination objects are the same",
     /// COPY to another database: a keyspace is one.
+    #[raised(feature = "copy")]
     OtherDatabase = "ERR DB index is out of range",
     /// OBJECT FREQ where uses are not counted.
     #[cfg(feature = "object")]
@@ -126,15 +137,19 @@ errors! {
     #[cfg(feature = "sort")]
     NotADouble = "ERR One or more scores can't be converted into double",
     /// A count of keys that is none, or not above zero.
+    #[raised(any(feature = "list", feature = "set", feature = "zset"))]
     NoKeys = "ERR numkeys should be greater than 0",
     /// A count of keys above that of the arguments behind it.
+    #[raised(any(feature = "list", feature = "set", feature = "zset"))]
     TooManyKeys = "ERR Number of keys can't be greater than number of args",
     /// A limit below zero, or none at all.
     #[cfg(any(feature = "set", feature = "zset"))]
     NegativeLimit = "ERR LIMIT can't be negative",
     /// A count below zero, or none at all.
+    #[raised(any(feature = "list", feature = "set", feature = "zset"))]
     NotPositive = "ERR value is out of range, must be positive",
     /// LSET beyond the ends of a list.
+    #[raised(feature = "list")]
     IndexOutOfRange = "ERR index out of range",
     /// LPOS from the zeroth match.
     #[cfg(feature = "list")]
@@ -151,16 +166,19 @@ errors! {
     #[cfg(feature = "list")]
     NoCount = "ERR count should be greater than 0",
     /// A count that has no opposite.
+    #[raised(any(feature = "hash", feature = "set", feature = "zset"))]
     OutOfRange =
         "ERR value is out of range, value must between -9223372036854775807 and \
          9223372036854775807",
     /// More random elements, repeated ones among them, than
     /// [`RANDOM_DRAWS_MAX`](crate::limits::RANDOM_DRAWS_MAX).
+    #[raised(any(feature = "hash", feature = "set", feature = "zset"))]
     TooManyDraws = "ERR value is out of range, must be at least -16777216",
     /// A count that is none, or not above zero.
     #[cfg(any(feature = "list", feature = "zset"))]
     CountNotPositive = "ERR count should be greater than 0",
     /// A count whose double leaves the range of 64-bit integers.
+    #[raised(feature = "zset")]
     ValueOutOfRange = "ERR value is out of range",
     /// A score at the end of a range that is no number.
     #[cfg(feature = "zset")]

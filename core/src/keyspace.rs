@@ -294,8 +294,14 @@ impl Keyspace {
 
     /// Where the index has the record at an address, if it does.
     pub(crate) fn place_of(&self, addr: Addr) -> Place {
-        let found = self.index.find(self.hash_of(addr), |other| (other == addr).then_some(()));
-        found.map_or(Place::NOWHERE, |(place, ())| place)
+        let bucket = self.index.bucket_of(self.hash_of(addr));
+        let mut place = Place::NOWHERE;
+        self.index.visit(bucket, &mut |at, entry| {
+            if entry.addr == addr {
+                place = at;
+            }
+        });
+        place
     }
 
     /// A record that is pinned, to read from.

@@ -225,7 +225,7 @@ impl Keyspace {
                 object.redirect(&mut self.arena, page, to);
             }
         } else {
-            self.index.replace_addr(self.hash_of(from), from, to);
+            self.index.set_addr(self.place_of(from), to);
             self.pins.iter_mut().filter(|pin| **pin == from).for_each(|pin| *pin = to);
         }
         self.arena.free(from);

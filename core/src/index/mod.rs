@@ -198,17 +198,6 @@ impl Index {
         }
     }
 
-    /// Puts a record's new address in place of its old one.
-    pub(crate) fn replace_addr(&mut self, hash: u64, from: Addr, to: Addr) {
-        let mut position = 0;
-        while let Some((place, entry)) = self.nth(self.bucket_of(hash), position) {
-            position += 1;
-            if entry.addr == from {
-                self.set_addr(place, to);
-            }
-        }
-    }
-
     /// Gives an entry another age. A read does that: to snapshots it is no change.
     #[inline]
     pub(crate) fn set_age(&mut self, place: Place, age: u8) {
