@@ -571,9 +571,10 @@ fn run_requests(
             !parser.is_amid() && context.session.is_authenticated && !context.server.gate.is_busy();
         let ahead = if is_usual { Ahead::read(rest, &mut arguments) } else { Ahead::default() };
         if ahead.count() > 0 {
-            if ahead.count() > 1 {
+            let database = context.session.database;
+            if ahead.count() > 1 && context.reach(Some(database)) {
                 let mut requests = ahead.requests(&arguments);
-                let database = context.held.get(context.session.database);
+                let database = context.held.get(database);
                 preload_requests(&database.keys, &mut requests[..ahead.count()]);
             }
             consumed += run_ahead(context, &ahead, &arguments);

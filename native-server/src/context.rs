@@ -77,6 +77,7 @@ impl Context<'_> {
             && command.arity.allows(request.len())
             && self.session.is_plain()
             && !self.server.gate.is_closed()
+            && self.reach(Some(self.session.database))
         {
             self.run_engine(command, run, request);
             return;
@@ -307,7 +308,32 @@ impl Context<'_> {
             self.queue(command, request).map_err(|why| (command, why))?;
             return Ok(None);
         }
+        // A script that was quick so far may turn out not to be while it is waited for.
+        while let Some(wanted) = self.wanted(command)
+            && !self.reach(wanted)
+        {
+            if busy::hold_up(self, command, request).map_err(|why| (command, why))? {
+                return Ok(None);
+            }
+        }
         Ok(Some(command))
+    }
+
+    /// Locks a database, or all, unless a script has it that runs for long. Whether it is locked.
+    #[inline]
+    pub fn reach(&mut self, database: Option<usize>) -> bool {
+        let gate = &self.server.gate;
+        self.held.reach(database, || gate.is_busy())
+    }
+
+    /// Which database a command works on, if on any, or whether on all.
+    fn wanted(&self, command: &Command) -> Option<Option<usize>> {
+        let is_one = matches!(command.action, Action::Engine(_)) || command.keeps_lock;
+        let is_all = self.is_any(command, |command| command.has(flags::ALL_DATABASES));
+        match is_all {
+            true => Some(None),
+            false => is_one.then_some(Some(self.session.database)),
+        }
     }
 
     /// Whether a command is such a one, or EXEC of one that is queued.
@@ -426,6 +452,7 @@ impl Context<'_> {
 
     fn queue(&mut self, command: &'static Command, request: &[&[u8]]) -> Result<(), Refusal> {
         let Some(transaction) = &mut self.session.transaction else { return Ok(()) };
+        commands::functions::look_at_queued(command, request)?;
         let bytes: usize = request.iter().map(|argument| argument.len()).sum();
         if transaction.queue.len() >= QUEUED_COMMANDS_MAX
             || transaction.bytes + bytes > QUEUED_BYTES_MAX

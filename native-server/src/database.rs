@@ -250,18 +250,36 @@ impl Databases {
     }
 
     fn lock(&self, index: usize) -> MutexGuard<'_, Database> {
-        let mutex = &self.slots[index].database;
-        let mut guard = mutex.try_lock().unwrap_or_else(|| {
-            loop {
+        loop {
+            match self.lock_unless(index, || true) {
+                Some(guard) => break guard,
                 // Whoever holds it may be a script that runs for long.
-                match mutex.try_lock_for(WAIT) {
-                    Some(guard) => break guard,
-                    None => lounge::serve(),
-                }
+                None => lounge::serve(),
             }
-        });
+        }
+    }
+
+    /// Locks a database, unless that takes a while and then is not to be waited for any longer.
+    #[inline]
+    fn lock_unless(
+        &self,
+        index: usize,
+        is_enough: impl Fn() -> bool,
+    ) -> Option<MutexGuard<'_, Database>> {
+        let mutex = &self.slots[index].database;
+        let mut guard = match mutex.try_lock() {
+            Some(guard) => guard,
+            None => loop {
+                if let Some(guard) = mutex.try_lock_for(WAIT) {
+                    break guard;
+                }
+                if is_enough() {
+                    return None;
+                }
+            },
+        };
         guard.set_budget(self.budget_of(index));
-        guard
+        Some(guard)
     }
 
     fn budget_of(&self, index: usize) -> Budget {
@@ -316,6 +334,29 @@ impl<'d> Held<'d> {
             Guards::One(_, guard) => guard,
             Guards::All(guards) => &mut guards[index],
             Guards::None => unreachable!("it was locked just now"),
+        }
+    }
+
+    /// Locks a database, or all where there is no one in particular, unless it is known by then
+    /// that whoever holds it takes long. Whether it is locked.
+    #[inline]
+    pub fn reach(&mut self, index: Option<usize>, takes_long: impl Fn() -> bool) -> bool {
+        match index {
+            Some(index) if self.has(index) => true,
+            None if self.has_all() => true,
+            Some(index) => {
+                self.release();
+                let guard = self.databases.lock_unless(index, takes_long);
+                self.guards = guard.map_or(Guards::None, |guard| Guards::One(index, guard));
+                self.has(index)
+            }
+            None => {
+                self.release();
+                let lock = |index| self.databases.lock_unless(index, &takes_long);
+                let guards: Option<_> = (0..self.databases.count()).map(lock).collect();
+                self.guards = guards.map_or(Guards::None, Guards::All);
+                self.has_all()
+            }
         }
     }
 
@@ -382,6 +423,16 @@ impl<'d> Held<'d> {
         {
             guards.iter_mut().for_each(|guard| guard.give_effects(&mut self.unit));
             entry::put_swap(&mut self.unit, one, other);
+        }
+    }
+
+    /// Notes a command that concerns no key, for the log to do again. All databases are locked.
+    pub fn note_command(&mut self, request: &[&[u8]]) {
+        let Guards::All(guards) = &mut self.guards else { unreachable!("all are locked") };
+        if guards.iter().any(|guard| guard.is_logged) {
+            // What changed before it stands before it.
+            guards.iter_mut().for_each(|guard| guard.give_effects(&mut self.unit));
+            entry::put_command(&mut self.unit, request);
         }
     }
 

@@ -41,13 +41,19 @@ impl Meter {
         }
     }
 
-    /// A batch begins. Negative microseconds: nothing is slow. No milliseconds: nothing is late.
+    /// A batch begins.
     pub fn start(&mut self, slow_us: i64, late_ms: i64) {
+        self.set_limits(slow_us, late_ms);
+        self.mark = Instant::now();
+    }
+
+    /// From when on a command is slow, and late. Negative microseconds: nothing is slow. No
+    /// milliseconds: nothing is late.
+    pub fn set_limits(&mut self, slow_us: i64, late_ms: i64) {
         self.is_exact = (0..1000).contains(&slow_us);
         let late_ms = u128::try_from(late_ms).ok().filter(|ms| *ms > 0);
         self.late_ns = late_ms.map_or(u128::MAX, |ms| ms * 1_000_000);
         self.slow_ns = u128::try_from(slow_us).map_or(u128::MAX, |us| us * 1000);
-        self.mark = Instant::now();
     }
 
     /// Notes a brief command that was run.

@@ -62,12 +62,18 @@ struct Known {
 fn requests(client: usize, number: u64) -> String {
     format!(
         "SET single:{client} {number}\r\nRPUSH list:{client} {number}\r\nMULTI\r\n\
-         SET one:{client} {number}\r\nHSET two:{client} f {number}\r\nEXEC\r\n"
+         SET one:{client} {number}\r\nHSET two:{client} f {number}\r\nEXEC\r\n\
+         EVAL \"{SCRIPT}\" 2 script:{client} scripts:{client} {number}\r\n"
     )
 }
 
+/// What a script changes is there as a whole as well, and so is what it changed before it failed.
+const SCRIPT: &str = "redis.call('SET', KEYS[1], ARGV[1]) redis.call('RPUSH', KEYS[2], ARGV[1]) \
+                      redis.call('SELECT', 1) redis.call('SET', KEYS[1], ARGV[1]) \
+                      return redis.call('INCR', KEYS[1], 'too many')";
+
 /// Lines of the reply to one step.
-const LINES: u64 = 8;
+const LINES: u64 = 9;
 
 /// Sends steps until the server is gone.
 fn work(mut stream: TcpStream, client: usize, known: &Mutex<Known>, told: &AtomicU64) {
@@ -86,7 +92,7 @@ fn work(mut stream: TcpStream, client: usize, known: &Mutex<Known>, told: &Atomi
                 if outcome.is_err() || !line.ends_with('\n') {
                     return;
                 }
-                assert!(!line.starts_with('-'), "{line}");
+                assert!(!line.starts_with('-') || line.contains("script: "), "{line}");
             }
             known.lock().expect("no panic").told = number;
             told.fetch_add(1, Ordering::Relaxed);
@@ -124,20 +130,30 @@ fn judge(program: &Program, known: &[Arc<Mutex<Known>>], round: u64, is_strict: 
         let two = number(&mut stream, &format!("HGET two:{client} f"));
         let Known { sent, told } = *known;
         let what = format!("round {round}, client {client}: told {told}, sent {sent}");
+        let script = number(&mut stream, &format!("GET script:{client}"));
+        let scripts = number(&mut stream, &format!("LINDEX scripts:{client} -1"));
+        let scripts_len = number(&mut stream, &format!("LLEN scripts:{client}"));
+        let elsewhere = number(&mut stream, &format!("SELECT 1\r\nGET script:{client}"));
+        ask(&mut stream, "SELECT 0");
         assert_eq!(one, two, "{what}: a transaction in part");
+        assert_eq!([script; 3], [scripts, scripts_len, elsewhere], "{what}: a script in part");
         assert_eq!(list, len, "{what}: a list with a gap");
-        for found in [single, list, one] {
+        for found in [single, list, one, script] {
             assert!(found <= sent, "{what}: {found} was never sent");
             assert!(!is_strict || found >= told, "{what}: only {found} is there");
         }
-        assert!(single >= list && list >= one, "{what}: out of order");
+        assert!(single >= list && list >= one && one >= script, "{what}: out of order");
         // What was on its way is sent again, all of it.
-        let next = single.max(list).max(one);
+        let next = single;
         ask(&mut stream, &format!("SET single:{client} {next}"));
         ask(&mut stream, &format!("SET one:{client} {next}"));
         ask(&mut stream, &format!("HSET two:{client} f {next}"));
         for missing in list + 1..=next {
             ask(&mut stream, &format!("RPUSH list:{client} {missing}"));
+        }
+        for missing in script + 1..=next {
+            let keys = format!("script:{client} scripts:{client}");
+            ask(&mut stream, &format!("EVAL \"{SCRIPT}\" 2 {keys} {missing}"));
         }
         *known = Known { sent: next, told: next };
     }

@@ -86,6 +86,16 @@ impl Saver {
         self.lock().saved_s
     }
 
+    /// Whether one is being taken: from the moment on in which somebody was told so.
+    pub fn is_running(&self) -> bool {
+        self.lock().begun_ms.is_some()
+    }
+
+    /// Whether one is wanted after that.
+    pub fn is_scheduled(&self) -> bool {
+        self.lock().is_scheduled
+    }
+
     /// What there is to tell, after so many changes in all.
     pub fn figures(&self, now_ms: i64, changes: u64) -> Figures {
         let state = self.lock();

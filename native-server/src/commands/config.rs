@@ -87,6 +87,8 @@ fn set(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         return Err(failure(name, &why).into());
     }
     cx.session.is_reconfigured = true;
+    // As in Redis it goes by the new ones itself.
+    cx.meter.set_limits(config.slowlog_slower_than_us, config.latency_monitor_threshold_ms);
     cx.wire.ok();
     Ok(())
 }

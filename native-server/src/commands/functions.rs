@@ -9,16 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ferrite_engine::{Args, Arity, DENYOOM, Group, Keys, READ, Reply, WRITE, docs};
 
 use crate::client::state;
-use crate::commands::flags::{ALLOW_BUSY, NO_MULTI, NO_SCRIPT};
-use crate::commands::{ROW, Refusal, Result, ServerSpec, container};
+use crate::commands::flags::{ALLOW_BUSY, NO_SCRIPT, SKIP_MONITOR};
+use crate::commands::{Command, ROW, Refusal, Result, ServerSpec, container};
 use crate::context::Context;
+use crate::database::Held;
 use crate::functions::dump;
 use crate::functions::fcall::{self, Request};
 use crate::functions::host::Kind;
 use crate::functions::library::{Function, Library, Tally};
 use crate::functions::metadata::{Role, Signature};
 use crate::functions::registry::{AnyLibrary, Registry, Seen};
-use crate::functions::source::{MAGIC, Source, check_library_name};
+use crate::functions::source::{MAGIC, Source, check_library_name, is_module};
 use crate::glob;
 use crate::limits::functions::MODULE_BYTES_MAX;
 use crate::number;
@@ -32,7 +33,7 @@ use crate::waiting::Ticket;
 const CALL_ROW: ServerSpec = ServerSpec {
     arity: Arity::AtLeast(3),
     keys: Keys::counted(2),
-    flags: NO_SCRIPT,
+    flags: NO_SCRIPT | SKIP_MONITOR,
     group: Group::Scripting,
     since: docs("7.0.0"),
     syntax: docs("function numkeys [key [key ...]] [arg [arg ...]]"),
@@ -56,7 +57,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec {
         name: "fcall_ro",
-        flags: NO_SCRIPT | READ,
+        flags: NO_SCRIPT | SKIP_MONITOR | READ,
         summary: docs("Calls a function that changes nothing."),
         run: |cx, args| fcall(cx, args, "fcall_ro"),
         ..CALL_ROW
@@ -114,7 +115,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "function|load",
         arity: Arity::AtLeast(3),
-        flags: NO_SCRIPT | NO_MULTI | WRITE | DENYOOM,
+        flags: NO_SCRIPT | WRITE | DENYOOM,
         syntax: docs("[WASM] [REPLACE] [NAME library] [CONFIG name value ...] code"),
         summary: docs("Loads a library."),
         run: load,
@@ -123,7 +124,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "function|restore",
         arity: Arity::AtLeast(3),
-        flags: NO_SCRIPT | NO_MULTI | WRITE | DENYOOM,
+        flags: NO_SCRIPT | WRITE | DENYOOM,
         syntax: docs("payload [FLUSH | APPEND | REPLACE]"),
         summary: docs("Loads the libraries of a payload."),
         run: restore,
@@ -139,6 +140,11 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
 ];
 
 fn fcall(cx: &mut Context<'_>, args: &mut Args<'_>, command: &'static str) -> Result<()> {
+    if cx.server.gate.is_closed() {
+        let given = args.as_slice().iter().copied();
+        let request: Vec<&[u8]> = [command.as_bytes()].into_iter().chain(given).collect();
+        cx.show_early(&request);
+    }
     let mut seen = cx.functions.take_seen(&cx.server.functions.loaded);
     let outcome = fcall_of(&mut seen, cx, args, command);
     cx.functions.keep_seen(seen);
@@ -187,14 +193,32 @@ fn split_keys<'a, 'r>(count: &[u8], rest: &'r [&'a [u8]]) -> Result<Split<'r, 'a
     Ok(split.ok_or("ERR Number of keys can't be greater than number of args")?)
 }
 
+/// Notes a command that the log is to have.
+type Note<'n> = dyn FnMut(&[&[u8]]) + 'n;
+
+/// Changes the libraries, under the locks of all databases: so the log has the changes in their
+/// order, those of a transaction as a part of it, and a checkpoint has them or comes before them.
+fn change(
+    held: &mut Held<'_>,
+    server: &Server,
+    change: impl FnOnce(&mut Registry, &mut Note<'_>) -> Result<()>,
+) -> Result<()> {
+    held.take_all();
+    server
+        .functions
+        .loaded
+        .change(|registry| change(registry, &mut |request| held.note_command(request)))
+}
+
 fn delete(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let name = String::from_utf8_lossy(args.required());
-    let persistence = &cx.server.persistence;
-    let logged_to = cx.server.functions.loaded.change(|registry| match registry.remove(&name) {
-        true => Ok(persistence.append_command(&[b"FUNCTION", b"DELETE", name.as_bytes()])),
-        false => Err(Refusal::from("ERR Library not found")),
+    change(&mut cx.held, cx.server, |registry, note| match registry.remove(&name) {
+        true => {
+            note(&[b"FUNCTION", b"DELETE", name.as_bytes()]);
+            Ok(())
+        }
+        false => Err("ERR Library not found".into()),
     })?;
-    cx.held.logged_to = cx.held.logged_to.max(logged_to);
     cx.wire.ok();
     Ok(())
 }
@@ -214,12 +238,11 @@ fn flush(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         return Err("ERR FUNCTION FLUSH only supports SYNC|ASYNC option".into());
     }
     // Libraries that are still in use end with the calls that use them, either way.
-    let persistence = &cx.server.persistence;
-    let logged_to = cx.server.functions.loaded.change(|registry| {
+    change(&mut cx.held, cx.server, |registry, note| {
         *registry = Registry::default();
-        Ok(persistence.append_command(&[b"FUNCTION", b"FLUSH"]))
+        note(&[b"FUNCTION", b"FLUSH"]);
+        Ok(())
     })?;
-    cx.held.logged_to = cx.held.logged_to.max(logged_to);
     cx.wire.ok();
     Ok(())
 }
@@ -366,7 +389,9 @@ fn stats(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     let functions = &cx.server.functions;
     let (running, registry) = (functions.running(), functions.loaded.now());
     let wire = &mut cx.wire;
-    wire.map(4);
+    // Where there are no modules the reply is Redis's: some compare it as a whole.
+    let has_modules = !registry.libraries.is_empty();
+    wire.map(if has_modules { 4 } else { 2 });
     wire.text("running_script");
     match running.first() {
         Some(running) => {
@@ -383,13 +408,21 @@ fn stats(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     }
     let integer = |wire: &mut Wire<'_>, number: usize| wire.integer(number as i64);
     wire.text("engines");
-    wire.map(2);
+    wire.map(1 + usize::from(has_modules));
     wire.text(ENGINE);
     wire.map(2);
     wire.text("libraries_count");
     integer(wire, registry.scripted.len());
     wire.text("functions_count");
     integer(wire, registry.scripted_count());
+    if has_modules {
+        stats_of_modules(wire, &registry);
+    }
+    Ok(())
+}
+
+fn stats_of_modules(wire: &mut Wire<'_>, registry: &Registry) {
+    let integer = |wire: &mut Wire<'_>, number: usize| wire.integer(number as i64);
     wire.text("WASM");
     wire.map(2);
     wire.text("libraries_count");
@@ -419,7 +452,6 @@ fn stats(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
             wire.double(value.to_string().as_str().into());
         }
     }
-    Ok(())
 }
 
 fn tally(wire: &mut Wire<'_>, function: &str, tally: &Tally) {
@@ -475,7 +507,7 @@ fn load(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         false => Code::Any(code.to_vec()),
     };
     let directory = cx.config.function_module_dir.clone();
-    apart(cx, "function|load", move |server, wire| {
+    work(cx, "function|load", move |server, held, wire| {
         let library = match code {
             Code::Any(text) => server.functions.make(&text)?,
             code => {
@@ -483,20 +515,14 @@ fn load(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
                 AnyLibrary::Module(server.functions.loader.load(&source)?)
             }
         };
-        server.functions.loaded.change(|registry| {
+        change(held, server, |registry, note| {
             registry.add_any(&library, replaces)?;
-            log_load(server, &library);
+            note(&[b"FUNCTION", b"LOAD", library.text()]);
             Ok(())
         })?;
         wire.text(library.name());
         Ok(())
     })
-}
-
-/// Has the log load a library again. The libraries are still locked: so the log has changes of them
-/// in their order, and a checkpoint that is taken behind this one has it.
-fn log_load(server: &Server, library: &AnyLibrary) {
-    server.persistence.append_command(&[b"FUNCTION", b"LOAD", library.text()]);
 }
 
 fn read_code(code: Code, directory: &str) -> Result<Source> {
@@ -564,25 +590,65 @@ fn restore(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
                 .into(),
         );
     }
-    apart(cx, "function|restore", move |server, wire| {
+    work(cx, "function|restore", move |server, held, wire| {
         let mut libraries = Vec::new();
         for text in dump::read(&payload)? {
             libraries.push(server.functions.make(&text)?);
         }
-        server.functions.loaded.change(|registry| {
+        change(held, server, |registry, note| {
             if flushes {
                 *registry = Registry::default();
             }
-            libraries.iter().try_for_each(|library| registry.add_any(library, replaces))?;
+            libraries.iter().try_for_each(|library| registry.restore(library, replaces))?;
             if flushes {
-                server.persistence.append_command(&[b"FUNCTION", b"FLUSH"]);
+                note(&[b"FUNCTION", b"FLUSH"]);
             }
-            libraries.iter().for_each(|library| log_load(server, library));
+            let texts = libraries.iter().map(AnyLibrary::text);
+            texts.for_each(|text| note(&[b"FUNCTION", b"LOAD", text]));
             Ok(())
         })?;
         wire.ok();
         Ok(())
     })
+}
+
+/// Whether a command changes the libraries.
+pub fn changes_libraries(command: &Command) -> bool {
+    command.name.starts_with("function|") && command.has(WRITE)
+}
+
+/// Looks whether a transaction may have a command: modules are compiled while others go on, and
+/// nobody goes on while EXEC runs.
+///
+/// # Errors
+/// It may not.
+pub fn look_at_queued(command: &Command, request: &[&[u8]]) -> Result<()> {
+    let is_module = match (command.name, request) {
+        ("function|load", [_, _, option, .., text]) => {
+            option.eq_ignore_ascii_case(b"wasm") || is_module(text)
+        }
+        ("function|load", [.., text]) => is_module(text),
+        // What is no payload is told so when it is its turn.
+        ("function|restore", [_, _, payload, ..]) => dump::read(payload)
+            .is_ok_and(|texts| texts.iter().any(|text| is_module(text))),
+        _ => false,
+    };
+    match is_module {
+        true => Err("ERR a library in WebAssembly cannot be loaded inside a transaction".into()),
+        false => Ok(()),
+    }
+}
+
+/// Does something that takes a while: on a thread of its own, or at once if EXEC does it.
+fn work(
+    cx: &mut Context<'_>,
+    command: &'static str,
+    act: impl FnOnce(&Server, &mut Held<'_>, &mut Wire<'_>) -> Result<()> + Send + 'static,
+) -> Result<()> {
+    if cx.is_in_exec {
+        return act(cx.server, &mut cx.held, &mut cx.wire);
+    }
+    apart(cx, command, move |server, wire| act(server, &mut server.databases.hold(), wire))
 }
 
 /// Loads that are under way, and how many may be.

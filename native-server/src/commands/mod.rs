@@ -174,7 +174,9 @@ impl Command {
             is_brief: row.flags & FAST != 0 && matches!(action, Action::Engine(_))
                 || is_of_one_string,
             action,
-            keeps_lock: row.group == Group::Scripting && row.keys != Keys::NONE,
+            keeps_lock: row.keys != Keys::NONE
+                || row.flags & flags::ALL_DATABASES != 0
+                || row.name == "exec",
             subcommands: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use ferrite_engine::{Args, Arity, DENYOOM, Error, FAST, Group, Keys, Reply, docs};
 
 use crate::acl::selector::Denial;
+use crate::commands::functions::changes_libraries;
 use crate::commands::flags::{ALL_DATABASES, ALLOW_BUSY, NO_SCRIPT};
 use crate::commands::{ROW, Refusal, Result, ServerSpec};
 use crate::context::Context;
@@ -150,6 +151,7 @@ fn exec(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
         || transaction.queue.iter().any(|queued| queued.command.has(ALL_DATABASES))
         || transaction.queue.iter().any(|queued| {
             queued.command.name == "select"
+                || changes_libraries(queued.command)
                 || scripting::reaches(cx.server, queued.command, &queued.arguments)
         });
     if is_beyond {

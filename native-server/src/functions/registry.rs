@@ -108,6 +108,17 @@ impl Registry {
         modules.chain(self.scripted.values().map(|library| &*library.text))
     }
 
+    /// Adds a library that FUNCTION RESTORE brings, in place of one of its name if that is wanted.
+    ///
+    /// # Errors
+    /// Redis's, if a name is taken: in words of its own.
+    pub fn restore(&mut self, library: &AnyLibrary, replaces: bool) -> Result<(), Refusal> {
+        if self.has(library.name()) && !replaces {
+            return Err(format!("ERR Library {} already exists", library.name()).into());
+        }
+        self.add_any(library, replaces)
+    }
+
     /// Adds a library of either kind, in place of one of its name if that is wanted.
     ///
     /// # Errors

@@ -33,16 +33,16 @@ impl Source {
         if code.starts_with(MAGIC) {
             return Ok(Source { module: sized(code)?.to_vec(), ..Source::default() });
         }
-        let Some(rest) = code.strip_prefix(b"#!") else {
+        if !code.starts_with(b"#!") {
             return Err("ERR Missing library metadata".into());
-        };
-        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
+        }
+        let Some(end) = code.iter().position(|&byte| byte == b'\n') else {
             return Err("ERR Invalid library metadata".into());
         };
-        let (head, body) = rest.split_at(end);
+        let (head, body) = code.split_at(end);
         let head = String::from_utf8_lossy(head);
         let mut words = head.split_ascii_whitespace();
-        let engine = words.next().unwrap_or_default();
+        let engine = words.next().unwrap_or_default().trim_start_matches("#!");
         if !engine.eq_ignore_ascii_case("wasm") {
             return Err(format!("ERR Engine '{engine}' not found").into());
         }
@@ -95,6 +95,12 @@ impl Source {
         text.extend_from_slice(&self.module);
         text
     }
+}
+
+/// Whether a text is of a library in WebAssembly, by how it begins.
+pub fn is_module(text: &[u8]) -> bool {
+    let head = text.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    text.starts_with(MAGIC) || head.eq_ignore_ascii_case(b"#!wasm")
 }
 
 /// Looks whether a library may have this name.

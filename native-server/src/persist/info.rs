@@ -11,7 +11,8 @@ pub fn lines(server: &Server, config: &Config) -> Vec<(String, String)> {
     let status = if trouble.is_some() { "err" } else { "ok" };
     let mut lines: Vec<(&str, String)> = vec![
         ("aof_enabled", u8::from(log.is_on()).to_string()),
-        ("aof_rewrite_in_progress", u8::from(figures.is_rewriting).to_string()),
+        ("aof_rewrite_in_progress", u8::from(server.saver.is_running()).to_string()),
+        ("aof_rewrite_scheduled", u8::from(server.saver.is_scheduled()).to_string()),
         ("aof_last_bgrewrite_status", if figures.rewrite_failed { "err" } else { "ok" }.into()),
         ("aof_last_rewrite_time_sec", figures.rewrite_seconds.map_or(-1, |s| s as i64).to_string()),
         ("aof_last_write_status", status.into()),

@@ -112,11 +112,9 @@ pub struct Figures {
     pub base_position: u64,
     /// See `base_position`.
     pub base_bytes: u64,
-    /// Whether a checkpoint is being written, whether the last could not be, and how long it took.
-    pub is_rewriting: bool,
-    /// See `is_rewriting`.
+    /// Whether the last checkpoint could not be written, and how long it took.
     pub rewrite_failed: bool,
-    /// See `is_rewriting`.
+    /// See `rewrite_failed`.
     pub rewrite_seconds: Option<u64>,
 }
 
@@ -165,15 +163,6 @@ impl Persistence {
     /// What it has to tell.
     pub fn figures(&self) -> Figures {
         self.state().figures.clone()
-    }
-
-    /// Appends a command that concerns no key, to be done again at the next start. The position
-    /// behind it, which the reply has to wait for; 0 where nothing is logged.
-    pub fn append_command(&self, request: &[&[u8]]) -> u64 {
-        match self.log.is_on() {
-            true => self.log.append(|buffer| entry::put_command(buffer, request)),
-            false => 0,
-        }
     }
 
     /// Brings back what is on disk: the newest checkpoint, then the log behind it. Whether there
@@ -362,7 +351,7 @@ pub fn policy(config: &Config) -> Fsync {
     }
 }
 
-/// Does again what was appended by [`Persistence::append_command`].
+/// Does again what concerns no key.
 fn replay_command(server: &Arc<Server>, request: &[&[u8]]) -> Result<(), String> {
     match request.first() {
         Some(name) if name.eq_ignore_ascii_case(b"function") => server.functions.redo(request),

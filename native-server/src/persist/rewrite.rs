@@ -21,13 +21,11 @@ impl Persistence {
         // Without a log it is the first that is written there.
         let claim = self.claim().map_err(|why| CheckpointError::Directory(why.to_string()))?;
         let began = Instant::now();
-        self.state().figures.is_rewriting = true;
         let at = || self.log.keep_again();
         let extra = || server.functions.payload();
         let outcome = checkpoint::save(&server.databases, &claim.directory, at, extra);
         let mut state = self.state();
         let figures = &mut state.figures;
-        figures.is_rewriting = false;
         figures.rewrite_failed = outcome.is_err();
         figures.rewrite_seconds = Some(began.elapsed().as_secs());
         match &outcome {
@@ -118,7 +116,7 @@ impl Persistence {
         // After one that failed it has to grow further first: whoever wants it sooner asks.
         if is_grown
             && size >= config.auto_aof_rewrite_min_size
-            && !figures.is_rewriting
+            && !server.saver.is_running()
             && !figures.rewrite_failed
         {
             // Somebody may have been quicker.

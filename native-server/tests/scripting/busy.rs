@@ -62,6 +62,45 @@ fn whatever_a_script_does_it_can_be_ended() {
 }
 
 #[test]
+fn who_waits_already_when_a_script_turns_out_to_be_slow_is_told_so() {
+    // On another thread, whose commands wait for the database from the first moment on.
+    for _ in 0..5 {
+        check_kill(2, "while true do end");
+    }
+    let server = server(2);
+    let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
+    let mut other = server.connect();
+    for request in ["GET k", "MSET a 1 b 2", "EVAL \"return 1\" 0", "BLPOP l 0", "FLUSHALL"] {
+        other.send_words(&["EVAL", "while true do end", "0"]);
+        until_busy(&mut clients[0]);
+        for client in &mut clients {
+            assert_eq!(client.ask(request).text(), BUSY, "{request}");
+        }
+        assert_eq!(clients[0].ask("SCRIPT KILL").text(), "OK");
+        other.read();
+    }
+    // A transaction is not left half-way: it runs as a whole, or is discarded.
+    for client in &mut clients {
+        client.ask("MULTI");
+        client.ask("INCR n");
+        client.ask("COPY n m DB 1");
+    }
+    other.send_words(&["EVAL", "while true do end", "0"]);
+    clients.iter_mut().for_each(|client| client.send("EXEC"));
+    while server.connect().ask("SCRIPT KILL").text() != "OK" {}
+    other.read();
+    let ran = clients.iter_mut().map(Connection::read).filter(|answer| match answer {
+        Raw::Error(line) => {
+            assert_eq!(*line, format!("EXECABORT Transaction discarded because of: {BUSY}"));
+            false
+        }
+        _ => true,
+    });
+    let ran = ran.count();
+    assert_eq!(other.ask("GET n").text(), if ran == 0 { String::new() } else { ran.to_string() });
+}
+
+#[test]
 fn what_has_written_goes_on() {
     let server = server(1);
     let (mut client, mut other) = (server.connect(), server.connect());

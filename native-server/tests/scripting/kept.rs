@@ -58,3 +58,60 @@ fn libraries_are_there_after_a_restart() {
     let server = start(directory.path());
     assert_eq!(server.connect().ask("FCALL f 1 k").text(), "ERR Function not found");
 }
+
+#[test]
+fn libraries_of_a_transaction_are_there_with_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let code = |name: &str| {
+        format!(
+            "#!lua name={name}\nredis.register_function('{name}', function() return '{name}' end)"
+        )
+    };
+    {
+        let server = start(directory.path());
+        let mut client = server.connect();
+        client.ask_words(&["FUNCTION", "LOAD", &code("old")]);
+        client.ask_words(&["FUNCTION", "LOAD", &code("other")]);
+        client.ask("MULTI");
+        client.ask("SET k 1");
+        client.ask("FUNCTION DELETE old");
+        client.ask_words(&["FUNCTION", "LOAD", &code("new")]);
+        client.ask_words(&["FUNCTION", "LOAD", &code("other")]);
+        client.ask("FCALL new 0");
+        client.ask("SET k 2");
+        let Raw::Array(answers) = client.ask("EXEC") else { panic!("answers") };
+        let texts: Vec<String> = answers.iter().map(Raw::text).collect();
+        let taken = "ERR Library 'other' already exists";
+        assert_eq!(texts, ["OK", "OK", "new", taken, "new", "OK"]);
+    }
+    let server = start(directory.path());
+    let mut client = server.connect();
+    assert_eq!(client.ask("GET k"), Raw::bulk("2"));
+    assert_eq!(client.ask("FCALL new 0"), Raw::bulk("new"));
+    assert_eq!(client.ask("FCALL other 0"), Raw::bulk("other"));
+    assert_eq!(client.ask("FCALL old 0").text(), "ERR Function not found");
+    client.ask("MULTI");
+    client.ask("FUNCTION FLUSH");
+    client.ask("EXEC");
+    drop(server);
+    let server = start(directory.path());
+    assert_eq!(server.connect().ask("FUNCTION LIST"), Raw::Array(Vec::new()));
+}
+
+#[test]
+fn a_module_is_no_part_of_a_transaction() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    for request in [
+        &["FUNCTION", "LOAD", "\0asm"][..],
+        &["FUNCTION", "LOAD", "#!wasm name=a\n"],
+        &["FUNCTION", "LOAD", "WASM", "REPLACE", "x"],
+    ] {
+        client.ask("MULTI");
+        assert_eq!(
+            client.ask_words(request).text(),
+            "ERR a library in WebAssembly cannot be loaded inside a transaction"
+        );
+        assert!(client.ask("EXEC").text().starts_with("EXECABORT"));
+    }
+}
