@@ -81,6 +81,23 @@ pub mod state {
     ];
 }
 
+/// What is kept for a client: which of its [`kept_bytes`](Client::kept_bytes) counts what.
+pub mod kept {
+    /// Commands that it has queued.
+    pub const QUEUED: usize = 0;
+    /// Keys that it watches.
+    pub const WATCHED: usize = 1;
+    /// Channels and patterns that it listens to.
+    pub const CHANNELS: usize = 2;
+    /// Prefixes of keys that it tracks.
+    pub const PREFIXES: usize = 3;
+    /// About what a thing takes beside its bytes, where it is found by them.
+    pub const EACH: usize = 128;
+}
+
+/// About what a client takes that is doing nothing: what is here and what its connection has.
+const IDLE_BYTES: u64 = 2048;
+
 /// What a client says of itself.
 #[derive(Clone, Default)]
 pub struct Names {
@@ -124,6 +141,10 @@ pub struct Client {
     pub output_bytes: AtomicUsize,
     /// Bytes of input that wait to be run.
     pub input_bytes: AtomicUsize,
+    /// Bytes of what is kept for it, see [`kept`].
+    pub kept_bytes: [AtomicUsize; 4],
+    /// All its bytes, as they were noted last (crowd.rs).
+    pub noted_bytes: AtomicU64,
     /// Bytes that it has sent and was sent.
     pub total_bytes: [AtomicU64; 2],
     names: Mutex<Names>,
@@ -160,6 +181,8 @@ impl Client {
             subscriptions: Default::default(),
             output_bytes: AtomicUsize::new(0),
             input_bytes: AtomicUsize::new(0),
+            kept_bytes: Default::default(),
+            noted_bytes: AtomicU64::new(0),
             total_bytes: Default::default(),
             names: Mutex::default(),
             user: Mutex::new(DEFAULT.into()),
@@ -225,6 +248,14 @@ impl Client {
         let Mail { bytes, logged_to } = std::mem::take(&mut *mail);
         output.extend_from_slice(&bytes);
         logged_to
+    }
+
+    /// About what it takes of memory.
+    pub fn memory_bytes(&self) -> u64 {
+        let mail = self.mail.lock().unwrap_or_else(PoisonError::into_inner).bytes.len();
+        let buffers = [&self.input_bytes, &self.output_bytes].into_iter().chain(&self.kept_bytes);
+        let buffers: usize = buffers.map(|bytes| bytes.load(Ordering::Relaxed)).sum();
+        IDLE_BYTES + (mail + buffers) as u64
     }
 
     /// What it was told since it was last asked.

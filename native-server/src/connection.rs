@@ -38,7 +38,7 @@ use crate::resp::parser::{Allowed, Parsed, Parser};
 use crate::resp::wire::Wire;
 use crate::server::Server;
 use crate::session::Session;
-use crate::socket::{Names, Stream, Visitor};
+use crate::socket::{Names, PROTECTED, Stream, Visitor};
 
 /// One connection.
 pub struct Connection {
@@ -131,7 +131,7 @@ impl Connection {
             self.look_at_blocked(task);
             self.look_at_pause(task);
             self.look_at_log_wait(task);
-            if self.poll_send(task).is_err() {
+            if self.poll_send(task).is_err() || signals != 0 && self.has_to_go() {
                 return Poll::Ready(Over);
             }
             if self.is_overdue() {
@@ -388,6 +388,12 @@ impl Connection {
         self.note_waiting();
     }
 
+    /// Notes what the client takes of memory. Whether it has to go for that.
+    fn has_to_go(&self) -> bool {
+        let Server { crowd, clients, log, .. } = &*self.server;
+        crowd.note(&self.session.client, clients, log)
+    }
+
     fn note_waiting(&mut self) {
         let len = self.input.len();
         if len > SHARED_START_BYTES_MAX {
@@ -400,6 +406,7 @@ impl Connection {
         if !self.input.is_empty() || client.input_bytes.load(Relaxed) > 0 {
             client.input_bytes.store(len, Relaxed);
         }
+        self.has_to_go();
     }
 
     /// Runs requests until the input ends, one is not complete, or one waits. How many bytes they
@@ -425,6 +432,9 @@ impl Connection {
         }
         let config = &*thread.config.config;
         self.session.client.input_bytes.store(input.len(), Relaxed);
+        if self.has_to_go() {
+            return 0;
+        }
         self.input_bytes_max = config.client_query_buffer_limit;
         self.session.output_bytes_max = match self.output_limit(config).hard_bytes {
             0 => usize::MAX,
@@ -683,11 +693,7 @@ impl Drop for Connection {
         commands::connection::forget(&self.server, &mut self.session);
         let (id, address) = (self.session.client.id, &self.session.client.address);
         self.server.clients.leave(id);
+        self.server.crowd.forget(&self.session.client);
         self.server.log.verbose(format_args!("client {id} ({address}) has gone"));
     }
 }
-
-const PROTECTED: &str = "-DENIED Ferrite is running in protected mode because no password is set. \
-     In this mode connections are only accepted from the loopback interface. To connect from \
-     elsewhere set a password with 'requirepass', or, if nobody else can reach this server, turn \
-     the mode off from this machine with CONFIG SET protected-mode no.\r\n";

@@ -20,7 +20,7 @@ use ferrite_engine::{
 use crate::acl::log::Entry;
 use crate::acl::selector::Denial;
 use crate::acl::user::User;
-use crate::client::{Client, state};
+use crate::client::{Client, kept, state};
 use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
 use crate::commands::{self, Action, Command, Refusal, ServerRun, keys_of, table, transaction};
 use crate::config::Config;
@@ -462,7 +462,10 @@ impl Context<'_> {
         transaction.bytes += bytes;
         let arguments = request.iter().map(|argument| (*argument).into()).collect();
         transaction.queue.push(Queued { command, arguments });
-        self.session.client.queued.store(transaction.queue.len(), Ordering::Relaxed);
+        let count = transaction.queue.len();
+        self.session.client.queued.store(count, Ordering::Relaxed);
+        let bytes = transaction.bytes + count * kept::EACH;
+        self.session.client.kept_bytes[kept::QUEUED].store(bytes, Ordering::Relaxed);
         self.wire.simple("QUEUED");
         Ok(())
     }

@@ -51,7 +51,7 @@ pub async fn run(server: Arc<Server>) {
 
 fn turn(server: &Arc<Server>, config: &Config, rates: &mut Rates) {
     server.turns.fetch_add(1, Relaxed);
-    tend_databases(server);
+    tend_databases(server, config);
     server.news.tracking.flush();
     drop_idle(server, config);
     stir_slow_readers(server);
@@ -61,10 +61,11 @@ fn turn(server: &Arc<Server>, config: &Config, rates: &mut Rates) {
     server.persistence.tick(server, config);
 }
 
-fn tend_databases(server: &Server) {
+fn tend_databases(server: &Server, config: &Config) {
     let (now_ms, mut used) = (server.clock.now_ms(), 0);
     let is_paused = server.gate.is_paused();
     let expires = server.expires_actively.load(Relaxed) && !is_paused;
+    let mut expiring = Duration::ZERO;
     for index in 0..server.databases.count() {
         for _ in 0..EXPIRY_STEPS_MAX {
             let mut held = server.databases.hold();
@@ -72,8 +73,10 @@ fn tend_databases(server: &Server) {
             if database.keys.is_empty() && !database.keys.is_reaping() {
                 break;
             }
+            let began = Instant::now();
             let dropped =
                 if expires { database.with(now_ms, |cx| cx.tick(EXPIRY_BUCKETS)) } else { 0 };
+            expiring += began.elapsed();
             let is_over = !is_paused && database.with(now_ms, |cx| cx.shrink(SHRINK_STEPS));
             // Where a good part of what was looked at had expired there is more of it.
             if dropped < EXPIRY_BUCKETS && !is_over {
@@ -83,6 +86,11 @@ fn tend_databases(server: &Server) {
         used += server.databases.hold().get(index).stats().used_memory;
     }
     server.stats.used_memory_peak.fetch_max(used, Relaxed);
+    let ms = i64::try_from(expiring.as_millis()).unwrap_or(i64::MAX);
+    let threshold_ms = config.latency_monitor_threshold_ms;
+    if threshold_ms > 0 && ms >= threshold_ms {
+        server.latency.note("expire-cycle", now_ms / 1000, ms);
+    }
 }
 
 /// Clients that do not read are to look again for how long they have not.

@@ -37,6 +37,10 @@ pub const FREE_OUTPUT_BYTES: usize = 16 * 1024;
 /// Replies that a batch gathers before the lock of its database is given back for a moment.
 pub const BATCH_OUTPUT_BYTES: usize = 256 * 1024;
 
+/// What all clients may take together at least, whatever `maxmemory-clients` says: less, and nobody
+/// could tell the server otherwise.
+pub const CLIENT_BYTES_LEAST: u64 = 128 << 10;
+
 /// A buffer that grew beyond this is given back once it is empty.
 pub const KEPT_BUFFER_BYTES: usize = 256 * 1024;
 

@@ -6,7 +6,6 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use ferrite_server::checkpoint::saver;
 use ferrite_server::clock::Clock;
 use ferrite_server::config::Config;
 use ferrite_server::config::file::{self, Fault};
@@ -142,7 +141,7 @@ fn export(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Says that the server is ready. A signal that asks the process to end ends it from then on, as
-/// SHUTDOWN does: where a checkpoint was to be taken and cannot, it goes on.
+/// SHUTDOWN does with what the configuration says of it: where a checkpoint was to be taken and cannot, it goes on.
 fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -154,13 +153,17 @@ fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
             server.log.notice(format_args!("ready on {place}"));
         }
         loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+            let is_interrupted = tokio::select! {
+                _ = terminate.recv() => false,
+                _ = interrupt.recv() => true,
                 () = server.ended() => return Ok(()),
-            }
-            if !saver::saves_at_end(&server) || saver::save_at_end(&server).is_ok() {
-                server.shut_down();
+            };
+            let config = server.config.snapshot().config;
+            let ending = match is_interrupted {
+                true => config.shutdown_on_sigint,
+                false => config.shutdown_on_sigterm,
+            };
+            if ending.carry_out(&server).is_ok() {
                 return Ok(());
             }
             server.log.warning("asked to end, but there is no checkpoint: the server goes on");

@@ -23,6 +23,7 @@ use crate::checkpoint::saver::Saver;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Current};
+use crate::crowd::Crowd;
 use crate::database::Databases;
 use crate::encoding::PLAIN_NODE_BYTES;
 use crate::entrance::{self, Entrances, ListenError, Opened, Reception};
@@ -41,7 +42,7 @@ use crate::scripting::scripts::Scripts;
 use crate::slowlog::SlowLog;
 use crate::socket::Visitor;
 use crate::stats::{Stats, ThreadStats};
-use crate::{acl, cron, io_thread, rdb};
+use crate::{acl, cron, io_thread, oom, rdb};
 
 /// Why a server does not start.
 #[derive(Debug, Error)]
@@ -88,6 +89,8 @@ pub struct Server {
     pub access: Access,
     /// Who is connected.
     pub clients: Clients,
+    /// What they take of memory together.
+    pub crowd: Crowd,
     /// What is counted.
     pub stats: Stats,
     /// What the operator is told.
@@ -248,6 +251,7 @@ pub(crate) fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, Start
         config: Current::new(config),
         access,
         clients: Clients::default(),
+        crowd: Crowd::default(),
         stats,
         log,
         slow: SlowLog::default(),
@@ -263,6 +267,11 @@ pub(crate) fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, Start
         drops: AtomicBool::new(false),
         clock,
     });
+    let current = server.config.snapshot().config;
+    server.crowd.set_limit(&current, &server.clients, &server.log);
+    if let Err(why) = oom::apply(&current) {
+        server.log.warning(format_args!("oom-score-adj cannot be set: {why}"));
+    }
     let gate = Arc::clone(&server.gate);
     server.databases.log.tell(move |notice| match notice {
         Notice::Trouble(why) => gate.refuse_writes("log", why.map(Into::into)),

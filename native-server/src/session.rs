@@ -10,7 +10,7 @@ use std::time::Instant;
 use ferrite_engine::Reply;
 
 use crate::acl::Login;
-use crate::client::{Client, state};
+use crate::client::{Client, kept, state};
 use crate::commands::Command;
 use crate::persist::log::Log;
 use crate::resp::wire::{Protocol, Wire};
@@ -214,6 +214,7 @@ impl Session {
     pub fn set_transaction(&mut self, transaction: Option<Transaction>) {
         self.client.set(state::MULTI, transaction.is_some());
         self.client.queued.store(0, Ordering::Relaxed);
+        self.client.kept_bytes[kept::QUEUED].store(0, Ordering::Relaxed);
         self.transaction = transaction;
     }
 

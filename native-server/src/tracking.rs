@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ferrite_engine::Reply;
 
-use crate::client::{Client, state};
+use crate::client::{Client, kept, state};
 use crate::resp::wire::{Protocol, Wire};
 
 /// How a client tracks.
@@ -73,6 +73,8 @@ impl Tracking {
         client.redirect.store(redirect, Ordering::Relaxed);
         client.set(state::BROADCAST, mode.prefixes.is_some());
         client.set(state::REDIRECT_BROKEN, false);
+        let bytes = mode.prefixes.iter().flatten().map(|prefix| prefix.len() + kept::EACH);
+        client.kept_bytes[kept::PREFIXES].store(bytes.sum(), Ordering::Relaxed);
         let mut state = self.lock();
         state.trackers.insert(client.id, Tracker { client: Arc::clone(client), mode });
         self.trackers.store(state.trackers.len(), Ordering::Relaxed);
@@ -89,6 +91,7 @@ impl Tracking {
         self.trackers.store(state.trackers.len(), Ordering::Relaxed);
         client.set(state::TRACKING | state::BROADCAST | state::REDIRECT_BROKEN, false);
         client.redirect.store(-1, Ordering::Relaxed);
+        client.kept_bytes[kept::PREFIXES].store(0, Ordering::Relaxed);
     }
 
     /// How a client tracks.

@@ -158,6 +158,57 @@ fn who_does_not_read_is_dropped_at_the_limit_of_its_class() {
     }
 }
 
+/// Names of which each takes memory: others in each step.
+fn names(word: &str, step: usize) -> Vec<u8> {
+    let names = (0..1000).map(|number| format!("{step}:{number}"));
+    request(&std::iter::once(word.into()).chain(names).collect::<Vec<String>>())
+}
+
+type Step = fn(usize) -> Vec<u8>;
+
+/// What takes ever more memory of the server: how it begins, and its steps.
+const GREED: [(&[u8], Step); 6] = [
+    (b"*1\r\n$100000000\r\n", |_| vec![b'v'; 100_000]),
+    (b"MULTI\r\n", |_| request(&["SET", "k", &"v".repeat(100_000)])),
+    (b"PING\r\n", |_| request(&["GET", "large"])),
+    (b"PING\r\n", |step| names("WATCH", step)),
+    (b"PING\r\n", |step| names("SUBSCRIBE", step)),
+    (b"HELLO 3\r\n", |step| names("PSUBSCRIBE", step)),
+];
+
+#[test]
+fn who_takes_most_goes_when_all_clients_take_too_much() {
+    let _alone = alone();
+    let server = TestServer::plain();
+    let mut other = server.connect();
+    let large = "v".repeat(1 << 20);
+    assert_eq!(other.ask_words(&["SET", "large", &large]), ok());
+    assert_eq!(other.ask("CLIENT NO-EVICT ON"), ok());
+    assert_eq!(other.ask("CONFIG SET maxmemory 100mb maxmemory-clients 3%"), ok());
+    let mut modest = TcpStream::connect(server.address).expect("a connection");
+    modest.write_all(b"*2\r\n$4\r\nECHO\r\n$300000\r\n").expect("the server reads");
+    modest.write_all(&vec![b'v'; 299_999]).expect("the server reads");
+    for (evicted, (first, next)) in (0..).zip(GREED) {
+        let mut greedy = TcpStream::connect(server.address).expect("a connection");
+        greedy.write_all(first).expect("the server reads");
+        for step in 0..1000 {
+            let is_gone = greedy.write_all(&next(step)).is_err();
+            if is_gone || figure(&mut other, "evicted_clients") > evicted {
+                break;
+            }
+        }
+        until(&mut other, "evicted_clients", evicted + 1);
+        until(&mut other, "connected_clients", 2);
+    }
+    modest.write_all(b"v\r\n").expect("it is still there");
+    let mut answer = vec![0; 300_000];
+    modest.read_exact(&mut answer).expect("it is answered");
+    // Less than the others take: all but those that are spared go.
+    assert_eq!(other.ask("CONFIG SET maxmemory-clients 1"), ok());
+    assert_eq!(other.ask("CONFIG SET maxmemory-clients 0"), ok());
+    assert_eq!(other.ask("PING"), pong());
+}
+
 #[test]
 fn half_closed_and_torn_connections_leave_nothing() {
     let _alone = alone();

@@ -101,6 +101,19 @@ fn a_checkpoint_by_command_cuts_the_log_off() {
 }
 
 #[test]
+fn a_rewrite_is_in_progress_from_its_answer_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = start(directory.path(), true);
+    let mut connection = server.connect();
+    for count in 1..=20 {
+        connection.ask("INCR n");
+        connection.ask("BGREWRITEAOF");
+        wait_until("it has ended", || figure(&mut connection, "aof_rewrite_in_progress") == 0);
+        assert_eq!(figure(&mut connection, "rdb_saves"), count);
+    }
+}
+
+#[test]
 fn a_log_that_has_grown_is_cut_off_by_itself() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = start(directory.path(), true);

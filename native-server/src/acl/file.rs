@@ -32,15 +32,15 @@ pub fn initial(config: &Config) -> Result<Users, String> {
     let mut users = Users::from([(DEFAULT.into(), Arc::new(default))]);
     for line in &config.users {
         let Some((name, rules)) = line.split_first() else { continue };
-        let rules: Vec<&[u8]> = rules.iter().map(String::as_bytes).collect();
-        let mut user = User::new(name.as_bytes(), has_all_channels);
+        let rules: Vec<&[u8]> = rules.iter().map(Vec::as_slice).collect();
+        let mut user = User::new(name, has_all_channels);
         for rule in merged(&rules).map_err(|_| "a parenthesis is not closed")? {
             user.apply(&rule, has_all_channels).map_err(|why| {
-                let rule = String::from_utf8_lossy(&rule).into_owned();
+                let [rule, name] = [&rule, name].map(|text| String::from_utf8_lossy(text));
                 format!("rule '{rule}' of the user '{name}': {why}")
             })?;
         }
-        users.insert(name.as_bytes().into(), Arc::new(user));
+        users.insert(name.as_slice().into(), Arc::new(user));
     }
     Ok(users)
 }

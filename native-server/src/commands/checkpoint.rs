@@ -6,6 +6,7 @@ use crate::checkpoint::saver;
 use crate::commands::flags::{ADMIN, NO_MULTI, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
+use crate::ending::Ending;
 
 const ADMIN_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, ..ROW };
 
@@ -70,30 +71,9 @@ fn shutdown(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     if matches!(args.as_slice(), [option] if option.eq_ignore_ascii_case(b"abort")) {
         return Err("ERR No shutdown in progress.".into());
     }
-    let (mut saves, mut is_forced) = (None, false);
-    for option in args {
-        let is = |word: &[u8]| option.eq_ignore_ascii_case(word);
-        if is(b"save") && saves != Some(false) {
-            saves = Some(true);
-        } else if is(b"nosave") && saves != Some(true) {
-            saves = Some(false);
-        } else if is(b"force") {
-            is_forced = true;
-        } else if !is(b"now") {
-            return Err(Error::Syntax.into());
-        }
-    }
+    let ending = Ending::read(args.as_slice().iter().copied()).ok_or(Error::Syntax)?;
     cx.held.release();
-    if saves == Some(false) {
-        cx.server.drop_all();
-    }
-    if saves.unwrap_or_else(|| saver::saves_at_end(cx.server))
-        && saver::save_at_end(cx.server).is_err()
-        && !is_forced
-    {
-        return Err("ERR Errors trying to SHUTDOWN. Check logs.".into());
-    }
+    ending.carry_out(cx.server)?;
     cx.session.is_closing = true;
-    cx.server.shut_down();
     Ok(())
 }

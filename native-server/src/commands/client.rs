@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ferrite_engine::{Args, Arity, Error, Group, Reply, docs};
 
-use crate::client::{Client, signal, state};
+use crate::client::{Client, kept, signal, state};
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec, table};
 use crate::context::Context;
@@ -374,7 +374,7 @@ pub fn describe(client: &Client, now_ms: i64) -> String {
     let _ = writeln!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={letters} db={} sub={} psub={} \
-         ssub={} multi={queued} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 \
+         ssub={} multi={queued} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 \
          obl=0 oll={} omem={} tot-mem={} events=r cmd={} user={} redir={} resp={} \
          lib-name={} lib-ver={} watch={} tot-net-in={} tot-net-out={}",
         client.id,
@@ -389,9 +389,10 @@ pub fn describe(client: &Client, now_ms: i64) -> String {
         patterns.load(Relaxed),
         shards.load(Relaxed),
         client.input_bytes.load(Relaxed),
+        client.kept_bytes[kept::QUEUED].load(Relaxed),
         u8::from(client.output_bytes.load(Relaxed) > 0),
         client.output_bytes.load(Relaxed),
-        client.output_bytes.load(Relaxed) + client.input_bytes.load(Relaxed),
+        client.memory_bytes(),
         last.map_or("NULL", |command| command.name),
         String::from_utf8_lossy(&client.user()),
         client.redirect.load(Relaxed),

@@ -14,6 +14,7 @@ use crate::config::{self, Config};
 use crate::context::Context;
 use crate::glob;
 use crate::log::Level;
+use crate::oom;
 use crate::process::system_text;
 
 const CONFIG_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, since: docs("2.0.0"), ..ROW };
@@ -152,6 +153,15 @@ fn carry_out(
             false => ("port", "Unable to listen on this port. Check server logs.".into()),
         });
     }
+    if (names.contains("oom-score-adj") || names.contains("oom-score-adj-values"))
+        && let Err(why) = oom::apply(config)
+    {
+        server.log.warning(format_args!("oom-score-adj cannot be set: {why}"));
+        return Err((
+            "oom-score-adj",
+            "Failed to set current oom_score_adj. Check server logs.".into(),
+        ));
+    }
     if names.contains("appendonly") {
         server.persistence.switch(server, config).map_err(|why| ("appendonly", why))?;
     }
@@ -199,6 +209,9 @@ fn apply(cx: &mut Context<'_>, config: &Config, names: &BTreeSet<&'static str>) 
             cx.held.get(index).keys.set_forms(config.forms.to_engine());
         }
     }
+    if names.contains("maxmemory") || names.contains("maxmemory-clients") {
+        cx.server.crowd.set_limit(config, &cx.server.clients, &cx.server.log);
+    }
     if names.contains("save") || names.contains("stop-writes-on-bgsave-error") {
         saver::refuse_writes(cx.server, config);
     }
@@ -237,7 +250,7 @@ fn rewrite(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
 
 /// The users as lines of the file have them; none if there is only the default one, and all that
 /// was ever changed of it is its password.
-fn shown_users(cx: &Context<'_>) -> Vec<Vec<String>> {
+fn shown_users(cx: &Context<'_>) -> Vec<Vec<Vec<u8>>> {
     let mut plain = User::unrestricted();
     plain.set_password(&cx.config.requirepass);
     let users = cx.server.access.all();
@@ -248,8 +261,7 @@ fn shown_users(cx: &Context<'_>) -> Vec<Vec<String>> {
     }
     let words = |user: &User| {
         let rules = user.show();
-        let words = rules.split(|&byte| byte == b' ');
-        words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+        rules.split(|&byte| byte == b' ').map(<[u8]>::to_vec).collect()
     };
     users.iter().map(|user| words(user)).collect()
 }

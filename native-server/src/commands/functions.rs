@@ -629,8 +629,9 @@ pub fn look_at_queued(command: &Command, request: &[&[u8]]) -> Result<()> {
         }
         ("function|load", [.., text]) => is_module(text),
         // What is no payload is told so when it is its turn.
-        ("function|restore", [_, _, payload, ..]) => dump::read(payload)
-            .is_ok_and(|texts| texts.iter().any(|text| is_module(text))),
+        ("function|restore", [_, _, payload, ..]) => {
+            dump::read(payload).is_ok_and(|texts| texts.iter().any(|text| is_module(text)))
+        }
         _ => false,
     };
     match is_module {

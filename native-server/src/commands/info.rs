@@ -28,13 +28,12 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[ServerSpec {
 }];
 
 /// What Redis counts of forks, replicas, clusters and defragmentation, of which there are none.
-const NEVER: [&str; 17] = [
+const NEVER: [&str; 16] = [
     "sync_full",
     "sync_partial_ok",
     "sync_partial_err",
     "latest_fork_usec",
     "total_forks",
-    "evicted_clients",
     "migrate_cached_sockets",
     "slave_expires_tracked_keys",
     "active_defrag_hits",
@@ -364,6 +363,7 @@ fn stats(figures: &Figures<'_, '_>) -> Lines {
         ("rejected_connections", stats.connections_rejected.load(Relaxed).to_string()),
         ("expired_keys", expired.to_string()),
         ("evicted_keys", evicted.to_string()),
+        ("evicted_clients", figures.cx.server.crowd.evicted.load(Relaxed).to_string()),
         ("evicted_scripts", figures.cx.server.scripts.cache.evicted.load(Relaxed).to_string()),
         ("client_query_buffer_limit_disconnections", {
             stats.inputs_dropped.load(Relaxed).to_string()

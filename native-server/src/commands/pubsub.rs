@@ -1,8 +1,10 @@
 //! SUBSCRIBE, PUBLISH and their kin.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use ferrite_engine::{Args, Arity, FAST, Group, Reply, docs};
 
-use crate::client::state;
+use crate::client::{kept, state};
 use crate::commands::flags::{NO_SCRIPT, PUBSUB};
 use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
@@ -150,7 +152,7 @@ fn note_counts(session: &Session) {
     let is_listening = session.subscriptions.iter().any(|names| !names.is_empty());
     client.set(state::SUBSCRIBER, is_listening);
     for (shown, names) in client.subscriptions.iter().zip(&session.subscriptions) {
-        shown.store(names.len(), std::sync::atomic::Ordering::Relaxed);
+        shown.store(names.len(), Relaxed);
     }
 }
 
@@ -168,7 +170,10 @@ fn answer(cx: &mut Context<'_>, word: &str, name: Option<&[u8]>, kind: Kind) {
 fn subscribe(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()> {
     for name in args {
         // First the confirmation, then the first message: nobody else writes to the output here.
-        cx.session.subscriptions[kind as usize].insert(name.into());
+        let bytes = &cx.session.client.kept_bytes[kept::CHANNELS];
+        if cx.session.subscriptions[kind as usize].insert(name.into()) {
+            bytes.fetch_add(name.len() + kept::EACH, Relaxed);
+        }
         note_counts(cx.session);
         cx.server.news.pubsub.subscribe(kind, name, &cx.session.client);
         answer(cx, kind.words()[1], Some(name), kind);
@@ -185,7 +190,10 @@ fn unsubscribe(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<
         answer(cx, kind.words()[2], None, kind);
     }
     for name in names {
-        cx.session.subscriptions[kind as usize].remove(&name);
+        if cx.session.subscriptions[kind as usize].remove(&name) {
+            let bytes = &cx.session.client.kept_bytes[kept::CHANNELS];
+            bytes.fetch_sub(name.len() + kept::EACH, Relaxed);
+        }
         cx.server.news.pubsub.unsubscribe(kind, &name, &cx.session.client);
         note_counts(cx.session);
         answer(cx, kind.words()[2], Some(&name), kind);
@@ -195,6 +203,7 @@ fn unsubscribe(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<
 
 /// Listens to nothing any more.
 pub fn forget(server: &Server, session: &mut Session) {
+    session.client.kept_bytes[kept::CHANNELS].store(0, Relaxed);
     for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
         for name in std::mem::take(&mut session.subscriptions[kind as usize]) {
             server.news.pubsub.unsubscribe(kind, &name, &session.client);

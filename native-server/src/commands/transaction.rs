@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering;
 use ferrite_engine::{Args, Arity, DENYOOM, Error, FAST, Group, Keys, Reply, docs};
 
 use crate::acl::selector::Denial;
-use crate::commands::functions::changes_libraries;
+use crate::client::kept;
 use crate::commands::flags::{ALL_DATABASES, ALLOW_BUSY, NO_SCRIPT};
+use crate::commands::functions::changes_libraries;
 use crate::commands::{ROW, Refusal, Result, ServerSpec};
 use crate::context::Context;
 use crate::database::Held;
@@ -103,6 +104,8 @@ fn watch(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         database.with(now_ms, |cx| cx.is_there(key));
         if database.watched.add(key, &watch.flag) {
             watch.keys.push((index, key.into()));
+            let bytes = key.len() + kept::EACH;
+            cx.session.client.kept_bytes[kept::WATCHED].fetch_add(bytes, Ordering::Relaxed);
         }
     }
     cx.session.client.watches.store(watch.keys.len(), Ordering::Relaxed);
@@ -117,6 +120,7 @@ pub fn unwatch(held: &mut Held<'_>, session: &mut Session) {
         held.get(*database).watched.remove(key, &watch.flag);
     }
     session.client.watches.store(0, Ordering::Relaxed);
+    session.client.kept_bytes[kept::WATCHED].store(0, Ordering::Relaxed);
 }
 
 /// EXEC may not be run: as in Redis that is the end of the transaction.

@@ -66,23 +66,35 @@ fn read_line(config: &mut Config, line: &str) -> Result<(), Refusal> {
     if line.len() > CONFIG_LINE_BYTES_MAX {
         return Err("the line is too long".into());
     }
-    match words(line).ok_or("unbalanced quotes")?.split_first() {
-        Some((name, values)) => set(config, name, values),
+    let words = bytes(line).ok_or("unbalanced quotes")?;
+    match words.split_first() {
+        // Names and patterns are bytes of any kind.
+        Some((name, words)) if name.eq_ignore_ascii_case(b"user") => add_user(config, words),
+        Some((name, values)) => {
+            set(config, &text(name), &values.iter().map(|word| text(word)).collect::<Vec<_>>())
+        }
         None => Ok(()),
     }
 }
 
 /// The words of a line. `None` if a quote is not closed.
 pub fn words(line: &str) -> Option<Vec<String>> {
+    Some(bytes(line)?.iter().map(|word| text(word)).collect())
+}
+
+fn bytes(line: &str) -> Option<Vec<Vec<u8>>> {
     let (text, words) = inline::split(line.as_bytes())?;
-    let words = words.into_iter().map(|range| text.get(range).unwrap_or_default());
-    Some(words.map(|word| String::from_utf8_lossy(word).into()).collect())
+    Some(words.into_iter().map(|range| text.get(range).unwrap_or_default().to_vec()).collect())
+}
+
+fn text(word: &[u8]) -> String {
+    String::from_utf8_lossy(word).into()
 }
 
 /// A user. Its rules are read when the server starts.
-fn add_user(config: &mut Config, words: &[String]) -> Result<(), Refusal> {
+fn add_user(config: &mut Config, words: &[Vec<u8>]) -> Result<(), Refusal> {
     let name = words.first().ok_or("wrong number of arguments")?;
-    if !is_name(name.as_bytes()) {
+    if !is_name(name) {
         return Err("Spaces not allowed in ACL usernames".into());
     }
     if config.users.iter().any(|user| user.first() == Some(name)) {
@@ -105,7 +117,8 @@ pub fn set(config: &mut Config, name: &str, values: &[String]) -> Result<(), Ref
         return Err("wrong number of arguments".into());
     }
     if name.eq_ignore_ascii_case("user") {
-        return add_user(config, values);
+        let words: Vec<Vec<u8>> = values.iter().map(|word| word.clone().into_bytes()).collect();
+        return add_user(config, &words);
     }
     let Some(setting) = find(name) else { return foreign::read(config, name, values) };
     setting.read(config, &values.join(" "))

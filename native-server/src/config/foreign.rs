@@ -51,8 +51,6 @@ const SETTINGS: &[(&str, Says)] = &[
     ("min-slaves-max-lag", Anything),
     ("min-slaves-to-write", Only("0")),
     ("no-appendfsync-on-rewrite", Anything),
-    ("oom-score-adj", Only("no")),
-    ("oom-score-adj-values", Anything),
     ("proc-title-template", Anything),
     ("rdb-del-sync-files", Anything),
     ("propagation-error-behavior", Anything),
@@ -62,8 +60,6 @@ const SETTINGS: &[(&str, Says)] = &[
     ("replica-", Anything),
     ("sanitize-dump-payload", Anything),
     ("set-proc-title", Anything),
-    ("shutdown-on-sigint", Only("default")),
-    ("shutdown-on-sigterm", Only("default")),
     ("shutdown-timeout", Anything),
     ("slave-", Anything),
     ("supervised", Only("no")),
@@ -71,6 +67,7 @@ const SETTINGS: &[(&str, Says)] = &[
     ("syslog-facility", Anything),
     ("syslog-ident", Anything),
     ("tls-port", Only("0")),
+    ("use-exit-on-panic", Anything),
 ];
 
 /// Takes note of a setting that is none here.

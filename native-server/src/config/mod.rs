@@ -16,6 +16,8 @@ use ferrite_engine::{Forms, Keyspace, Policy};
 
 use crate::checkpoint::saver::Rule;
 use crate::encoding::Encodings;
+use crate::ending::Ending;
+use crate::limits::CLIENT_BYTES_LEAST;
 
 /// What may be held for one client that does not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,8 +30,23 @@ pub struct OutputLimit {
     pub soft_seconds: u64,
 }
 
+impl OutputLimit {
+    const fn megabytes(hard: u64, soft: u64, soft_seconds: u64) -> OutputLimit {
+        OutputLimit { hard_bytes: hard << 20, soft_bytes: soft << 20, soft_seconds }
+    }
+}
+
 /// The kinds of clients that have output limits of their own, with their names.
 pub const OUTPUT_CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
+
+/// So much memory, or a share of `maxmemory`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Share {
+    /// In bytes.
+    Bytes(u64),
+    /// In percent.
+    Percent(u64),
+}
 
 /// Where values that the engine stores take another form.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +96,8 @@ pub struct Config {
     pub port: i64,
     pub protected_mode: bool,
     pub requirepass: String,
+    pub shutdown_on_sigint: Ending,
+    pub shutdown_on_sigterm: Ending,
     pub tcp_backlog: i64,
     pub timeout_s: i64,
     pub tcp_keepalive_s: i64,
@@ -95,6 +114,7 @@ pub struct Config {
     pub io_threads: i64,
     pub maxclients: i64,
     pub maxmemory: u64,
+    pub maxmemory_clients: Share,
     pub maxmemory_policy: Policy,
     pub hz: i64,
     pub slowlog_slower_than_us: i64,
@@ -103,6 +123,8 @@ pub struct Config {
     pub latency_tracking: bool,
     pub latency_percentiles: Vec<f64>,
     pub notify_keyspace_events: String,
+    pub oom_score_adj: String,
+    pub oom_score_adj_values: [i64; 3],
     pub output_limits: [OutputLimit; 3],
     pub client_query_buffer_limit: u64,
     pub encodings: Encodings,
@@ -123,19 +145,13 @@ pub struct Config {
     /// The file that the server was started with, which is no setting: CONFIG REWRITE writes it.
     pub file: Option<PathBuf>,
     /// Users: the name and the rules of each. Those in force are elsewhere (acl/mod.rs).
-    pub users: Vec<Vec<String>>,
+    pub users: Vec<Vec<Vec<u8>>>,
     /// Settings of Redis that were given and have no effect here.
     pub without_effect: Vec<String>,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        let unlimited = OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 };
-        let limit = |hard_mb: u64, soft_mb: u64| OutputLimit {
-            hard_bytes: hard_mb << 20,
-            soft_bytes: soft_mb << 20,
-            soft_seconds: 60,
-        };
         Config {
             acl_pubsub_default: "resetchannels".into(),
             aclfile: String::new(),
@@ -150,6 +166,8 @@ impl Default for Config {
             port: 6379,
             protected_mode: true,
             requirepass: String::new(),
+            shutdown_on_sigint: Ending::default(),
+            shutdown_on_sigterm: Ending::default(),
             tcp_backlog: 511,
             timeout_s: 0,
             tcp_keepalive_s: 300,
@@ -167,6 +185,7 @@ impl Default for Config {
             io_threads: 1,
             maxclients: 10_000,
             maxmemory: 0,
+            maxmemory_clients: Share::Bytes(0),
             maxmemory_policy: Policy::NoEviction,
             hz: 10,
             slowlog_slower_than_us: 10_000,
@@ -175,7 +194,13 @@ impl Default for Config {
             latency_tracking: true,
             latency_percentiles: vec![50.0, 99.0, 99.9],
             notify_keyspace_events: String::new(),
-            output_limits: [unlimited, limit(256, 64), limit(32, 8)],
+            oom_score_adj: "no".into(),
+            oom_score_adj_values: [0, 200, 800],
+            output_limits: [
+                OutputLimit::megabytes(0, 0, 0),
+                OutputLimit::megabytes(256, 64, 60),
+                OutputLimit::megabytes(32, 8, 60),
+            ],
             client_query_buffer_limit: 1 << 30,
             encodings: Encodings::default(),
             forms: FormLimits::default(),
@@ -205,6 +230,18 @@ impl Config {
     pub fn is_starved(&self) -> bool {
         let empty_bytes = self.databases.unsigned_abs() * size_of::<Keyspace>() as u64;
         (1..empty_bytes).contains(&self.maxmemory)
+    }
+
+    /// What all clients may take of memory together; 0 for no limit.
+    pub fn client_bytes_max(&self) -> u64 {
+        let bytes = match self.maxmemory_clients {
+            Share::Bytes(0) => return 0,
+            // Without a budget there is nothing to have a share of.
+            Share::Percent(_) if self.maxmemory == 0 => return 0,
+            Share::Bytes(bytes) => bytes,
+            Share::Percent(percent) => self.maxmemory / 100 * percent,
+        };
+        bytes.max(CLIENT_BYTES_LEAST)
     }
 
     /// Whether users that are made may listen to every channel.

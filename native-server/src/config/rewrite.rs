@@ -108,13 +108,13 @@ fn all_keys() -> Vec<String> {
 }
 
 /// A line about a user. What a file would not read as one word stands in quotes.
-fn line_of_user(words: &[String]) -> String {
+fn line_of_user(words: &[Vec<u8>]) -> String {
     let mut line = USER.to_owned();
     for word in words {
         line.push(' ');
-        match word.contains(['"', '\'']) {
-            true => inline::quote(&mut line, word.as_bytes()),
-            false => line.push_str(word),
+        match str::from_utf8(word) {
+            Ok(word) if !word.contains(['"', '\'']) => line.push_str(word),
+            _ => inline::quote(&mut line, word),
         }
     }
     line
@@ -229,15 +229,15 @@ mod tests {
 
     #[test]
     fn users_are_read_back_whatever_their_patterns_are() {
-        let ann: Vec<String> = ["ann", "~a\"b", "&it's", "+get"].map(String::from).into();
+        let ann = [&b"ann"[..], b"~a\"b", b"&it's", b"~\xff", b"+get"].map(<[u8]>::to_vec).into();
         check(
             "user ben on\n",
             |config| config.users = vec![ann],
-            "user ann \"~a\\\"b\" \"&it's\" +get\n",
+            "user ann \"~a\\\"b\" \"&it's\" \"~\\xff\" +get\n",
         );
         let mut config = Config::default();
-        file::read(&mut config, "", "user ann \"~a\\\"b\" \"&it's\" +get\n").expect("a good file");
-        assert_eq!(config.users, [["ann", "~a\"b", "&it's", "+get"]]);
+        file::read(&mut config, "", "user ann \"~a\\\"b\" \"~\\xff\" +get\n").expect("a good file");
+        assert_eq!(config.users, [[&b"ann"[..], b"~a\"b", b"~\xff", b"+get"]]);
     }
 
     #[test]

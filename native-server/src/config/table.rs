@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use ferrite_engine::{Policy, limits, parse_memory};
 
 use crate::checkpoint::saver::{parse_rules, show_rules};
-use crate::config::{Config, OUTPUT_CLASSES, OutputLimit};
+use crate::config::{Config, OUTPUT_CLASSES, OutputLimit, Share};
+use crate::ending::Ending;
 use crate::limits::{BIND_ADDRESSES_MAX, DATABASES_MAX, IO_THREADS_MAX};
 use crate::resp::inline;
 
@@ -194,8 +195,15 @@ pub const SETTINGS: &[Setting] = &[
     row("maxclients", Live, Number(|config| &mut config.maxclients, 1, u32::MAX as i64)),
     // Less than the engine needs is allowed: then whatever would take memory is refused.
     row("maxmemory", Live, Memory(|config| &mut config.maxmemory, 0, limits::MEMORY_BYTES_MAX)),
+    row("maxmemory-clients", Live, Other(show_share, read_share, Plain)),
     row("maxmemory-policy", Live, Other(show_policy, read_policy, Plain)),
     row("notify-keyspace-events", Live, Other(show_events, read_events, Quoted)),
+    row(
+        "oom-score-adj",
+        Live,
+        OneOf(|config| &mut config.oom_score_adj, &["no", "yes", "relative", "absolute"]),
+    ),
+    row("oom-score-adj-values", Live, Other(show_scores, read_scores, Plain)),
     row("pidfile", AtStart, Text(|config| &mut config.pidfile)),
     row("port", Live, Number(|config| &mut config.port, 0, 65535)),
     row("protected-mode", Live, YesNo(|config| &mut config.protected_mode)),
@@ -221,6 +229,24 @@ pub const SETTINGS: &[Setting] = &[
         "set-max-listpack-value",
         Live,
         Memory(|config| &mut config.encodings.set_value_bytes, 0, BYTES_MAX),
+    ),
+    row(
+        "shutdown-on-sigint",
+        Live,
+        Other(
+            |config| config.shutdown_on_sigint.words(),
+            |config, text| read_ending(&mut config.shutdown_on_sigint, text),
+            Plain,
+        ),
+    ),
+    row(
+        "shutdown-on-sigterm",
+        Live,
+        Other(
+            |config| config.shutdown_on_sigterm.words(),
+            |config, text| read_ending(&mut config.shutdown_on_sigterm, text),
+            Plain,
+        ),
     ),
     row(
         "slowlog-log-slower-than",
@@ -378,6 +404,57 @@ fn memory(bytes: u64) -> String {
 fn between(least: impl ToString, most: impl ToString) -> Refusal {
     let (least, most) = (least.to_string(), most.to_string());
     format!("argument must be between {least} and {most} inclusive").into()
+}
+
+fn show_share(config: &Config) -> String {
+    match config.maxmemory_clients {
+        Share::Bytes(bytes) => bytes.to_string(),
+        Share::Percent(percent) => format!("{percent}%"),
+    }
+}
+
+fn read_share(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    let wrong = "argument must be a memory or percent value";
+    config.maxmemory_clients = match text.strip_suffix('%') {
+        Some(percent) => match percent.parse().map_err(|_| wrong)? {
+            percent @ 0..=100 => Share::Percent(percent),
+            _ => return Err("percentage argument must be less or equal to 100".into()),
+        },
+        None => Share::Bytes(parse_memory(text.as_bytes()).map_err(|_| wrong)?),
+    };
+    Ok(())
+}
+
+fn show_scores(config: &Config) -> String {
+    config.oom_score_adj_values.map(|score| score.to_string()).join(" ")
+}
+
+fn read_scores(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    let scores = text.split_ascii_whitespace().map(|word| {
+        let score = word.parse().ok();
+        score
+            .filter(|score| (-2000..=2000).contains(score))
+            .ok_or("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
+    });
+    let scores: Vec<i64> = scores.collect::<Result<_, _>>()?;
+    config.oom_score_adj_values = scores.try_into().map_err(|_| "wrong number of arguments")?;
+    Ok(())
+}
+
+fn read_ending(ending: &mut Ending, text: &str) -> Result<(), Refusal> {
+    let words: Vec<&[u8]> =
+        text.split_ascii_whitespace().map(str::as_bytes).filter(|word| !is_default(word)).collect();
+    let has = |wanted: &[u8]| words.iter().any(|word| word.eq_ignore_ascii_case(wanted));
+    if has(b"save") && has(b"nosave") {
+        return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
+    }
+    *ending = Ending::read(words.into_iter())
+        .ok_or("argument(s) must be one of the following: default, save, nosave, now, force")?;
+    Ok(())
+}
+
+fn is_default(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"default")
 }
 
 fn read_bind(config: &mut Config, text: &str) -> Result<(), Refusal> {
@@ -556,5 +633,17 @@ mod tests {
         check("unixsocketperm", "1000", Err("argument must be between 0 and 777 inclusive"));
         check("bind", &"::1 ".repeat(17), Err("Too many bind addresses specified."));
         check("appendfsync", "Always", Ok("always"));
+        check("maxmemory-clients", "3mb", Ok("3145728"));
+        check("maxmemory-clients", "7%", Ok("7%"));
+        let too_much = "percentage argument must be less or equal to 100";
+        check("maxmemory-clients", "200%", Err(too_much));
+        check("maxmemory-clients", "x%", Err("argument must be a memory or percent value"));
+        check("shutdown-on-sigterm", "Force NOSAVE now", Ok("nosave now force"));
+        check("shutdown-on-sigterm", "default", Ok("default"));
+        let both = "shutdown options SAVE and NOSAVE can't be used simultaneously";
+        check("shutdown-on-sigint", "save nosave", Err(both));
+        check("oom-score-adj-values", "1 2  3", Ok("1 2 3"));
+        let wide = "Invalid oom-score-adj-values, elements must be between -2000 and 2000.";
+        check("oom-score-adj-values", "1 2 2001", Err(wide));
     }
 }

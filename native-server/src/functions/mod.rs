@@ -95,14 +95,34 @@ impl Functions {
         if payload.is_empty() {
             return Ok(());
         }
+        self.bring_back(payload, false)
+    }
+
+    /// Puts the libraries of a payload in the place of those that are there.
+    ///
+    /// # Errors
+    /// As for [`restore`](Self::restore).
+    pub fn replace_all(&self, payload: &[u8]) -> Result<(), Refusal> {
+        match payload.is_empty() {
+            true => self.loaded.change(|registry| {
+                *registry = Registry::default();
+                Ok(())
+            }),
+            false => self.bring_back(payload, true),
+        }
+    }
+
+    fn bring_back(&self, payload: &[u8], flushes: bool) -> Result<(), Refusal> {
         let mut libraries = Vec::new();
         for text in dump::read(payload)? {
             libraries.push(self.make(&text)?);
         }
-        let add = |registry: &mut Registry| {
+        self.loaded.change(|registry| {
+            if flushes {
+                *registry = Registry::default();
+            }
             libraries.iter().try_for_each(|library| registry.add_any(library, true))
-        };
-        self.loaded.change(add)
+        })
     }
 
     /// Makes a library of what FUNCTION LOAD takes.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the databases become what the checkpoint and the log say, or stay as they are. While
 //! the log is on that is what they were.
-//! Not here: functions, which stay as they are in any case.
+//! Libraries of functions are a part of that.
 
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ impl Persistence {
             keys.set_max_memory(options.max_memory_bytes, 0).map_err(|why| why.to_string())?;
             recovered.push(keys);
         }
+        let libraries = server.functions.replace_all(&other.functions.payload());
+        libraries.map_err(|why| why.to_string())?;
         // What is in memory then follows what was read, not the last checkpoint.
         chain.forget();
         for (index, keys) in recovered.into_iter().enumerate() {

@@ -99,6 +99,23 @@ fn libraries_of_a_transaction_are_there_with_it() {
 }
 
 #[test]
+fn libraries_come_back_with_the_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = start(directory.path());
+    let mut client = server.connect();
+    let code = "#!lua name=lib\nredis.register_function('f', function() return 'f' end)";
+    client.ask_words(&["FUNCTION", "LOAD", code]);
+    assert_eq!(client.ask("DEBUG LOADAOF").text(), "OK");
+    assert_eq!(client.ask("FCALL f 0"), Raw::bulk("f"));
+    assert_eq!(client.ask("SAVE").text(), "OK");
+    // What is not logged is gone when the files are read.
+    assert_eq!(client.ask("CONFIG SET appendonly no").text(), "OK");
+    assert_eq!(client.ask("FUNCTION FLUSH").text(), "OK");
+    assert_eq!(client.ask("DEBUG LOADAOF").text(), "OK");
+    assert_eq!(client.ask("FCALL f 0"), Raw::bulk("f"));
+}
+
+#[test]
 fn a_module_is_no_part_of_a_transaction() {
     let server = TestServer::plain();
     let mut client = server.connect();

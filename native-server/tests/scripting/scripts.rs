@@ -107,4 +107,11 @@ fn what_is_watched_shows_a_script_before_its_commands() {
     eval(&mut client, "return redis.call('PING')", &[]);
     assert!(monitor.read().text().contains("\"eval\""));
     assert!(monitor.read().text().contains("lua] \"PING\""));
+    let code =
+        "#!lua name=l\nredis.register_function('f', function() return redis.call('TIME') end)";
+    client.ask_words(&["FUNCTION", "LOAD", code]);
+    client.ask("FCALL f 0");
+    let mut next = || monitor.read().text();
+    while !next().contains("\"fcall\" \"f\"") {}
+    assert!(next().contains("lua] \"TIME\""));
 }
