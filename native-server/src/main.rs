@@ -141,7 +141,8 @@ fn export(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Says that the server is ready. A signal that asks the process to end ends it from then on, as
-/// SHUTDOWN does with what the configuration says of it: where a checkpoint was to be taken and cannot, it goes on.
+/// SHUTDOWN does with what the configuration says of it: where a checkpoint was to be taken and
+/// cannot, the server goes on.
 fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

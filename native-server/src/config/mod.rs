@@ -31,6 +31,13 @@ pub struct OutputLimit {
 }
 
 impl OutputLimit {
+    /// Redis's, by class.
+    const DEFAULTS: [OutputLimit; 3] = [
+        OutputLimit::megabytes(0, 0, 0),
+        OutputLimit::megabytes(256, 64, 60),
+        OutputLimit::megabytes(32, 8, 60),
+    ];
+
     const fn megabytes(hard: u64, soft: u64, soft_seconds: u64) -> OutputLimit {
         OutputLimit { hard_bytes: hard << 20, soft_bytes: soft << 20, soft_seconds }
     }
@@ -196,11 +203,7 @@ impl Default for Config {
             notify_keyspace_events: String::new(),
             oom_score_adj: "no".into(),
             oom_score_adj_values: [0, 200, 800],
-            output_limits: [
-                OutputLimit::megabytes(0, 0, 0),
-                OutputLimit::megabytes(256, 64, 60),
-                OutputLimit::megabytes(32, 8, 60),
-            ],
+            output_limits: OutputLimit::DEFAULTS,
             client_query_buffer_limit: 1 << 30,
             encodings: Encodings::default(),
             forms: FormLimits::default(),
