@@ -6,11 +6,12 @@
 
 use core::fmt;
 
-// `#[raised]` says in which builds an error can come about whose name all know: others have no text.
+// `#[raised]` says in which builds an error can come about whose name all know: others have no text
+// for it.
 macro_rules! errors {
     ($(
         $(#[doc = $doc:literal])+ $(#[cfg($when:meta)])? $(#[raised($raised:meta)])?
-        $name:ident = $text:literal,
+        $name:ident = $text:expr,
     )+) => {
         /// An error of a command or an option. The keyspace is as it was before.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +71,7 @@ errors! {
     #[raised(feature = "float")]
     NotFinite = "ERR increment would produce NaN or Infinity",
     /// SETRANGE before the start of a string.
+    #[raised(feature = "range")]
     OffsetOutOfRange = "ERR offset is out of range",
     /// LCS of a value that is no string.
     #[cfg(feature = "lcs")]
@@ -436,10 +438,14 @@ errors! {
     /// Compression, where the feature `compression` is not built in.
     NoCompression = "ERR compression is not built in",
     /// A policy that does not exist.
-    UnknownPolicy =
+    UnknownPolicy = if cfg!(feature = "learn") {
         "ERR argument(s) must be one of the following: volatile-lru, volatile-lfu, \
          volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, \
-         allkeys-s3fifo, allkeys-gdsf, noeviction",
+         allkeys-s3fifo, allkeys-gdsf, noeviction"
+    } else {
+        "ERR argument(s) must be one of the following: volatile-lru, volatile-lfu, \
+         volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction"
+    },
 }
 
 impl Error {

@@ -24,14 +24,16 @@
 //! | `bitmap` | yes | the commands on bits of strings |
 //! | `compression` | no | strings that are not in use can be compressed ([`Options`]) |
 //! | `docs` | yes | the documentation fields of the command table |
-//! | `edge` | yes | all features of the edge build, which are the following eight |
+//! | `edge` | yes | all features of the edge build, which are the following ten |
 //! | `copy` | yes | the command COPY |
 //! | `float` | yes | the commands INCRBYFLOAT and HINCRBYFLOAT |
 //! | `hash` | yes | hashes |
 //! | `learn` | yes | the policies `allkeys-s3fifo` and `allkeys-gdsf` |
-//! | `lite` | yes | all features of the lite edge build: `learn`, and short ways for GET and SET |
+//! | `lite` | yes | what the lite edge build has of them: short ways for GET and SET |
 //! | `list` | yes | lists |
 //! | `object` | yes | the command OBJECT |
+//! | `range` | yes | the commands on parts of strings: APPEND, GETRANGE, SETRANGE |
+//! | `rename` | yes | the commands RENAME and RENAMENX |
 //! | `set` | yes | sets |
 //! | `dump` | yes | the commands DUMP and RESTORE |
 //! | `effects` | yes | somebody may listen to [`Effects`] |

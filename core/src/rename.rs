@@ -126,7 +126,9 @@ pub(crate) const COMMANDS: &[Spec] = &[
         summary: docs("Gives a key the value of another."),
         run: copy,
     },
+    #[cfg(feature = "rename")]
     RENAME_ROW,
+    #[cfg(feature = "rename")]
     Spec {
         name: "renamenx",
         flags: WRITE | FAST | EDGE,

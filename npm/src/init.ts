@@ -9,10 +9,10 @@ import type { Configuration } from "./lite-cache.js";
 import type { FerriteModule, FerriteOptions } from "./types.js";
 
 /** Makes a cache. */
-export interface InitFerrite<Cache = FerriteCache> {
-  (options?: FerriteOptions): Promise<Cache>;
+export interface InitFerrite<Cache = FerriteCache, Options = FerriteOptions> {
+  (options?: Options): Promise<Cache>;
   /** With a module that the caller imported, for runtimes without an entry of their own. */
-  (module: FerriteModule | undefined, options?: FerriteOptions): Promise<Cache>;
+  (module: FerriteModule | undefined, options?: Options): Promise<Cache>;
 }
 
 /** @internal A class of caches. */

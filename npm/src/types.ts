@@ -94,6 +94,9 @@ export type EvictionPolicy =
   | "allkeys-lru" | "allkeys-lfu" | "allkeys-random" | "allkeys-s3fifo" | "allkeys-gdsf"
   | "volatile-lru" | "volatile-lfu" | "volatile-random" | "volatile-ttl";
 
+/** Those of them that `@ferrite/edge/lite` knows: the two that learn are left out. */
+export type LiteEvictionPolicy = Exclude<EvictionPolicy, "allkeys-s3fifo" | "allkeys-gdsf">;
+
 /** The options of `initFerrite`. */
 export interface FerriteOptions {
   /** Everything the cache may hold: bytes, or text such as "64mb". The default is "32mb". */
@@ -107,6 +110,12 @@ export interface FerriteOptions {
   compression?: boolean;
   /** Where the time comes from, in milliseconds since 1970. The default is `Date`. */
   clock?: { now(): number };
+}
+
+/** The options of `initFerrite` in `@ferrite/edge/lite`. */
+export interface LiteOptions extends FerriteOptions {
+  evictionPolicy?: LiteEvictionPolicy;
+  compression?: false;
 }
 
 /**

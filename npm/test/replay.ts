@@ -1,7 +1,9 @@
 // Plays a transcript to the package, in any runtime: no file system, no test runner.
 // Invariant: what differs from the transcript is told, line by line; nothing is passed over.
 
-import { FerriteError, type InitFerrite, type LiteCache, type Reply } from "@ferrite/edge";
+import {
+  FerriteError, type FerriteCache, type InitFerrite, type LiteCache, type LiteOptions, type Reply,
+} from "@ferrite/edge";
 import { accepts, parse, show, type Answer } from "./transcript.js";
 
 /** How the names of files start that are about commands which the edge builds leave out. */
@@ -9,7 +11,9 @@ const leftOut = [
   "bit", "dump", "geo", "hyperloglog", "lcs", "sort", "stream", "types_zset", "zset",
 ];
 /** And those that the lite build leaves out besides. */
-const leftOutOfLite = ["copy", "float", "hash", "list", "object", "set", "string_types", "types"];
+const leftOutOfLite = [
+  "append", "copy", "float", "hash", "list", "object", "range", "set", "string_types", "types",
+];
 
 /** Whether a transcript, named by its file, is about more than there is at the edge. */
 export function isLeftOut(path: string, isLite = false): boolean {
@@ -34,6 +38,11 @@ function answerOf(reply: Reply<Uint8Array | string>): Answer {
 export function ask(cache: LiteCache, [name, ...values]: Uint8Array[]): Answer {
   try {
     const command = decoder.decode(name);
+    const [key, value] = values;
+    // Many transcripts append to what they look at; what that does is told in another.
+    if (!("append" in cache) && /^append$/i.test(command) && values.length === 2) {
+      return answerOf(appendInLite(cache, key!, value!));
+    }
     if (values.some((value) => value.length > callBytesMax)) {
       return answerOf(askLarge(cache, command, values));
     }
@@ -44,6 +53,16 @@ export function ask(cache: LiteCache, [name, ...values]: Uint8Array[]): Answer {
   }
 }
 
+/** APPEND by what the lite entry has. */
+function appendInLite(cache: LiteCache, key: Uint8Array, value: Uint8Array): number {
+  const old = cache.getBytes(key) ?? new Uint8Array();
+  const all = new Uint8Array(old.length + value.length);
+  all.set(old);
+  all.set(value, old.length);
+  cache.set(key, all, { keepTtl: true });
+  return all.length;
+}
+
 /** With a value too large for `call`: SET by its method, which has no limit, APPEND in parts. */
 function askLarge(
   cache: LiteCache, command: string, [key, value, ...options]: Uint8Array[],
@@ -51,7 +70,7 @@ function askLarge(
   if (command === "APPEND" && options.length === 0) {
     let length = 0;
     for (let start = 0; start < value!.length; start += callBytesMax) {
-      length = cache.append(key!, value!.subarray(start, start + callBytesMax));
+      length = (cache as FerriteCache).append(key!, value!.subarray(start, start + callBytesMax));
     }
     return length;
   }
@@ -71,7 +90,7 @@ function expectedHere(words: Uint8Array[], expected: Answer): Answer {
 
 /** Plays all of a transcript to a new cache: how many requests, and what was not as expected. */
 export async function replay(
-  initFerrite: InitFerrite<LiteCache>, text: string,
+  initFerrite: InitFerrite<LiteCache, LiteOptions>, text: string,
 ): Promise<{ replayed: number; failures: string[] }> {
   let now = startMs;
   const cache = await initFerrite({ evictionPolicy: "noeviction", clock: { now: () => now } });

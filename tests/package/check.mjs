@@ -13,10 +13,10 @@ import { gzipSync } from "node:zlib";
 // is missed since the wasm alone is larger: these are what is reached, and a little. GET and SET
 // that are compiled for speed are 2.6 kB of it (ARCHITECTURE.md, "What the wasm weighs").
 const budgets = {
-  "a bundle, wasm included": 76_500,
-  "a Worker: its script and the wasm": 75_500,
-  "lite: a bundle, wasm included": 41_000,
-  "lite: a Worker: its script and the wasm": 41_000,
+  "a bundle, wasm included": 77_000,
+  "a Worker: its script and the wasm": 75_700,
+  "lite: a bundle, wasm included": 37_500,
+  "lite: a Worker: its script and the wasm": 36_500,
 };
 /** Sources of which nothing may be in a bundle of the lite entry. */
 const collections = /src\/(cache|commands\/(hashes|lists|more|sets))\.ts$/;

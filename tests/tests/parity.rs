@@ -29,8 +29,19 @@ const EXTRA_METHODS: &[&str] = &[
 ];
 
 /// What the lite build leaves out beside whole families, and other forms of those.
-const LEFT_OUT_OF_LITE: &[&str] =
-    &["copy", "incrbyfloat", "object", "hscanIterator", "sscanIterator"];
+const LEFT_OUT_OF_LITE: &[&str] = &[
+    "append",
+    "copy",
+    "getrange",
+    "hscanIterator",
+    "incrbyfloat",
+    "object",
+    "rename",
+    "renamenx",
+    "setrange",
+    "sscanIterator",
+    "substr",
+];
 
 /// The package's files without which there is no lite cache.
 const LITE_FILES: &[&str] = &["commands.ts", "keys.ts", "strings.ts", "lite-cache.ts"];

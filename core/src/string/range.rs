@@ -99,6 +99,7 @@ const GETRANGE_ROW: Spec = Spec {
 };
 
 pub(crate) const COMMANDS: &[Spec] = &[
+    #[cfg(feature = "range")]
     Spec {
         name: "append",
         arity: Arity::Exactly(3),
@@ -110,7 +111,9 @@ pub(crate) const COMMANDS: &[Spec] = &[
         summary: docs("Appends to a string. Creates the key if it is not there."),
         run: append,
     },
+    #[cfg(feature = "range")]
     GETRANGE_ROW,
+    #[cfg(feature = "range")]
     Spec {
         name: "setrange",
         arity: Arity::Exactly(4),
@@ -133,6 +136,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
         summary: docs("Returns the length of a string in bytes."),
         run: strlen,
     },
+    #[cfg(feature = "range")]
     Spec {
         name: "substr",
         since: docs("1.0.0"),

@@ -80,16 +80,6 @@ export abstract class KeyCommands extends Commands {
     return this.read("type", key, [], "none");
   }
 
-  /** Gives a key another name, over what had that name before. */
-  rename(key: Key, name: Key): "OK" {
-    return this.run("rename", [key, name]) as "OK";
-  }
-
-  /** Gives a key another name, if it is free: 1, or 0. */
-  renamenx(key: Key, name: Key): number {
-    return this.number("renamenx", [key, name]);
-  }
-
   /** All keys that match a pattern. */
   keys(pattern: Key = "*"): string[] {
     return this.run("keys", [pattern]) as string[];

@@ -102,28 +102,8 @@ export abstract class StringCommands extends KeyCommands {
     return this.number("decrby", [key, decrement]);
   }
 
-  /** Adds to the end of a string. Its length in bytes afterwards. */
-  append(key: Key, value: Value): number {
-    return this.number("append", [key, value]);
-  }
-
   /** The length of a string in bytes; 0 if it is not there. */
   strlen(key: MaybeKey): number {
     return this.read("strlen", key, [], 0);
-  }
-
-  /** Bytes `start` to `end` of a string, that one included; negative ones count from its end. */
-  getrange(key: MaybeKey, start: number, end: number): string {
-    return this.read("getrange", key, [start, end], "");
-  }
-
-  /** `getrange` by its older name. */
-  substr(key: MaybeKey, start: number, end: number): string {
-    return this.read("substr", key, [start, end], "");
-  }
-
-  /** Writes over a string from a byte on, behind zeros if it is shorter. Its length afterwards. */
-  setrange(key: Key, offset: number, value: Value): number {
-    return this.number("setrange", [key, offset, value]);
   }
 }

@@ -238,12 +238,18 @@ export async function liteCompiles(full: FerriteCache): Promise<void> {
 }
 
 export function liteDoesNotCompile(lite: LiteCache): void {
+  // @ts-expect-error no policy that learns
+  void initLite({ evictionPolicy: "allkeys-s3fifo" });
+  // @ts-expect-error no compression
+  void initLite({ compression: true });
   // @ts-expect-error there are no hashes
   lite.hset("h", "f", "v");
   // @ts-expect-error there are no lists
   lite.lpush("l", "a");
   // @ts-expect-error there are no sets
   lite.sadd("s", "a");
+  // @ts-expect-error nor any command that is rarely asked for
+  lite.append("k", "v");
   // @ts-expect-error values are not copied
   lite.copy("a", "b");
   // @ts-expect-error it has not what the other promises
