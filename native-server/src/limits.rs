@@ -174,6 +174,8 @@ pub const PRELOADED_ARGUMENTS_MAX: usize = 2048;
 
 /// What functions may take. The contract (docs/functions.md) names these.
 pub mod functions {
+    use std::time::Duration;
+
     /// A module, in bytes.
     pub const MODULE_BYTES_MAX: usize = 8 << 20;
     /// How long its compilation may take, and how many compile at a time.
@@ -219,9 +221,10 @@ pub mod functions {
     pub const IDLE_INSTANCES_MAX: usize = 4;
     /// The stack of a call.
     pub const STACK_BYTES_MAX: usize = 512 << 10;
-    /// How long a function may run while its database is locked, in ticks of a millisecond. One
-    /// that takes longer starts again on a copy of its keys.
-    pub const LOCKED_TICKS: u64 = 2;
+    /// How long a function may compute while its database is locked, from the first tick on that
+    /// finds it there. One that takes longer starts again on a copy of its keys. It is a little
+    /// less than a tick, so that what computes all the time ends at the second one.
+    pub const LOCKED_TIME: Duration = Duration::from_micros(900);
     /// The same in a transaction, where the lock must stay.
     pub const TRANSACTION_TICKS: u64 = 100;
     /// Times that a function on a copy starts again, since its keys have changed meanwhile.

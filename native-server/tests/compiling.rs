@@ -8,6 +8,7 @@ use std::fs;
 
 use cpu_time::ThreadTime;
 use ferrite_server::functions::check::Shape;
+use ferrite_server::functions::reset::{self, rewrite};
 use ferrite_server::limits::functions::MODULE_BYTES_MAX;
 use wasm_encoder::{
     BlockType, CodeSection, CustomSection, ExportKind, ExportSection, Function, FunctionSection,
@@ -71,9 +72,12 @@ fn figure(name: &str) -> u64 {
 
 /// Compiles a module as the server does; the peak of the process meanwhile.
 fn compiled(wasm: &[u8]) -> u64 {
+    let rewritten = rewrite(wasm);
     let mut config = Config::new();
-    config.epoch_interruption(true).cranelift_opt_level(OptLevel::Speed).wasm_multi_memory(true);
+    config.epoch_interruption(rewritten.is_err()).cranelift_opt_level(OptLevel::Speed);
+    reset::accept(&mut config);
     let engine = Engine::new(&config).expect("an engine");
+    let wasm = rewritten.as_deref().unwrap_or(wasm);
     fs::write("/proc/self/clear_refs", "5").expect("the peak can be set back");
     if let Err(why) = wasmtime::Module::new(&engine, wasm) {
         // The compiler has limits of its own.
@@ -151,6 +155,20 @@ fn calls(sink: &mut InstructionSink<'_>, count: usize) {
     sink.i64_const(1);
 }
 
+fn loops(sink: &mut InstructionSink<'_>, count: usize) {
+    for _ in 0..count {
+        sink.loop_(BlockType::Empty).local_get(0).i64_eqz().br_if(0).end();
+    }
+    sink.i64_const(1);
+}
+
+fn fills(sink: &mut InstructionSink<'_>, count: usize) {
+    for _ in 0..count {
+        sink.i32_const(0).i32_const(1).i32_const(2000).memory_fill(0);
+    }
+    sink.i64_const(1);
+}
+
 fn table(sink: &mut InstructionSink<'_>, targets: usize) {
     sink.block(BlockType::Empty).block(BlockType::Empty).local_get(0).i32_wrap_i64();
     sink.br_table((0..targets).map(|number| number as u32 % 2), 0).end().end().i64_const(1);
@@ -165,6 +183,8 @@ fn bombs() -> Vec<Bomb> {
         ("ifs over 30 locals", Box::new(|n| module(1, 30, |s| ifs(s, n, 30)))),
         ("ifs over 1000 locals", Box::new(|n| module(1, 1000, |s| ifs(s, n, 1000)))),
         ("values over branches", Box::new(|n| module(1, 7, |s| piled(s, n, n)))),
+        ("one function of loops", Box::new(|n| module(1, 1, |s| loops(s, n)))),
+        ("one function of fills", Box::new(|n| module(1, 0, |s| fills(s, n)))),
         ("a table of branches", Box::new(|n| module(1, 1, |s| table(s, n)))),
         ("many tiny functions", Box::new(|n| module(n, 0, |s| straight(s, 0)))),
         ("many functions of 100", Box::new(|n| module(n / 100, 0, |s| straight(s, 100)))),

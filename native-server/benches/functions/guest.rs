@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ferrite_server::functions::reset::{Image, Reset, rewrite};
+use ferrite_server::functions::host::Pace;
+use ferrite_server::functions::reset::{self, Image, Reset, rewrite};
+use ferrite_server::functions::stop::{Stop, Watch};
 use ferrite_tests::functions::example;
 use wasmtime::{
     Caller, Config, Enabled, Engine, Extern, Instance, InstanceAllocationStrategy, InstancePre,
@@ -35,6 +37,8 @@ type JsonSum = TypedFunc<(i32, i32, i32, i32), i64>;
 
 /// An instance with what is looked up once.
 struct Made {
+    /// What the deadline sets off.
+    stop: Option<Stop>,
     store: Store<Host>,
     instance: Instance,
     memory: Memory,
@@ -47,6 +51,7 @@ struct Made {
 
 pub struct Guest {
     engine: Engine,
+    watch: Arc<Watch>,
     module: InstancePre<Host>,
     image: Option<Arc<Image>>,
     made: Option<Made>,
@@ -55,7 +60,7 @@ pub struct Guest {
 
 impl Guest {
     pub fn new(name: &str, kind: Kind) -> Guest {
-        let engine = Engine::new(&config()).expect("an engine");
+        let engine = Engine::new(&config(kind)).expect("an engine");
         let wasm = example(name, false).expect("Rust is there");
         let wasm = if kind == Kind::Reset { rewrite(&wasm).expect("it qualifies") } else { wasm };
         let module = Module::new(&engine, wasm).expect("a valid module");
@@ -64,7 +69,8 @@ impl Guest {
         linker.define_unknown_imports_as_traps(&module).expect("what no call needs");
         let module = linker.instantiate_pre(&module).expect("it can be linked");
         let keys = Native::default();
-        let mut guest = Guest { engine, module, image: None, made: None, keys };
+        let watch = Arc::<Watch>::default();
+        let mut guest = Guest { engine, watch, module, image: None, made: None, keys };
         if kind == Kind::Reset {
             let mut made = guest.make();
             let image = Image::take(&mut made.store, &made.instance).expect("an image");
@@ -109,7 +115,10 @@ impl Guest {
     ) -> Vec<u8> {
         let mut made = self.made.take().unwrap_or_else(|| self.make());
         std::mem::swap(&mut made.store.data_mut().keys, &mut self.keys);
-        made.store.set_epoch_deadline(1);
+        match &mut made.stop {
+            Some(stop) => stop.begin(&Pace::Locked),
+            None => made.store.set_epoch_deadline(1),
+        }
         let start = made.input + 8;
         let mut end = start;
         let mut placed = [(0, 0); 2];
@@ -122,7 +131,9 @@ impl Guest {
         made.store.data_mut().written.push(start..end);
         let reply = run(&mut made, &placed[..texts.len()]);
         std::mem::swap(&mut made.store.data_mut().keys, &mut self.keys);
-        if let Some(reset) = &mut made.reset {
+        if let Some(reset) = &mut made.reset
+            && made.stop.as_mut().is_some_and(Stop::end)
+        {
             let mut written = std::mem::take(&mut made.store.data_mut().written);
             let is_kept = reset.reset(&mut made.store, &written);
             written.clear();
@@ -134,7 +145,9 @@ impl Guest {
 
     fn make(&self) -> Made {
         let mut store = Store::new(&self.engine, Host::default());
-        store.set_epoch_deadline(1);
+        if self.image.is_none() {
+            store.set_epoch_deadline(1);
+        }
         let instance = self.module.instantiate(&mut store).expect("an instance");
         let memory = instance.get_memory(&mut store, "memory").expect("a memory");
         store.data_mut().memory = Some(memory);
@@ -144,7 +157,8 @@ impl Guest {
         let json_sum = instance.get_typed_func(&mut store, "udf_json_sum").ok();
         let reset = self.image.clone().map(|image| Reset::new(&mut store, &instance, image));
         let reset = reset.map(|reset| reset.expect("an instance of the image's module"));
-        Made { store, instance, memory, input, rate_limit, json_sum, reset }
+        let stop = Stop::new(&mut store, &instance, &self.watch);
+        Made { stop, store, instance, memory, input, rate_limit, json_sum, reset }
     }
 }
 
@@ -156,7 +170,7 @@ impl Made {
 }
 
 /// As the server's.
-fn config() -> Config {
+fn config(kind: Kind) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(16)
         .total_memories(32)
@@ -166,10 +180,11 @@ fn config() -> Config {
         .table_keep_resident(256 << 10)
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
-    config
-        .epoch_interruption(true)
-        .wasm_multi_memory(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    match kind {
+        Kind::Reset => reset::accept(&mut config),
+        Kind::Fresh => drop(config.epoch_interruption(true)),
+    }
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
 

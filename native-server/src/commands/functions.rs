@@ -17,6 +17,7 @@ use crate::functions::dump;
 use crate::functions::fcall::{self, Request};
 use crate::functions::host::Kind;
 use crate::functions::library::{Function, Library, Tally};
+use crate::functions::machine::Guests;
 use crate::functions::metadata::{Role, Signature};
 use crate::functions::registry::{AnyLibrary, Registry, Seen};
 use crate::functions::source::{MAGIC, Source, check_library_name, is_module};
@@ -382,7 +383,7 @@ fn list_function(wire: &mut Wire<'_>, library: &Library, function: &Function) {
     wire.text("deadline_ms");
     number_or_null(wire, function.deadline_ms);
     wire.text("fuel");
-    number_or_null(wire, function.fuel.filter(|_| library.machine.is_metered));
+    number_or_null(wire, function.fuel.filter(|_| library.machine.guests == Guests::Metered));
 }
 
 fn stats(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {

@@ -210,24 +210,39 @@ impl Reader {
         validator.read_locals(&mut body.get_binary_reader())?;
         let locals = u64::from(validator.len_locals()).max(1);
         let (mut instructions, mut branches, mut complexity) = (0, 1_u64, locals);
+        let mut repeats = 0_u64;
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
             let at = operators.original_position();
             let operator = operators.read()?;
             let more = match &operator {
-                Operator::Block { .. } | Operator::Loop { .. } => 1,
-                Operator::If { .. } | Operator::Else => 1,
-                Operator::Br { .. } | Operator::BrIf { .. } => 1,
-                Operator::BrTable { targets } => u64::from(targets.len()),
+                Operator::Block { .. } => 1,
+                Operator::Loop { .. } | Operator::If { .. } | Operator::Else => 1,
+                // With what is put before them when the module is rewritten: a look, and marks.
+                Operator::Br { .. } | Operator::BrIf { .. } => 2,
+                Operator::BrTable { targets } => u64::from(targets.len()) + 1,
+                Operator::MemoryFill { .. }
+                | Operator::MemoryCopy { .. }
+                | Operator::MemoryInit { .. } => 4,
                 _ => 0,
             };
             let values = locals + u64::from(validator.operand_stack_height());
             validator.op(at, &operator)?;
+            repeats += u64::from(matches!(
+                operator,
+                Operator::Loop { .. }
+                    | Operator::MemoryFill { .. }
+                    | Operator::MemoryCopy { .. }
+                    | Operator::MemoryInit { .. }
+            ));
             branches += more;
             complexity = complexity.saturating_add(more.saturating_mul(values));
             instructions += 1;
         }
         operators.finish()?;
+        // Time grows with their square: 8000 of them take about as long as what is allowed
+        // otherwise.
+        complexity = complexity.saturating_add(repeats.saturating_mul(repeats) / 8);
         Ok(self.note_body(instructions, branches, complexity))
     }
 

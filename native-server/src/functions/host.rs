@@ -8,23 +8,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use cpu_time::ThreadTime;
 use wasmtime::{Caller, Memory, StoreLimits, TypedFunc, UpdateDeadline};
 
 use crate::functions::call::{Call, code, fill_random};
 use crate::functions::failure::Halt;
 use crate::functions::library::About;
+use crate::limits::functions::LOCKED_TIME;
 
 /// How long an instance may run before somebody looks after it.
 #[derive(Debug)]
 pub enum Pace {
-    /// A lock is held: when the first ticks are over the call ends, to start again elsewhere.
+    /// A lock is held: after a tick or two of computing the call ends, to start again elsewhere.
     Locked,
     /// It ends when its time is up, or somebody ends it.
     Timed(Timed),
 }
 
 /// See [`Pace`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Timed {
     /// When it began.
     pub started: Instant,
@@ -99,20 +101,24 @@ impl Pace {
         }
     }
 
-    fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
+    /// Why a call ends that was stopped.
+    pub fn halt(&self) -> Halt {
         match self {
-            Pace::Locked => Err(Halt::Overrun.into()),
-            Pace::Timed(timed) => {
-                let running = timed.running.as_ref();
-                if running.is_some_and(|running| running.is_killed.load(Ordering::Relaxed)) {
-                    return Err(Halt::Killed.into());
-                }
-                match timed.started.elapsed() >= timed.limit {
-                    true => Err(Halt::Deadline.into()),
-                    false => Ok(UpdateDeadline::Continue(1)),
-                }
-            }
+            Pace::Locked => Halt::Overrun,
+            Pace::Timed(timed) if timed.is_killed() => Halt::Killed,
+            Pace::Timed(_) => Halt::Deadline,
         }
+    }
+}
+
+impl Timed {
+    /// Whether the call has to end.
+    pub fn is_over(&self) -> bool {
+        self.is_killed() || self.started.elapsed() >= self.limit
+    }
+
+    fn is_killed(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.is_killed.load(Ordering::Relaxed))
     }
 }
 
@@ -133,6 +139,8 @@ pub struct Host {
     /// Where the host has written since the instance was new or set back.
     pub written: Vec<Range<usize>>,
     is_in_alloc: bool,
+    /// How long this thread had computed at the first tick of a call.
+    seen: Option<ThreadTime>,
     start_random: u64,
     start_lines: usize,
 }
@@ -152,14 +160,32 @@ impl Host {
             pace,
             written: Vec::new(),
             is_in_alloc: false,
+            seen: None,
             start_random: 0,
             start_lines: 0,
         }
     }
 
-    /// What a tick does to it.
+    /// Sets how its next call is paced.
+    pub fn set_pace(&mut self, pace: Pace) {
+        (self.pace, self.seen) = (pace, None);
+    }
+
+    /// What a tick does to it, where the engine has it ask. As [`Watch`] does it for others.
+    ///
+    /// [`Watch`]: crate::functions::stop::Watch
     pub fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        self.pace.tick()
+        let is_over = match &self.pace {
+            Pace::Timed(timed) => timed.is_over(),
+            Pace::Locked => match self.seen {
+                Some(seen) => seen.elapsed() >= LOCKED_TIME,
+                None => {
+                    self.seen = Some(ThreadTime::now());
+                    false
+                }
+            },
+        };
+        if is_over { Err(self.pace.halt().into()) } else { Ok(UpdateDeadline::Continue(1)) }
     }
 
     /// A line for the log: the call's, or at once while the instance is made.

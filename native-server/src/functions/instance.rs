@@ -6,16 +6,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::{Func, PoolConcurrencyLimitError, Store, StoreLimitsBuilder, Val, WasmParams};
+use wasmtime::{Func, PoolConcurrencyLimitError, Store, StoreLimitsBuilder, Trap, Val, WasmParams};
 
 use crate::functions::bind::{Binding, Flat};
 use crate::functions::failure::{Failure, Halt};
 use crate::functions::host::{Host, Pace, Timed, allocate, note_written};
 use crate::functions::library::{Function, Isolation, Library};
-use crate::functions::reset::{Image, Mismatch, Reset};
-use crate::limits::functions::{
-    IDLE_INSTANCES_MAX, LOCKED_TICKS, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX,
-};
+use crate::functions::machine::Guests;
+use crate::functions::reset::{Image, Mismatch, Reset, START_EXPORT};
+use crate::functions::stop::Stop;
+use crate::limits::functions::{IDLE_INSTANCES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX};
 
 /// What an export returned.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -32,6 +32,9 @@ type Entry = Box<dyn Fn(&mut Store<Host>, &[Flat]) -> wasmtime::Result<Returned>
 
 /// An instance of a library.
 pub struct Instance {
+    /// What stops it, if its engine does not. It stands before the store, since fields are dropped
+    /// in their order; so the store is never exchanged for another.
+    stop: Option<Stop>,
     /// Its state.
     pub store: Store<Host>,
     instance: wasmtime::Instance,
@@ -57,28 +60,60 @@ impl Instance {
             .build();
         let mut store = Store::new(&machine.engine, Host::new(&library.about, limits, pace));
         store.limiter(|host| &mut host.limits);
-        store.epoch_deadline_callback(|mut store| store.data_mut().tick());
-        set_deadline(&mut store);
+        if machine.guests != Guests::Rewritten {
+            store.epoch_deadline_callback(|mut store| store.data_mut().tick());
+            store.set_epoch_deadline(1);
+        }
         machine.ticker.want();
         let failure = |error: wasmtime::Error| match error.is::<PoolConcurrencyLimitError>() {
             true => Failure::Line("ERR too many functions run at the same time".into()),
             false => Failure::of(&error),
         };
-        if machine.is_metered {
+        if machine.guests == Guests::Metered {
             store.set_fuel(START_FUEL).map_err(failure)?;
         }
         let instance = library.linked.instantiate(&mut store).map_err(failure)?;
-        let memory = instance.get_memory(&mut store, "memory");
-        store.data_mut().memory = memory;
-        if let Ok(start) = instance.get_typed_func::<(), ()>(&mut store, "_initialize") {
-            start.call(&mut store, ()).map_err(failure)?;
-        }
-        let alloc = instance.get_typed_func(&mut store, "ferrite_alloc").ok();
-        store.data_mut().alloc = alloc;
-        let input = input_of(&instance, &mut store);
-        store.data_mut().written.clear();
+        let stop = Stop::new(&mut store, &instance, &machine.watch);
         let entries = library.functions.iter().map(|_| None).collect();
-        Ok(Instance { store, instance, input, entries, library: library.id, reset: None })
+        let (library, reset) = (library.id, None);
+        let mut made = Instance { stop, store, instance, input: None, entries, library, reset };
+        made.start()?;
+        Ok(made)
+    }
+
+    /// Runs what runs once, and finds what calls need.
+    fn start(&mut self) -> Result<(), Failure> {
+        let Instance { stop, store, instance, .. } = self;
+        if let Some(stop) = stop {
+            stop.begin(&store.data().pace);
+        }
+        let memory = instance.get_memory(&mut *store, "memory");
+        store.data_mut().memory = memory;
+        // Only a module that was rewritten has the first.
+        let starts = [stop.as_ref().map(|_| START_EXPORT), Some("_initialize")];
+        for name in starts.into_iter().flatten() {
+            if let Ok(start) = self.instance.get_typed_func::<(), ()>(&mut self.store, name) {
+                let outcome = start.call(&mut self.store, ());
+                outcome.map_err(|error| self.failure(&error))?;
+            }
+        }
+        let Instance { store, instance, .. } = self;
+        let alloc = instance.get_typed_func(&mut *store, "ferrite_alloc").ok();
+        store.data_mut().alloc = alloc;
+        self.input = input_of(instance, store);
+        store.data_mut().written.clear();
+        Ok(())
+    }
+
+    /// Why a call failed: what it was stopped for, if it was.
+    fn failure(&self, error: &wasmtime::Error) -> Failure {
+        let is_stopped = self.stop.as_ref().is_some_and(Stop::is_stopped);
+        match error.downcast_ref() {
+            Some(Trap::UnreachableCodeReached) if is_stopped => {
+                Failure::of(&self.store.data().pace.halt().into())
+            }
+            _ => Failure::of(error),
+        }
     }
 
     /// What a new instance of its library is like, of one that was not called yet.
@@ -91,6 +126,9 @@ impl Instance {
 
     /// Sets it back to the image, after a call that returned. False if that cannot be done.
     fn set_back(&mut self, image: &Arc<Image>) -> bool {
+        if !self.stop.as_mut().is_some_and(Stop::end) {
+            return false;
+        }
         let mut written = std::mem::take(&mut self.store.data_mut().written);
         let is_set_back = match &mut self.reset {
             Some(reset) => reset.reset(&mut self.store, &written),
@@ -107,8 +145,11 @@ impl Instance {
 
     /// Whether it can serve another call, as its next one is paced.
     pub fn set_pace(&mut self, pace: Pace) {
-        self.store.data_mut().pace = pace;
-        set_deadline(&mut self.store);
+        self.store.data_mut().set_pace(pace);
+        match &mut self.stop {
+            Some(stop) => stop.begin(&self.store.data().pace),
+            None => self.store.set_epoch_deadline(1),
+        }
     }
 
     /// Puts arguments in their place and calls a function.
@@ -121,7 +162,7 @@ impl Instance {
         function: &Function,
         binding: &mut Binding,
     ) -> Result<Returned, Failure> {
-        self.place(binding).map_err(|error| Failure::of(&error))?;
+        self.place(binding).map_err(|error| self.failure(&error))?;
         let store = &mut self.store;
         let Some(slot) = self.entries.get_mut(index) else {
             return Err(Failure::Line("ERR Function not found".into()));
@@ -134,7 +175,7 @@ impl Instance {
                 slot.insert(entry(export.ok_or_else(missing)?, store, &binding.flat))
             }
         };
-        entry(store, &binding.flat).map_err(|error| Failure::of(&error))
+        entry(store, &binding.flat).map_err(|error| self.failure(&error))
     }
 
     fn place(&mut self, binding: &mut Binding) -> wasmtime::Result<()> {
@@ -163,14 +204,6 @@ impl Instance {
 
 /// Fuel for `start` and `_initialize`.
 const START_FUEL: u64 = 100_000_000;
-
-fn set_deadline(store: &mut Store<Host>) {
-    let ticks = match store.data().pace {
-        Pace::Locked => LOCKED_TICKS,
-        Pace::Timed(_) => 1,
-    };
-    store.set_epoch_deadline(ticks);
-}
 
 /// The buffer for arguments: its first four bytes are its size, what fits behind the first eight
 /// may be put there.
@@ -284,7 +317,11 @@ pub fn timed(limit_ms: u64) -> Pace {
 #[derive(Default)]
 pub struct Instances {
     /// Unused instances of each library, those of the last one first.
-    idle: Vec<(u64, Vec<Instance>)>,
+    #[allow(
+        clippy::vec_box,
+        reason = "each call takes one out and puts it back: it stays in place"
+    )]
+    idle: Vec<(u64, Vec<Box<Instance>>)>,
 }
 
 impl Instances {
@@ -298,16 +335,16 @@ impl Instances {
         library: &Arc<Library>,
         is_fresh: bool,
         pace: Pace,
-    ) -> Result<Instance, Failure> {
+    ) -> Result<Box<Instance>, Failure> {
         if !is_fresh && let Some(mut instance) = self.take_idle(library.id) {
             library.machine.ticker.want();
             instance.set_pace(pace);
             return Ok(instance);
         }
-        Instance::new(library, pace)
+        Instance::new(library, pace).map(Box::new)
     }
 
-    fn take_idle(&mut self, library: u64) -> Option<Instance> {
+    fn take_idle(&mut self, library: u64) -> Option<Box<Instance>> {
         let at = self.idle.iter().position(|(id, _)| *id == library)?;
         if at > 0 {
             self.idle.swap(0, at);
@@ -317,7 +354,7 @@ impl Instances {
 
     /// Gives an instance back after a call; `is_sound` says that it returned normally.
     #[inline]
-    pub fn release(&mut self, library: &Library, mut instance: Instance, is_sound: bool) {
+    pub fn release(&mut self, library: &Library, mut instance: Box<Instance>, is_sound: bool) {
         // A fresh instance ends with its call, and so does one that trapped.
         let Isolation::Reset(image) = &library.isolation else { return };
         if !is_sound || !image.get().is_some_and(|image| instance.set_back(image)) {

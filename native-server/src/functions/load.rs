@@ -19,7 +19,7 @@ use crate::functions::check::{Import, Shape};
 use crate::functions::host::Host;
 use crate::functions::instance::{Instance, timed};
 use crate::functions::library::{About, Function, Isolation, Library};
-use crate::functions::machine::Machine;
+use crate::functions::machine::{Guests, Machine};
 use crate::functions::metadata::{Declaration, Flag};
 use crate::functions::reset;
 use crate::functions::source::{Source, check_library_name};
@@ -44,12 +44,11 @@ pub struct Loader {
     /// See `compiled`.
     pub fetched: AtomicU64,
     log: Arc<Log>,
-    plain: OnceLock<Option<Arc<Machine>>>,
-    metered: OnceLock<Option<Arc<Machine>>>,
+    machines: [OnceLock<Option<Arc<Machine>>>; 3],
     last_id: AtomicU64,
     compilations: Arc<AtomicUsize>,
     /// Modules that are being compiled, or were for libraries that are loaded at this moment.
-    in_flight: Mutex<HashMap<(Digest32, bool), Compiled>>,
+    in_flight: Mutex<HashMap<(Digest32, Guests), Compiled>>,
 }
 
 impl Loader {
@@ -60,8 +59,7 @@ impl Loader {
             compiled: AtomicU64::new(0),
             fetched: AtomicU64::new(0),
             log: Arc::clone(log),
-            plain: OnceLock::new(),
-            metered: OnceLock::new(),
+            machines: Default::default(),
             last_id: AtomicU64::new(0),
             compilations: Arc::default(),
             in_flight: Mutex::default(),
@@ -79,11 +77,15 @@ impl Loader {
             "ERR Library has no name: give it with NAME or name=, or in the section ferrite.udf",
         )?;
         check_library_name(&name)?;
+        let (rewritten, isolation) = isolate(&source.module, &shape.metadata.functions);
         let is_metered = shape.metadata.functions.iter().any(|function| function.fuel.is_some());
-        let machine = self.machine(is_metered)?;
+        let machine = self.machine(match isolation {
+            Isolation::Reset(_) => Guests::Rewritten,
+            Isolation::Fresh(_) if is_metered => Guests::Metered,
+            Isolation::Fresh(_) => Guests::Plain,
+        })?;
         let about = About::new(&name, &source.config, &self.log);
         check_imports(&machine, &about, &shape.imports)?;
-        let (rewritten, isolation) = isolate(&source.module, &shape.metadata.functions);
         if let Isolation::Fresh(reason) = &isolation {
             self.log.notice(format!("each call of {name} gets a new instance: {reason}"));
         }
@@ -119,9 +121,13 @@ impl Loader {
         }
     }
 
-    fn machine(&self, is_metered: bool) -> Result<Arc<Machine>, Refusal> {
-        let slot = if is_metered { &self.metered } else { &self.plain };
-        let machine = slot.get_or_init(|| match Machine::new(is_metered, &self.log) {
+    fn machine(&self, guests: Guests) -> Result<Arc<Machine>, Refusal> {
+        let slot = match (guests, &self.machines) {
+            (Guests::Rewritten, [slot, _, _]) => slot,
+            (Guests::Plain, [_, slot, _]) => slot,
+            (Guests::Metered, [_, _, slot]) => slot,
+        };
+        let machine = slot.get_or_init(|| match Machine::new(guests, &self.log) {
             Ok(machine) => Some(Arc::new(machine)),
             Err(why) => {
                 self.log.warning(format_args!("functions cannot be run on this system: {why}"));
@@ -134,7 +140,7 @@ impl Loader {
     /// Fetches or compiles a module, or waits for who is doing that with the same.
     fn compile(&self, machine: &Arc<Machine>, module: &[u8]) -> Result<Module, Refusal> {
         let digest: Digest32 = Sha256::digest(module).into();
-        let key = (digest, machine.is_metered);
+        let key = (digest, machine.guests);
         let slot = {
             let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
             // Nobody waits for what only the table holds.

@@ -1,8 +1,11 @@
 //! What runs WebAssembly: an engine with its pool of instances, the linker, and the clock that
 //! interrupts what runs for too long.
 //!
-//! Invariant: every store of an engine has a deadline in ticks, and while any call runs the ticker
-//! ticks. When nothing has run for a while it stops, so that a quiet server sleeps.
+//! Modules that were rewritten look for themselves whether they have to stop; for others the engine
+//! has their code do that, which costs more.
+//!
+//! Invariant: every call of an engine has a deadline in ticks, and while any runs the ticker ticks.
+//! When nothing has run for a while it stops, so that a quiet server sleeps.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -16,11 +19,23 @@ use wasmtime::{
 };
 
 use crate::functions::host::Host;
-use crate::functions::{abi, wasi};
+use crate::functions::stop::Watch;
+use crate::functions::{abi, reset, wasi};
 use crate::limits::functions::{
     INSTANCES_MAX, MEMORY_BYTES_MAX, RESIDENT_BYTES, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX,
 };
 use crate::log::Log;
+
+/// What is done to modules so that they can be stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Guests {
+    /// They were rewritten to look at a byte.
+    Rewritten,
+    /// They are compiled to look at the engine's epoch.
+    Plain,
+    /// The same, and they count fuel.
+    Metered,
+}
 
 /// An engine, ready to link modules.
 pub struct Machine {
@@ -28,8 +43,10 @@ pub struct Machine {
     pub engine: Engine,
     /// What modules may import.
     pub linker: Linker<Host>,
-    /// Whether fuel is counted.
-    pub is_metered: bool,
+    /// What it can run.
+    pub guests: Guests,
+    /// Who stops instances of modules that were rewritten.
+    pub watch: Arc<Watch>,
     /// Ticks while its code runs.
     pub ticker: Ticker,
     /// Tells apart engines that cannot run each other's code.
@@ -37,28 +54,33 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine that counts fuel, or not.
+    /// A machine for modules of a kind.
     ///
     /// # Errors
     /// Wasmtime's, if the system does not let it work.
-    pub fn new(is_metered: bool, log: &Log) -> wasmtime::Result<Machine> {
-        let pooled = Engine::new(&config(is_metered, true));
+    pub fn new(guests: Guests, log: &Log) -> wasmtime::Result<Machine> {
+        let pooled = Engine::new(&config(guests, true));
         let engine = match pooled {
             Ok(engine) => engine,
             Err(why) => {
                 log.warning(format_args!(
                     "functions run without a pool of instances, more slowly: {why}"
                 ));
-                Engine::new(&config(is_metered, false))?
+                Engine::new(&config(guests, false))?
             }
         };
         let mut linker = Linker::new(&engine);
         abi::link(&mut linker)?;
         wasi::link(&mut linker)?;
-        let ticker = Ticker::new(engine.clone())?;
+        let watch = Arc::<Watch>::default();
+        let (watched, ticked) = (Arc::clone(&watch), engine.clone());
+        let ticker = match guests {
+            Guests::Rewritten => Ticker::new(move || watched.tick()),
+            Guests::Plain | Guests::Metered => Ticker::new(move || ticked.increment_epoch()),
+        };
         let mut digest = Digester(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut digest);
-        Ok(Machine { engine, linker, is_metered, ticker, digest: digest.0 })
+        Ok(Machine { engine, linker, guests, watch, ticker: ticker?, digest: digest.0 })
     }
 
     /// What this engine's code of a module is known by, which has this digest: Wasmtime's version,
@@ -82,16 +104,17 @@ impl Hasher for Digester {
     }
 }
 
-fn config(is_metered: bool, is_pooled: bool) -> Config {
+fn config(guests: Guests, is_pooled: bool) -> Config {
     let mut config = Config::new();
+    if guests == Guests::Rewritten {
+        reset::accept(&mut config);
+    }
     config
-        .epoch_interruption(true)
-        .consume_fuel(is_metered)
+        .epoch_interruption(guests != Guests::Rewritten)
+        .consume_fuel(guests == Guests::Metered)
         .max_wasm_stack(STACK_BYTES_MAX)
         .cranelift_opt_level(OptLevel::Speed)
-        .wasm_backtrace_max_frames(None)
-        // What clears a used instance keeps its notes in a second memory; what is loaded has one.
-        .wasm_multi_memory(true);
+        .wasm_backtrace_max_frames(None);
     if is_pooled {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_core_instances(INSTANCES_MAX)
@@ -116,7 +139,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// Ticks after which the ticker looks whether anything still runs.
 const TICKS_AWAKE: u32 = 256;
 
-/// Moves an engine's epoch on while something runs.
+/// Looks after what runs, again and again while something does.
 pub struct Ticker {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -132,12 +155,12 @@ struct Shared {
 }
 
 impl Ticker {
-    fn new(engine: Engine) -> wasmtime::Result<Ticker> {
+    fn new(look: impl Fn() + Send + 'static) -> wasmtime::Result<Ticker> {
         let shared = Arc::new(Shared::default());
         let seen = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("ferrite-ticker".into())
-            .spawn(move || tick(&engine, &seen))?;
+            .spawn(move || tick(look, &seen))?;
         Ok(Ticker { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -187,7 +210,7 @@ impl Drop for Ticker {
     }
 }
 
-fn tick(engine: &Engine, shared: &Shared) {
+fn tick(look: impl Fn(), shared: &Shared) {
     while !shared.is_over.load(Relaxed) {
         if !shared.is_wanted.swap(false, Relaxed) && shared.long_calls.load(Relaxed) == 0 {
             std::thread::park();
@@ -195,7 +218,7 @@ fn tick(engine: &Engine, shared: &Shared) {
         }
         for _ in 0..TICKS_AWAKE {
             std::thread::sleep(TICK);
-            engine.increment_epoch();
+            look();
             if shared.is_over.load(Relaxed) {
                 return;
             }

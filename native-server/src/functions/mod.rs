@@ -33,6 +33,8 @@ pub mod reset;
 pub mod run;
 pub mod slow;
 pub mod source;
+pub mod stop;
+pub mod thread_time;
 pub mod wasi;
 
 use std::sync::atomic::Ordering::Relaxed;

@@ -63,6 +63,9 @@ impl Registry {
 
     /// A function in Lua, and its position in its library.
     pub fn find_scripted(&self, function: &[u8]) -> Option<&(Arc<Scripted>, usize)> {
+        if self.by_scripted_function.is_empty() {
+            return None;
+        }
         // As in Redis the case of their names does not matter.
         self.by_scripted_function.get(&*function.to_ascii_lowercase())
     }

@@ -13,6 +13,7 @@ use crate::functions::call::{Call, code};
 use crate::functions::failure::{Failure, error_line};
 use crate::functions::instance::{Instance, Returned};
 use crate::functions::library::{Function, Library};
+use crate::functions::machine::Guests;
 use crate::functions::metadata::{Outcome, Signature};
 use crate::functions::reply;
 use crate::resp::wire::Wire;
@@ -48,7 +49,7 @@ pub fn run(
     let mut has_returned = false;
     // The keyspace goes back to its database whatever happens.
     let caught = catch_unwind(AssertUnwindSafe(|| {
-        if library.machine.is_metered {
+        if library.machine.guests == Guests::Metered {
             let fuel = function.fuel.unwrap_or(u64::MAX);
             instance.store.set_fuel(fuel).map_err(|error| Failure::of(&error))?;
         }
@@ -79,7 +80,8 @@ fn note(
     outcome: &Result<(), Failure>,
 ) {
     let tally = &function.tally;
-    if let (true, Ok(left)) = (library.machine.is_metered, instance.store.get_fuel()) {
+    if let (true, Ok(left)) = (library.machine.guests == Guests::Metered, instance.store.get_fuel())
+    {
         let used = function.fuel.unwrap_or(u64::MAX).saturating_sub(left);
         tally.fuel.fetch_add(used, Relaxed);
     }

@@ -93,6 +93,37 @@ fn a_library_that_never_starts_is_not_loaded() {
     );
     let line = "ERR Module failed to start: exceeded its deadline of 1000 ms";
     assert_eq!(client.load_raw(&single("f", "", "i64", &body)), Raw::Error(line.into()));
+    // The same before the server can do anything for it.
+    let start =
+        format!(r#"(func (export "f") (result i64) (i64.const 0)) (func $s {SPIN}) (start $s)"#);
+    assert_eq!(client.load_raw(&single("f", "", "i64", &start)), Raw::Error(line.into()));
+    assert_eq!(client.ask("PING"), Raw::Simple("PONG".into()));
+}
+
+/// Whether its calls have new instances or not: they are stopped in different ways.
+#[test]
+fn what_runs_long_ends_and_the_next_call_does_not() {
+    let server = server();
+    let mut client = server.connect();
+    for flags in ["", r#","flags":["fresh"]"#] {
+        let body = format!(
+            r#"(func (export "f") (param i64) (result i64)
+                 (if (i64.eqz (local.get 0)) (then {SPIN})) (local.get 0))"#
+        );
+        let record = record("f", "n:arg:i64", "i64", flags);
+        client.load(&module(&[&record], &body));
+        for round in 1..4 {
+            let line = "ERR function 'f' exceeded its deadline of 60 ms";
+            assert_eq!(client.error("FCALL f 0 0"), line);
+            assert_eq!(client.ask(&format!("FCALL f 0 {round}")), Raw::Integer(round));
+            // In a transaction, where the lock stays.
+            client.ask("MULTI");
+            client.ask("FCALL f 0 0");
+            client.ask(&format!("FCALL f 0 {round}"));
+            let Raw::Array(replies) = client.ask("EXEC") else { panic!("replies") };
+            assert_eq!(replies, [Raw::Error(line.into()), Raw::Integer(round)]);
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ferrite_server::functions::reset::{Image, Reset, rewrite};
+use ferrite_server::functions::host::Pace;
+use ferrite_server::functions::instance::timed;
+use ferrite_server::functions::reset::{self, Image, Reset, rewrite};
+use ferrite_server::functions::stop::{Stop, Watch};
 use wasmtime::{Caller, Config, Engine, Error, Extern, Instance, Linker, Module, Store, Val};
 
 /// What the host of the tests keeps with an instance.
@@ -13,6 +16,8 @@ pub struct Host {
     pub secret: u8,
     /// Where it has written.
     pub written: Vec<Range<usize>>,
+    /// What ends its calls, when time is up.
+    pub watch: Arc<Watch>,
 }
 
 pub struct Bed {
@@ -23,11 +28,14 @@ pub struct Bed {
     image: Arc<Image>,
 }
 
-/// One instance, and what sets it back unless it is of the module as it was written.
+/// One instance, and what stops it and sets it back unless it is of the module as it was written.
 pub struct Guest {
+    pub stop: Option<Stop>,
     pub store: Store<Host>,
     pub instance: Instance,
     pub reset: Option<Reset>,
+    /// How calls are paced. By itself nothing ticks here.
+    pub pace: Pace,
 }
 
 /// What a call came to. Traps are told apart by their kind, not by where they were.
@@ -40,7 +48,8 @@ pub enum Outcome {
 impl Bed {
     pub fn new(wasm: &[u8]) -> Self {
         let mut config = Config::new();
-        config.epoch_interruption(true).max_wasm_stack(128 * 1024);
+        config.max_wasm_stack(128 * 1024);
+        reset::accept(&mut config);
         config.memory_reservation(32 << 20).memory_guard_size(64 << 10);
         let engine = Engine::new(&config).expect("an engine");
         let rewritten = rewrite(wasm).expect("the module qualifies");
@@ -73,7 +82,9 @@ impl Bed {
     fn guest(&self, module: &Module) -> Guest {
         let mut store = store(&self.engine);
         let instance = self.linker.instantiate(&mut store, module).expect("it can be linked");
-        Guest { store, instance, reset: None }
+        let watch = Arc::clone(&store.data().watch);
+        let stop = Stop::new(&mut store, &instance, &watch);
+        Guest { stop, store, instance, reset: None, pace: timed(0) }
     }
 }
 
@@ -81,6 +92,9 @@ impl Guest {
     pub fn call(&mut self, name: &str, arguments: &[Val]) -> Outcome {
         let function = self.instance.get_func(&mut self.store, name).expect("it is exported");
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        if let Some(stop) = &mut self.stop {
+            stop.begin(&self.pace);
+        }
         match function.call(&mut self.store, arguments, &mut results) {
             Ok(()) => Outcome::Returned(results.iter().map(bits).collect()),
             Err(error) => Outcome::Trapped(format!("{:#}", error.root_cause())),
@@ -90,6 +104,7 @@ impl Guest {
     /// Sets the instance back, and looks whether it was.
     pub fn reset(&mut self) -> bool {
         let reset = self.reset.as_mut().expect("it can be set back");
+        assert!(self.stop.as_mut().is_some_and(Stop::end), "it was stopped");
         let written = std::mem::take(&mut self.store.data_mut().written);
         let is_kept = reset.reset(&mut self.store, &written);
         assert!(!is_kept || reset.is_as_new(&mut self.store), "something is left of the call");
@@ -108,13 +123,11 @@ impl Guest {
 }
 
 fn store(engine: &Engine) -> Store<Host> {
-    let mut store = Store::new(engine, Host::default());
-    store.set_epoch_deadline(1);
-    store
+    Store::new(engine, Host::default())
 }
 
 /// `ferrite.fill(at, length)` writes to the guest, `ferrite.fail()` fails, `ferrite.again()` calls
-/// the guest's `push`, `ferrite.expire()` makes the deadline pass.
+/// the guest's `push`, `ferrite.expire()` has whoever looks after calls look.
 fn linker(engine: &Engine) -> Linker<Host> {
     let mut linker = Linker::new(engine);
     let fill = |mut caller: Caller<'_, Host>, at: u32, length: u32| -> wasmtime::Result<()> {
@@ -134,7 +147,7 @@ fn linker(engine: &Engine) -> Linker<Host> {
         push.call(&mut caller, &[Val::I64(-1)], &mut [])
     };
     linker.func_wrap("ferrite", "again", again).expect("a name once");
-    let expire = |caller: Caller<'_, Host>| caller.engine().increment_epoch();
+    let expire = |caller: Caller<'_, Host>| caller.data().watch.tick();
     linker.func_wrap("ferrite", "expire", expire).expect("a name once");
     linker
 }

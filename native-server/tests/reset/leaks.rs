@@ -261,7 +261,7 @@ fn calls_that_end_badly_leave_nothing_to_the_next_instance() {
     for (name, expected) in [
         ("write, trap", "wasm trap: wasm `unreachable` instruction executed"),
         ("write, fail", "the host failed"),
-        ("write, expire", "wasm trap: interrupt"),
+        ("write, expire", "wasm trap: wasm `unreachable` instruction executed"),
     ] {
         let mut guest = bed.resettable();
         assert_eq!(guest.call(name, &[Val::I64(-1)]), Outcome::Trapped(expected.to_owned()));

@@ -6,6 +6,8 @@
 mod bed;
 mod compare;
 mod leaks;
+mod marks;
 mod program;
 mod random;
 mod refusals;
+mod stops;

@@ -1,15 +1,20 @@
-//! What is known, between two joints of a function's control flow, of the addresses that stores use
-//! and of the marks that were made: so one mark serves all stores through one pointer.
+//! What is known, at each instruction, of the addresses that stores use and of the marks that were
+//! made: so one mark serves all stores through one pointer.
+//!
+//! A mark that was made stays for the whole call. So it serves wherever it was made on every way to
+//! the current instruction, and its base still has the value that it had: what was marked before a
+//! block, an `if` or a loop serves inside and behind them, unless the local is set in between.
 //!
 //! Invariant: a place in `marked` was marked on every way that leads to the current instruction,
-//! and the value that its base names is the same one. Where ways join (`loop`, `else`, `end`)
-//! everything is forgotten.
+//! and the value that its base names is the same one. A version names one value of a local, from
+//! where it is set in the text to where it is set again; behind an `else` or an `end` it may name
+//! another value, for which nothing is in `marked`.
 //!
 //! Not here: any arithmetic on pointers. What was added to one is another base.
 
 use std::collections::HashMap;
 
-use wasmparser::Operator;
+use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 use super::REACH;
 
@@ -25,19 +30,70 @@ pub enum Base {
     Local { index: u32, version: u64 },
 }
 
-#[derive(Default)]
+/// A place that was marked, counted from its base.
+struct Mark {
+    base: Base,
+    place: u64,
+    /// How many blocks there were around it.
+    depth: u32,
+}
+
 pub struct Bases {
     /// Where the operands come from, and what is to be added; `None` is a value not followed.
     operands: Vec<Option<(Base, u64)>>,
+    /// The number of the latest change of each local that was set.
     versions: HashMap<u32, u64>,
-    /// The number of the latest change, and of the latest joint: locals not set since then have
-    /// that one's.
     latest: u64,
-    joint: u64,
-    marked: Vec<(Base, u64)>,
+    marked: Vec<Mark>,
+    /// Where each local is set, by the numbers of the instructions.
+    sets: HashMap<u32, Vec<usize>>,
+    /// Where each loop ends, in the order in which they begin, the last one first.
+    loop_ends: Vec<usize>,
+    /// Which of the blocks around the current instruction are loops.
+    blocks: Vec<bool>,
+    /// The number of the current instruction.
+    number: usize,
 }
 
 impl Bases {
+    /// For a function of which everything is known but what follows.
+    pub fn new(body: &FunctionBody<'_>) -> Result<Self, BinaryReaderError> {
+        let mut sets = HashMap::<u32, Vec<usize>>::new();
+        let (mut ends, mut open) = (Vec::new(), Vec::new());
+        for (number, operator) in body.get_operators_reader()?.into_iter().enumerate() {
+            match operator? {
+                Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
+                    sets.entry(local_index).or_default().push(number);
+                }
+                Operator::Loop { .. } => {
+                    open.push(Some(ends.len()));
+                    ends.push(0);
+                }
+                Operator::Block { .. } | Operator::If { .. } => open.push(None),
+                Operator::End => {
+                    // The last one is the function's own.
+                    if let Some(Some(begun)) = open.pop()
+                        && let Some(end) = ends.get_mut(begun)
+                    {
+                        *end = number;
+                    }
+                }
+                _ => {}
+            }
+        }
+        ends.reverse();
+        Ok(Self {
+            operands: Vec::new(),
+            versions: HashMap::new(),
+            latest: 0,
+            marked: Vec::new(),
+            sets,
+            loop_ends: ends,
+            blocks: Vec::new(),
+            number: 0,
+        })
+    }
+
     /// The operand below the top one, which is the address of a store: its base, if there is an
     /// instruction that yields it again, and what is to be added to it.
     pub fn address(&self) -> Option<(Base, u64)> {
@@ -51,14 +107,14 @@ impl Bases {
     /// Whether bytes from `offset` on are in the reach of a mark that was made.
     pub fn is_marked(&self, base: Base, offset: u64, bytes: u64) -> bool {
         let reaches = |place: u64| place <= offset && offset + bytes <= place + REACH;
-        self.marked.iter().any(|&(of, place)| of == base && reaches(place))
+        self.marked.iter().any(|mark| mark.base == base && reaches(mark.place))
     }
 
     pub fn set_marked(&mut self, base: Base, place: u64) {
         if self.marked.len() == MARKED_MAX {
             self.marked.remove(0);
         }
-        self.marked.push((base, place));
+        self.marked.push(Mark { base, place, depth: self.blocks.len() as u32 });
     }
 
     /// Follows one instruction, which takes and gives so many operands, and leaves `height`.
@@ -78,14 +134,50 @@ impl Bases {
             Operator::I32Const { value } => {
                 self.operands.push(Some((Base::Zero, u64::from(value as u32))));
             }
-            Operator::Loop { .. } | Operator::Else | Operator::End => {
-                self.latest += 1;
-                self.joint = self.latest;
-                self.marked.clear();
-            }
+            Operator::Block { .. } | Operator::If { .. } => self.blocks.push(false),
+            Operator::Loop { .. } => self.begin_loop(),
+            Operator::Else => self.forget_inside(),
+            Operator::End => self.end(),
             _ => self.operands.resize(kept + given as usize, None),
         }
         self.operands.resize(height as usize, None);
+        self.number += 1;
+    }
+
+    /// A loop may come again with other values of the locals that are set in it.
+    fn begin_loop(&mut self) {
+        self.blocks.push(true);
+        let inside = self.number..self.loop_ends.pop().unwrap_or(usize::MAX);
+        let sets = &self.sets;
+        let is_set = |index: &u32| {
+            sets.get(index).is_some_and(|sets| {
+                let first = sets.partition_point(|number| *number < inside.start);
+                sets.get(first).is_some_and(|number| inside.contains(number))
+            })
+        };
+        self.marked.retain(|mark| match &mark.base {
+            Base::Zero => true,
+            Base::Local { index, .. } => !is_set(index),
+        });
+    }
+
+    /// A branch from anywhere inside of the block leads here, past what was marked there.
+    fn forget_inside(&mut self) {
+        let depth = self.blocks.len() as u32;
+        self.marked.retain(|mark| mark.depth < depth);
+    }
+
+    fn end(&mut self) {
+        if self.blocks.last() == Some(&true) {
+            // Nothing leads behind a loop but its last instruction.
+            let depth = self.blocks.len() as u32;
+            for mark in self.marked.iter_mut().filter(|mark| mark.depth == depth) {
+                mark.depth -= 1;
+            }
+        } else {
+            self.forget_inside();
+        }
+        self.blocks.pop();
     }
 
     fn set(&mut self, index: u32) {
@@ -94,7 +186,7 @@ impl Bases {
     }
 
     fn version(&self, index: u32) -> u64 {
-        self.versions.get(&index).map_or(self.joint, |version| self.joint.max(*version))
+        self.versions.get(&index).copied().unwrap_or_default()
     }
 
     fn local(&self, index: u32) -> Base {

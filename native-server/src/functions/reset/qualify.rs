@@ -7,6 +7,7 @@
 //! Not here: whether the host can link the module, and what it calls itself.
 
 use std::fmt;
+use std::ops::Range;
 
 use wasmparser::{
     Export, ExternalKind, FuncToValidate, GlobalType, MemoryType, Operator, Parser, Payload,
@@ -89,6 +90,10 @@ pub(super) struct Shape {
     pub globals: Vec<u32>,
     /// What types the operands of each function, in the order of the code section.
     pub functions: Vec<FuncToValidate<ValidatorResources>>,
+    /// The function that runs when an instance is made, and the bytes that say so.
+    pub start: Option<(u32, Range<usize>)>,
+    /// Where the section ends that was looked at last.
+    end: usize,
     memories: u32,
     has_memory_export: bool,
 }
@@ -116,7 +121,13 @@ pub(super) fn qualify(wasm: &[u8]) -> Result<Shape, Unfit> {
 
 impl Shape {
     fn check(&mut self, payload: Payload<'_>) -> Result<(), Unfit> {
+        let end = match &payload {
+            Payload::Version { range, .. } => range.end,
+            other => other.as_section().map_or(self.end, |(_, range)| range.end),
+        };
+        let before = std::mem::replace(&mut self.end, end);
         match payload {
+            Payload::StartSection { func, .. } => self.start = Some((func, before..end)),
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import?;

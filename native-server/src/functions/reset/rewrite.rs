@@ -1,5 +1,6 @@
-//! A module that marks what it writes: each store first sets the card of the place that it is
-//! going to write, one byte for each KiB, in a second memory.
+//! A module that marks what it writes, and stops when it has to: each store first sets the card of
+//! the place that it is going to write, one byte for each KiB, in a second memory; whatever may go
+//! on for long looks at a byte there.
 //!
 //! Invariant: whatever byte of memory an instruction changes, unless it traps, is in the reach of a
 //! marked card: in its own KiB, or in the `REACH` bytes behind that. The code of the module was
@@ -8,26 +9,41 @@
 //! A store that traps may leave a wrong mark, or none, since an instance that trapped is not used
 //! again. So addresses are counted in 32 bits: one that wraps around is that of a store that traps.
 //!
-//! Not here: everything that is not about stores. Instructions are copied as the bytes they are,
-//! and whatever is added comes behind what was there, so that no index changes.
+//! Invariant: between two looks at the byte that says stop each instruction of a function is run at
+//! most once, for a bounded time: a function looks when it begins and before each branch that leads
+//! back to where a loop begins; a bulk operation looks if it is a long one. A look is an atomic
+//! load. No compiler may take it out of a loop or merge it with another, as it may loads from
+//! memory that nobody shares.
+//!
+//! Not here: everything that is about neither. Instructions are copied as the bytes they are,
+//! and whatever is added comes behind what was there, so that no index changes. A function's body
+//! becomes a block in another one; so branches that left the function leave its block.
+
+use std::collections::HashMap;
 
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
     BlockType, CodeSection, ExportKind, ExportSection, Function, InstructionSink, MemArg,
-    MemorySection, MemoryType, Module, ValType,
+    MemorySection, MemoryType, Module, TypeSection, ValType,
 };
 use wasmparser::{
-    CodeSectionReader, ExportSectionReader, FuncToValidate, FuncValidator, FunctionBody,
-    MemorySectionReader, Operator, Parser, Validator, ValidatorResources, WasmFeatures,
+    CodeSectionReader, ExportSectionReader, FrameKind, FuncToValidate, FuncValidator, FunctionBody,
+    MemorySectionReader, Operator, Parser, TypeSectionReader, Validator, ValidatorResources,
+    WasmFeatures, WasmModuleResources,
 };
 
 use super::bases::{Base, Bases};
 use super::qualify::{PROPOSALS, Shape, Unfit, qualify};
-use super::{CARD_BITS, CARDS_EXPORT, GLOBAL_PREFIX, MEMORY_PAGES_MAX, REACH};
+use super::{
+    CARD_BITS, CARDS_EXPORT, GLOBAL_PREFIX, MEMORY_PAGES_MAX, REACH, START_EXPORT, STOP_AT,
+};
 
 /// Where the cards are. The guest's memory is number 0.
 const CARDS: MemArg = MemArg { offset: 0, align: 0, memory_index: CARDS_INDEX };
 const CARDS_INDEX: u32 = 1;
+
+/// Where the byte is that says stop.
+const STOP: MemArg = MemArg { offset: STOP_AT as u64, align: 0, memory_index: CARDS_INDEX };
 
 /// One page of wasm has a card for each KiB of 64 MiB.
 const CARDS_PAGES: u64 = 1;
@@ -38,15 +54,20 @@ const SHORT_BYTES: i32 = 1 << CARD_BITS;
 /// The module whose instances can be reset; or why there is none.
 pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Unfit> {
     let shape = qualify(wasm)?;
+    // The host calls what would start by itself, when it can stop it.
+    let cut =
+        shape.start.as_ref().map(|(_, bytes)| [&wasm[..bytes.start], &wasm[bytes.end..]].concat());
+    let wasm = cut.as_deref().unwrap_or(wasm);
     let mut module = Module::new();
-    let rewritten = Rewriter { shape }.parse_core_module(&mut module, Parser::new(0), wasm);
+    let mut rewriter = Rewriter { shape, tuples: HashMap::new() };
+    let rewritten = rewriter.parse_core_module(&mut module, Parser::new(0), wasm);
     rewritten.map_err(|error| match error {
         reencode::Error::UserError(unfit) => unfit,
         reencode::Error::ParseError(error) => Unfit::from(error),
         other => Unfit::Rewriting(other.to_string()),
     })?;
     let rewritten = module.finish();
-    Validator::new_with_features(PROPOSALS | WasmFeatures::MULTI_MEMORY)
+    Validator::new_with_features(PROPOSALS | WasmFeatures::MULTI_MEMORY | WasmFeatures::THREADS)
         .validate_all(&rewritten)
         .map_err(|error| Unfit::Rewriting(error.message().to_owned()))?;
     Ok(rewritten)
@@ -54,10 +75,48 @@ pub fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Unfit> {
 
 struct Rewriter {
     shape: Shape,
+    /// The types of blocks that give several values, by these.
+    tuples: HashMap<Vec<ValType>, u32>,
+}
+
+impl Rewriter {
+    fn results(&mut self, function: &FuncToValidate<ValidatorResources>) -> Vec<ValType> {
+        let of = function.resources.sub_type_at(function.ty);
+        let results = of.map_or(&[][..], |of| of.unwrap_func().results());
+        results.iter().filter_map(|kind| self.val_type(*kind).ok()).collect()
+    }
+
+    fn block_type(&mut self, function: &FuncToValidate<ValidatorResources>) -> BlockType {
+        let results = self.results(function);
+        match results[..] {
+            [] => BlockType::Empty,
+            [kind] => BlockType::Result(kind),
+            _ => BlockType::FunctionType(self.tuples.get(&results).copied().unwrap_or_default()),
+        }
+    }
 }
 
 impl Reencode for Rewriter {
     type Error = Unfit;
+
+    /// A function's body becomes a block, whose type is to be there if it gives several values.
+    fn parse_type_section(
+        &mut self,
+        types: &mut TypeSection,
+        section: TypeSectionReader<'_>,
+    ) -> Result<(), reencode::Error<Unfit>> {
+        utils::parse_type_section(self, types, section)?;
+        let functions = std::mem::take(&mut self.shape.functions);
+        for function in &functions {
+            let results = self.results(function);
+            if results.len() > 1 && !self.tuples.contains_key(&results) {
+                self.tuples.insert(results.clone(), types.len());
+                types.ty().function([], results);
+            }
+        }
+        self.shape.functions = functions;
+        Ok(())
+    }
 
     /// The guest's memory is bounded, and the cards come behind it.
     fn parse_memory_section(
@@ -89,6 +148,9 @@ impl Reencode for Rewriter {
     ) -> Result<(), reencode::Error<Unfit>> {
         utils::parse_export_section(self, exports, section)?;
         exports.export(CARDS_EXPORT, ExportKind::Memory, CARDS_INDEX);
+        if let Some((start, _)) = self.shape.start {
+            exports.export(START_EXPORT, ExportKind::Func, start);
+        }
         for index in &self.shape.globals {
             exports.export(&format!("{GLOBAL_PREFIX}{index}"), ExportKind::Global, *index);
         }
@@ -103,8 +165,9 @@ impl Reencode for Rewriter {
         let functions = std::mem::take(&mut self.shape.functions);
         for (function, original) in functions.into_iter().zip(section) {
             let original = original?;
+            let block = self.block_type(&function);
             let mut body = Body::new(function, &original)?;
-            body.copy(&original)?;
+            body.copy(&original, block)?;
             let mut locals = Vec::new();
             for declared in original.get_locals_reader()? {
                 let (count, kind) = declared?;
@@ -135,22 +198,64 @@ impl Body {
         validator.read_locals(&mut original.get_binary_reader())?;
         let own_locals = validator.len_locals();
         let code = Vec::with_capacity(original.as_bytes().len());
-        Ok(Self { validator, bases: Bases::default(), own_locals, added: Vec::new(), code })
+        let bases = Bases::new(original)?;
+        Ok(Self { validator, bases, own_locals, added: Vec::new(), code })
     }
 
-    fn copy(&mut self, original: &FunctionBody<'_>) -> Result<(), wasmparser::Error> {
+    fn copy(
+        &mut self,
+        original: &FunctionBody<'_>,
+        block: BlockType,
+    ) -> Result<(), wasmparser::Error> {
         let (bytes, start) = (original.as_bytes(), original.range().start);
         let mut operators = original.get_operators_reader()?;
+        self.emit().block(BlockType::Empty).block(block);
+        self.look();
         while !operators.eof() {
             let at = operators.original_position();
             let operator = operators.read()?;
             let arity = operator.operator_arity(&self.validator);
             self.validator.op(at, &operator)?;
             self.mark(&operator);
+            self.turn(&operator);
             self.code.extend_from_slice(&bytes[at - start..operators.original_position() - start]);
             self.bases.step(&operator, arity, self.validator.operand_stack_height());
         }
+        self.emit().return_().end().unreachable().end();
         operators.finish()
+    }
+
+    /// Looks before a branch that may be another turn of a loop. Where a loop begins there is
+    /// nothing to look at: many are left before their first turn is over.
+    fn turn(&mut self, operator: &Operator<'_>) {
+        let is_turn = match operator {
+            Operator::BrIf { relative_depth } | Operator::Br { relative_depth } => {
+                self.is_loop(*relative_depth)
+            }
+            Operator::BrTable { targets } => {
+                let mut depths = targets.targets().flatten().chain([targets.default()]);
+                depths.any(|depth| self.is_loop(depth))
+            }
+            _ => false,
+        };
+        if is_turn {
+            self.look();
+        }
+    }
+
+    fn is_loop(&self, depth: u32) -> bool {
+        let frame = self.validator.get_control_frame(depth as usize);
+        frame.is_some_and(|frame| frame.kind == FrameKind::Loop)
+    }
+
+    /// Leaves the function if it has to stop. Around it are its blocks, the body's, and the one
+    /// behind whose end is a trap.
+    fn look(&mut self) {
+        self.look_from(self.validator.control_stack_height());
+    }
+
+    fn look_from(&mut self, depth: u32) {
+        self.emit().i32_const(0).i32_atomic_load8_u(STOP).br_if(depth);
     }
 
     /// Marks what the operator is going to write, if it writes.
@@ -198,7 +303,9 @@ impl Body {
         self.emit().local_get(to).local_get(length).i32_add();
         self.mark_card(0);
         let bits = CARD_BITS as i32;
-        self.emit().else_().local_get(to).i32_const(bits).i32_shr_u().i32_const(1);
+        self.emit().else_();
+        self.look_from(self.validator.control_stack_height() + 1);
+        self.emit().local_get(to).i32_const(bits).i32_shr_u().i32_const(1);
         self.emit().local_get(to).local_get(length).i32_add().i32_const(bits).i32_shr_u();
         self.emit().local_get(to).i32_const(bits).i32_shr_u().i32_sub().i32_const(1).i32_add();
         self.emit().memory_fill(CARDS_INDEX).end();
