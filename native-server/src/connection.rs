@@ -9,7 +9,6 @@
 //! limits allow is dropped.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -65,7 +64,7 @@ pub struct Connection {
 }
 
 /// The connection is over.
-struct Over;
+pub struct Over;
 
 impl Connection {
     /// A connection that was just accepted. `None` if it was turned away.
@@ -121,7 +120,7 @@ impl Connection {
     }
 
     /// Does all there is to do. Pending once there is nothing left.
-    fn turn(&mut self, task: &mut Task<'_>) -> Poll<Over> {
+    pub fn turn(&mut self, task: &mut Task<'_>) -> Poll<Over> {
         self.session.client.register(task.waker());
         for _ in 0..TURNS_MAX {
             let signals = self.session.client.take_signals();
@@ -476,7 +475,16 @@ impl Connection {
     /// Runs what has come while the thread is taken by something else: without the event loop,
     /// which does not turn meanwhile (see lounge.rs).
     pub fn serve_aside(&mut self, spare: &mut IoThread) {
-        let session = &mut self.session;
+        let blocked = self.session.blocked.as_ref();
+        if blocked.is_some_and(|blocked| blocked.ticket.is_done()) {
+            // By another thread, of which the event loop has not heard in time.
+            self.fetch_mail();
+            self.session.blocked = None;
+            self.session.client.set(state::BLOCKED, false);
+            self.timer = None;
+            self.send_aside(spare);
+        }
+        let session = &self.session;
         if session.is_closing || session.blocked.is_some() || session.log_wait.is_some() {
             return;
         }
@@ -497,6 +505,10 @@ impl Connection {
         if self.session.paused_until.is_none() && was_held_up {
             self.session.client.set(state::BLOCKED, false);
         }
+        self.send_aside(spare);
+    }
+
+    fn send_aside(&mut self, spare: &IoThread) {
         if !self.is_held() {
             let rest = self.output.get(self.sent..).unwrap_or_default();
             let count = self.stream.write_now(rest).unwrap_or_default();
@@ -675,17 +687,6 @@ fn make_way(context: &mut Context<'_>) {
 fn emptied<'a>(mut slices: Vec<&[u8]>) -> Vec<&'a [u8]> {
     slices.clear();
     slices.into_iter().map(|_| &[][..]).collect()
-}
-
-/// A connection that is served until it is over; a lounge may serve it as well.
-pub struct Served(pub Rc<RefCell<Connection>>);
-
-impl Future for Served {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<()> {
-        self.0.borrow_mut().turn(task).map(|Over| ())
-    }
 }
 
 impl Drop for Connection {

@@ -9,13 +9,14 @@
 //! for a lock of a database, which the thread itself may hold.
 
 use std::cell::{Cell, RefCell};
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::connection::{Connection, Served};
+use crate::connection::{Connection, Over};
 use crate::io_thread::IoThread;
 use crate::persist::replies::Replies;
 use crate::server::Server;
@@ -102,6 +103,17 @@ impl Lounge {
             }
         }
         self.is_serving.set(false);
+    }
+}
+
+/// A connection that the event loop serves until it is over, and the lounge in between.
+struct Served(Rc<RefCell<Connection>>);
+
+impl Future for Served {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<()> {
+        self.0.borrow_mut().turn(task).map(|Over| ())
     }
 }
 

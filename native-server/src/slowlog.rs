@@ -106,7 +106,10 @@ fn redacted<'a>(words: &[&'a [u8]]) -> Vec<&'a [u8]> {
         let at = (2..end).find(|&at| is(at, b"auth")).unwrap_or(end);
         (at + 1..end.min(at + 3)).collect()
     } else if is(0, b"config") && is(1, b"set") {
-        (3..end).step_by(2).filter(|&at| is(at - 1, b"requirepass")).collect()
+        // Some of these are no settings here, which who gives one may not know.
+        let names: [&[u8]; 3] = [b"requirepass", b"masterauth", b"masteruser"];
+        let is_secret = |at: &usize| names.iter().any(|name| is(at - 1, name));
+        (3..end).step_by(2).filter(is_secret).collect()
     } else if is(0, b"acl") && is(1, b"setuser") {
         (2..end).collect()
     } else {

@@ -28,7 +28,8 @@ pub enum Socket<T, U> {
 use Socket::{Tcp, Unix};
 
 /// What a visitor is told that the protected mode keeps out.
-pub const PROTECTED: &str = "-DENIED Ferrite is running in protected mode because no password is set. In this mode \
+pub const PROTECTED: &str = "\
+     -DENIED Ferrite is running in protected mode because no password is set. In this mode \
      connections are only accepted from the loopback interface. To connect from elsewhere set a \
      password with 'requirepass', or, if nobody else can reach this server, turn the mode off from \
      this machine with CONFIG SET protected-mode no.\r\n";

@@ -224,6 +224,7 @@ fn who_was_denied_is_told_as_in_redis_and_secrets_are_in_no_log() {
             "HELLO 2",
             "CONFIG SET requirepass hidden hz 11",
             "ACL SETUSER hidden >hidden",
+            "CONFIG SET masterauth hidden",
         ] {
             client.ask(request);
         }

@@ -190,17 +190,21 @@ fn what_stands_between_keys_is_read() {
         .bytes(&((START_MS / 1000 + 7) as i32).to_le_bytes())
         .key(2, "c", b"\x01\x01x")
         .key(4, "no fields", b"\x00")
+        .key(14, "no elements", b"\x01\x0b\x0b\0\0\0\x0a\0\0\0\0\0\xff")
+        .key(18, "none either", b"\x01\x02\x07\x07\0\0\0\0\0\xff")
+        .key(18, "one", b"\x02\x02\x07\x07\0\0\0\0\0\xff\x01\x01x")
         .end();
     let summary = place.load(&file).expect("a good file");
-    assert_eq!((summary.keys, summary.expired, summary.empty), (3, 1, 1));
+    assert_eq!((summary.keys, summary.expired, summary.empty), (4, 1, 3));
     assert_eq!(summary.libraries, ["mylib (lua)"]);
     assert_eq!(summary.redis_version, "7.2.4");
     assert_eq!(place.ask("PTTL b"), Raw::Integer(5000));
     assert_eq!(place.ask("EXISTS a b gone"), Raw::Integer(2));
     let mut connection = place.server.connect();
     connection.ask("SELECT 9");
+    assert_eq!(connection.ask("LRANGE one 0 -1"), Raw::Array(vec![Raw::bulk("x")]));
     assert_eq!(connection.ask("PTTL c"), Raw::Integer(7000 - START_MS % 1000));
-    assert_eq!(connection.ask("DBSIZE"), Raw::Integer(1));
+    assert_eq!(connection.ask("DBSIZE"), Raw::Integer(2));
 }
 
 #[test]

@@ -111,6 +111,21 @@ fn a_rewrite_is_in_progress_from_its_answer_on() {
         wait_until("it has ended", || figure(&mut connection, "aof_rewrite_in_progress") == 0);
         assert_eq!(figure(&mut connection, "rdb_saves"), count);
     }
+    // Not amid a transaction, but behind it.
+    for (request, answer) in [
+        ("BGREWRITEAOF", "Background append only file rewriting scheduled"),
+        ("BGSAVE", "Background saving scheduled"),
+    ] {
+        let before = figure(&mut connection, "rdb_saves");
+        connection.ask("MULTI");
+        connection.ask(request);
+        connection.ask("INFO persistence");
+        let Raw::Array(answers) = connection.ask("EXEC") else { panic!("answers") };
+        assert_eq!(answers[0].text(), answer);
+        assert!(answers[1].text().contains("\r\naof_rewrite_scheduled:1\r\n"));
+        wait_until("it is taken", || figure(&mut connection, "rdb_saves") > before);
+        assert_eq!(figure(&mut connection, "aof_rewrite_scheduled"), 0);
+    }
 }
 
 #[test]

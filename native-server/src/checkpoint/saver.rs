@@ -180,6 +180,11 @@ pub fn save_at_end(server: &Server) -> Result<(), String> {
     save_now(server)
 }
 
+/// Notes that a checkpoint is wanted once a transaction is over.
+pub fn schedule(server: &Server) {
+    server.saver.lock().is_scheduled = true;
+}
+
 /// Begins a checkpoint that a thread of its own takes, or notes that one is wanted after the one
 /// that runs. What there is to answer.
 ///

@@ -62,6 +62,11 @@ fn bgsave(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         Some(option) if option.eq_ignore_ascii_case(b"schedule") && args.len() == 0 => true,
         Some(_) => return Err(Error::Syntax.into()),
     };
+    if cx.is_in_exec {
+        saver::schedule(cx.server);
+        cx.wire.simple("Background saving scheduled");
+        return Ok(());
+    }
     cx.wire.simple(saver::save_in_background(cx.server, schedules)?);
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ferrite_engine::{Args, Arity, Group, Reply, docs};
 
+use crate::checkpoint::saver;
 use crate::commands::flags::{ADMIN, BLOCKING, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
@@ -33,6 +34,11 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
 ];
 
 fn bgrewriteaof(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
+    if cx.is_in_exec {
+        saver::schedule(cx.server);
+        cx.wire.simple("Background append only file rewriting scheduled");
+        return Ok(());
+    }
     cx.wire.simple(cx.server.persistence.rewrite_in_background(cx.server)?);
     Ok(())
 }

@@ -135,6 +135,20 @@ fn a_function_is_ended_by_its_own_command() {
 }
 
 #[test]
+fn who_was_just_answered_by_another_thread_is_served_as_well() {
+    let server = server(1);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let code = "#!lua name=l\nredis.register_function('f', function() while true do end end)";
+    for _ in 0..30 {
+        // That is done on a thread of its own.
+        assert_eq!(other.ask_words(&["FUNCTION", "LOAD", "REPLACE", code]), Raw::bulk("l"));
+        client.send("FCALL f 0");
+        while other.ask("FUNCTION KILL").text() != "OK" {}
+        assert!(client.read().text().starts_with("ERR Script killed"));
+    }
+}
+
+#[test]
 fn a_transaction_is_refused_meanwhile() {
     let server = server(1);
     let (mut client, mut other) = (server.connect(), server.connect());
