@@ -17,7 +17,7 @@ impl Cx<'_> {
     ///
     /// # Errors
     /// [`Error::WrongType`](crate::Error::WrongType).
-    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    #[inline]
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Value<'_>>> {
         if !cfg!(feature = "shortcuts") {
             return self.get_any(key);
