@@ -138,8 +138,13 @@ impl Connection {
                 self.warn("is dropped: its output is beyond client-output-buffer-limit");
                 return Poll::Ready(Over);
             }
+            let push = self.stream.poll_push(task);
+            if let Poll::Ready(Err(_)) = push {
+                return Poll::Ready(Over);
+            }
             if self.session.is_closing {
-                return if self.output.is_empty() { Poll::Ready(Over) } else { Poll::Pending };
+                let is_sent = self.output.is_empty() && push.is_ready();
+                return if is_sent { Poll::Ready(Over) } else { Poll::Pending };
             }
             if self.input.len() as u64 > self.input_bytes_max {
                 self.server.stats.inputs_dropped.fetch_add(1, Relaxed);
@@ -691,6 +696,7 @@ fn emptied<'a>(mut slices: Vec<&[u8]>) -> Vec<&'a [u8]> {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.stream.say_goodbye();
         commands::connection::forget(&self.server, &mut self.session);
         let (id, address) = (self.session.client.id, &self.session.client.address);
         self.server.clients.leave(id);

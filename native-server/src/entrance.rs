@@ -1,9 +1,9 @@
-//! Where the server listens: addresses of TCP, and a socket that is a file.
+//! Where the server listens: addresses of TCP, encrypted or not, and a socket that is a file.
 //!
-//! CONFIG SET of `port` and `bind` opens what is new before it closes what is not wanted any more,
-//! and leaves open what stays, so that nobody is turned away meanwhile. Only where the new is in
-//! the way of the old (every address of a port, and one of them) the old goes first, and comes back
-//! if the new cannot be had.
+//! CONFIG SET of `port`, `tls-port` and `bind` opens what is new before it closes what is not
+//! wanted any more, and leaves open what stays, so that nobody is turned away meanwhile. Only where
+//! the new is in the way of the old (every address of a port, and one of them) the old goes first,
+//! and comes back if the new cannot be had.
 //!
 //! Invariant: when [`Entrances::change`] returns, what it closed is closed, and its port is free.
 //! Invariant: a file that is no socket, or at which somebody listens, is not touched.
@@ -11,7 +11,7 @@
 use std::fs::{self, Permissions};
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ use tokio::task::AbortHandle;
 use crate::config::Config;
 use crate::server::Server;
 use crate::socket::{Listener, Socket, StdListener, Visitor};
+use crate::tls::Certificates;
 
 /// Why one cannot listen.
 #[derive(Debug, Error)]
@@ -87,6 +88,7 @@ pub struct Entrances {
 /// Where somebody accepts. It is closed by taking the listener away.
 struct Entrance {
     place: Place,
+    is_secure: bool,
     listener: Arc<Mutex<Option<Listener>>>,
     accepting: AbortHandle,
 }
@@ -124,22 +126,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Opens what a server that starts listens on. Without a port and without a file that is any free
+/// Opens what a server that starts listens on. With neither a port nor a file that is any free
 /// port, which is the configuration's from then on.
 ///
 /// # Errors
 /// Why that cannot be done.
-pub fn open(config: &mut Config) -> Result<Vec<Opened>, ListenError> {
+pub fn open(
+    config: &mut Config,
+    certificates: &Arc<Certificates>,
+) -> Result<Vec<Opened>, ListenError> {
     let file = match config.unixsocket.is_empty() {
         true => None,
         false => Some(open_file(config)?),
     };
+    let is_any_port = config.port == 0 && config.tls.port == 0 && file.is_none();
     let mut opened = Vec::new();
-    if config.port > 0 || file.is_none() {
-        opened = open_all(&wanted(config)?, config)?;
-        if let Some(Place::Address(address)) = opened.first().map(|opened| &opened.place) {
-            config.port = address.port().into();
-        }
+    if config.port > 0 || is_any_port {
+        opened = open_all(&wanted_at(config.port, false, config)?, config, certificates)?;
+    }
+    if is_any_port && let Some(Place::Address(address)) = opened.first().map(|it| &it.place) {
+        config.port = address.port().into();
+    }
+    if config.tls.port > 0 {
+        let wanted = wanted_at(config.tls.port, true, config)?;
+        opened.extend(open_all(&wanted, config, certificates)?);
     }
     opened.extend(file);
     if opened.is_empty() { Err(ListenError::NoAddress) } else { Ok(opened) }
@@ -148,7 +158,10 @@ pub fn open(config: &mut Config) -> Result<Vec<Opened>, ListenError> {
 impl Entrances {
     /// The addresses of TCP.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        lock(&self.open).iter().filter_map(Entrance::address).collect()
+        lock(&self.open)
+            .iter()
+            .filter_map(|open| open.address().map(|(address, _)| address))
+            .collect()
     }
 
     /// What it listens on, for people.
@@ -177,26 +190,29 @@ impl Entrances {
     /// # Errors
     /// Why it cannot. All is as it was then.
     pub fn change(&self, server: &Arc<Server>, config: &Config) -> Result<(), ListenError> {
-        let wanted = if config.port > 0 { wanted(config)? } else { Vec::new() };
+        let wanted = wanted(config)?;
         let reception = self.reception.get().ok_or(ListenError::NoAddress)?;
         let enter = |wanted: &[Wanted]| {
             let begin = |opened: Opened| {
                 let place = opened.place.name();
                 Entrance::begin(server, reception, opened).map_err(|why| fault(place, why))
             };
-            open_all(wanted, config)?.into_iter().map(begin).collect::<Result<Vec<_>, _>>()
+            let opened = open_all(wanted, config, &server.certificates)?;
+            opened.into_iter().map(begin).collect::<Result<Vec<_>, _>>()
         };
         let mut open = lock(&self.open);
-        let is_open = |it: &Wanted| open.iter().any(|open| open.address() == Some(it.address));
+        let is_open = |it: &Wanted| open.iter().any(|open| open.address() == Some(it.whole()));
         let missing: Vec<Wanted> = wanted.iter().filter(|it| !is_open(it)).copied().collect();
-        let is_wanted = |address: SocketAddr| wanted.iter().any(|wanted| wanted.address == address);
+        let is_wanted = |address| wanted.iter().any(|wanted| wanted.whole() == address);
         let (mut staying, mut leaving): (Vec<_>, Vec<_>) = std::mem::take(&mut *open)
             .into_iter()
             .partition(|entrance| entrance.address().is_none_or(is_wanted));
         let mut closed = Vec::new();
         if leaving.iter().any(|entrance| entrance.is_in_the_way(&missing)) {
             let addresses = leaving.drain(..).filter_map(|entrance| entrance.address());
-            closed = addresses.map(|address| Wanted { address, is_optional: false }).collect();
+            closed = addresses
+                .map(|(address, is_secure)| Wanted { address, is_secure, is_optional: false })
+                .collect();
         }
         let outcome = enter(&missing).map(|entered| staying.extend(entered));
         if outcome.is_err() {
@@ -224,32 +240,36 @@ impl Entrance {
         opened: Opened,
     ) -> io::Result<Entrance> {
         let Opened { listener, place } = opened;
+        let is_secure = matches!(listener, Socket::Tls(_));
         let listener = {
             let _entered = reception.runtime.enter();
             Arc::new(Mutex::new(Some(listener.into_listener()?)))
         };
         let accepting = accept(Arc::clone(server), Arc::clone(reception), Arc::clone(&listener));
         let accepting = reception.runtime.spawn(accepting).abort_handle();
-        Ok(Entrance { place, listener, accepting })
+        Ok(Entrance { place, is_secure, listener, accepting })
     }
 
-    fn address(&self) -> Option<SocketAddr> {
+    /// Where it is, if that is no file, and whether it is encrypted.
+    fn address(&self) -> Option<(SocketAddr, bool)> {
         match self.place {
-            Place::Address(address) => Some(address),
+            Place::Address(address) => Some((address, self.is_secure)),
             Place::File(_) => None,
         }
     }
 
     /// Whether one of these addresses cannot be had while this one is open: one is every address
-    /// of a port.
+    /// of a port, or they are the same and only one is encrypted.
     fn is_in_the_way(&self, wanted: &[Wanted]) -> bool {
         let excludes = |own: SocketAddr, other: SocketAddr| {
             own.port() == other.port()
                 && own.is_ipv4() == other.is_ipv4()
-                && (own.ip().is_unspecified() || other.ip().is_unspecified())
+                && (own.ip() == other.ip()
+                    || own.ip().is_unspecified()
+                    || other.ip().is_unspecified())
         };
         let own = self.address();
-        own.is_some_and(|own| wanted.iter().any(|wanted| excludes(own, wanted.address)))
+        own.is_some_and(|(own, _)| wanted.iter().any(|wanted| excludes(own, wanted.address)))
     }
 }
 
@@ -292,16 +312,35 @@ async fn accept(
     }
 }
 
-/// An address that `bind` and `port` name.
+/// An address that `bind` names, with `port` or `tls-port`.
 #[derive(Clone, Copy)]
 struct Wanted {
     address: SocketAddr,
+    /// Whether it is encrypted.
+    is_secure: bool,
     /// Whether this machine may lack it: it begins with a dash.
     is_optional: bool,
 }
 
+impl Wanted {
+    /// What tells it from others.
+    fn whole(&self) -> (SocketAddr, bool) {
+        (self.address, self.is_secure)
+    }
+}
+
 fn wanted(config: &Config) -> Result<Vec<Wanted>, ListenError> {
-    let port = u16::try_from(config.port).unwrap_or_default();
+    let mut wanted = Vec::new();
+    for (port, is_secure) in [(config.port, false), (config.tls.port, true)] {
+        if port > 0 {
+            wanted.extend(wanted_at(port, is_secure, config)?);
+        }
+    }
+    Ok(wanted)
+}
+
+fn wanted_at(port: i64, is_secure: bool, config: &Config) -> Result<Vec<Wanted>, ListenError> {
+    let port = u16::try_from(port).unwrap_or_default();
     let address = |word: &str| {
         let (is_optional, host) = match word.strip_prefix('-') {
             Some(host) => (true, host),
@@ -315,22 +354,30 @@ fn wanted(config: &Config) -> Result<Vec<Wanted>, ListenError> {
         let ip: IpAddr = host
             .parse()
             .map_err(|_| fault(format!("{host}:{port}"), io::Error::other("not an IP address")))?;
-        Ok(Wanted { address: SocketAddr::new(ip, port), is_optional })
+        Ok(Wanted { address: SocketAddr::new(ip, port), is_secure, is_optional })
     };
     config.bind.split_ascii_whitespace().map(address).collect()
 }
 
 /// Opens all of these, or none. What is to have any free port has that of those before it.
-fn open_all(wanted: &[Wanted], config: &Config) -> Result<Vec<Opened>, ListenError> {
+fn open_all(
+    wanted: &[Wanted],
+    config: &Config,
+    certificates: &Arc<Certificates>,
+) -> Result<Vec<Opened>, ListenError> {
     let mut opened = Vec::new();
     let mut free_port = 0;
-    for &Wanted { mut address, is_optional } in wanted {
+    for &Wanted { mut address, is_secure, is_optional } in wanted {
         if address.port() == 0 {
             address.set_port(free_port);
         }
         match listen(address, config.tcp_backlog) {
             Ok((listener, address)) => {
                 free_port = address.port();
+                let listener = match is_secure {
+                    true => Socket::Tls((listener, Arc::clone(certificates))),
+                    false => Socket::Tcp(listener),
+                };
                 opened.push(Opened { listener, place: Place::Address(address) });
             }
             Err(why) if is_optional && is_missing(&why) => {}
@@ -364,7 +411,7 @@ fn fault(place: String, why: io::Error) -> ListenError {
     ListenError::Place { place, why, remedy }
 }
 
-fn listen(address: SocketAddr, backlog: i64) -> io::Result<(StdListener, SocketAddr)> {
+fn listen(address: SocketAddr, backlog: i64) -> io::Result<(TcpListener, SocketAddr)> {
     let domain = Domain::for_address(address);
     let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -374,9 +421,9 @@ fn listen(address: SocketAddr, backlog: i64) -> io::Result<(StdListener, SocketA
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
-    let listener = std::net::TcpListener::from(socket);
+    let listener = TcpListener::from(socket);
     let address = listener.local_addr()?;
-    Ok((Socket::Tcp(listener), address))
+    Ok((listener, address))
 }
 
 /// Opens the socket that is a file. One that a server has left is replaced.

@@ -49,6 +49,7 @@ pub mod slowlog;
 pub mod socket;
 pub mod stats;
 pub mod supply;
+pub mod tls;
 pub mod tracking;
 pub mod waiting;
 pub mod watch;

@@ -325,3 +325,8 @@ pub const ACL_RULES_MAX: usize = 10_000;
 
 /// The longest file of users.
 pub const ACL_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Bytes that an encrypted connection has taken and could not send yet.
+pub const TLS_OUTPUT_BYTES_MAX: usize = 64 * 1024;
+/// Sessions of encrypted connections that are kept, so that who comes again need not agree anew.
+pub const TLS_SESSIONS_MAX: usize = 20 * 1024;

@@ -42,6 +42,7 @@ use crate::scripting::scripts::Scripts;
 use crate::slowlog::SlowLog;
 use crate::socket::Visitor;
 use crate::stats::{Stats, ThreadStats};
+use crate::tls::{Certificates, TlsError};
 use crate::{acl, cron, io_thread, oom, rdb};
 
 /// Why a server does not start.
@@ -64,6 +65,9 @@ pub enum StartError {
     /// A thread or its event loop cannot be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Encrypted connections cannot be had.
+    #[error("cannot use TLS: {0}")]
+    Tls(#[from] TlsError),
     /// Users cannot be made as they are described.
     #[error("cannot make the users: {0}")]
     Users(String),
@@ -103,6 +107,8 @@ pub struct Server {
     pub run_id: String,
     /// Where it listens.
     pub entrances: Entrances,
+    /// What it shows to who wants to connect encrypted.
+    pub certificates: Arc<Certificates>,
     /// Whether keys are dropped when their time has come, without being asked for.
     pub expires_actively: AtomicBool,
     /// Whether nothing is done by the clock (DEBUG PAUSE-CRON).
@@ -199,8 +205,10 @@ impl Running {
 /// # Errors
 /// Why it cannot.
 pub fn start(mut config: Config, clock: Clock) -> Result<Running, StartError> {
-    let opened = entrance::open(&mut config)?;
-    let server = prepare(config, clock)?;
+    let certificates = Arc::<Certificates>::default();
+    certificates.load(&config)?;
+    let opened = entrance::open(&mut config, &certificates)?;
+    let server = prepare(config, clock, certificates)?;
     let pid_file = write_pid_file(&server);
     let lobby = Lobby::open(opened.iter().map(Opened::listener)).map_err(StartError::Thread)?;
     let is_recovered = recover(&server)?;
@@ -216,13 +224,17 @@ pub fn start(mut config: Config, clock: Clock) -> Result<Running, StartError> {
 /// # Errors
 /// Why there is none.
 pub fn open(config: Config, clock: Clock) -> Result<Running, StartError> {
-    let server = prepare(config, clock)?;
+    let server = prepare(config, clock, Arc::default())?;
     server.persistence.claim()?;
     Ok(Running { server, threads: Vec::new(), pid_file: None })
 }
 
 /// What the threads of a server share.
-pub(crate) fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, StartError> {
+pub(crate) fn prepare(
+    config: Config,
+    clock: Clock,
+    certificates: Arc<Certificates>,
+) -> Result<Arc<Server>, StartError> {
     let level = Level::named(&config.loglevel);
     let log = Log::open(level, &config.logfile, clock.clone())
         .map(Arc::new)
@@ -257,6 +269,7 @@ pub(crate) fn prepare(config: Config, clock: Clock) -> Result<Arc<Server>, Start
         slow: SlowLog::default(),
         run_id: random::hexadecimal(40),
         entrances: Entrances::default(),
+        certificates,
         expires_actively: AtomicBool::new(true),
         rests: AtomicBool::new(false),
         plain_node_bytes: AtomicU64::new(PLAIN_NODE_BYTES),

@@ -1,13 +1,14 @@
-//! Sockets of TCP, and those that are a file: what the two have in common.
+//! Sockets of TCP, those that are a file, and encrypted ones: what they have in common.
 //!
-//! Invariant: only this file and entrance.rs, which opens them, ask which of the two one is. A
-//! stream is matched on and never boxed: reading and writing stay one call of the system each.
+//! Invariant: only this file and entrance.rs, which opens them, ask which of them one is. A stream
+//! is matched on: to read and to write what is not encrypted stays one call of the system each.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener as StdTcpListener, TcpStream as StdTcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
 
@@ -16,16 +17,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::Config;
+use crate::tls::{Certificates, Secure};
 
-/// Something of TCP, or the same of a socket that is a file.
-pub enum Socket<T, U> {
+/// Something of TCP, or the same of a socket that is a file, or of one that is encrypted.
+pub enum Socket<T, U, S> {
     /// Of TCP.
     Tcp(T),
     /// Of a file.
     Unix(U),
+    /// Encrypted, over TCP.
+    Tls(S),
 }
 
-use Socket::{Tcp, Unix};
+use Socket::{Tcp, Tls, Unix};
 
 /// What a visitor is told that the protected mode keeps out.
 pub const PROTECTED: &str = "\
@@ -35,16 +39,16 @@ pub const PROTECTED: &str = "\
      this machine with CONFIG SET protected-mode no.\r\n";
 
 /// A connection on its way to the thread that will serve it.
-pub type Visitor = Socket<StdTcpStream, StdUnixStream>;
+pub type Visitor = Socket<StdTcpStream, StdUnixStream, Box<Secure<StdTcpStream>>>;
 
 /// A connection that a thread serves.
-pub type Stream = Socket<TcpStream, UnixStream>;
+pub type Stream = Socket<TcpStream, UnixStream, Box<Secure<TcpStream>>>;
 
 /// Where connections come in, before somebody accepts them.
-pub type StdListener = Socket<StdTcpListener, StdUnixListener>;
+pub type StdListener = Socket<StdTcpListener, StdUnixListener, (StdTcpListener, Arc<Certificates>)>;
 
 /// The same for who accepts them.
-pub type Listener = Socket<TcpListener, UnixListener>;
+pub type Listener = Socket<TcpListener, UnixListener, (TcpListener, Arc<Certificates>)>;
 
 /// How a client is called, and where it came in.
 pub struct Names {
@@ -57,13 +61,22 @@ pub struct Names {
 }
 
 impl Visitor {
+    /// Its socket, if that is not a file.
+    fn tcp(&self) -> Option<&StdTcpStream> {
+        match self {
+            Tcp(stream) => Some(stream),
+            Tls(secure) => Some(secure.stream()),
+            Unix(_) => None,
+        }
+    }
+
     /// What CLIENT LIST shows of it. As in Redis both addresses are the file's, where it is one.
     ///
     /// # Errors
     /// It has gone.
     pub fn names(&self, config: &Config) -> io::Result<Names> {
-        Ok(match self {
-            Tcp(stream) => {
+        Ok(match self.tcp() {
+            Some(stream) => {
                 let address = stream.peer_addr()?;
                 Names {
                     address: address.to_string(),
@@ -71,7 +84,7 @@ impl Visitor {
                     is_local: address.ip().to_canonical().is_loopback(),
                 }
             }
-            Unix(_) => {
+            None => {
                 let address = format!("{}:0", config.unixsocket);
                 Names { local_address: address.clone(), address, is_local: true }
             }
@@ -86,6 +99,7 @@ impl Visitor {
         let stream = match self {
             Unix(stream) => return stream.set_nonblocking(true),
             Tcp(stream) => stream,
+            Tls(secure) => secure.stream(),
         };
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
@@ -98,7 +112,8 @@ impl Visitor {
         Ok(())
     }
 
-    /// Sends something. How much of it the system took.
+    /// Sends something. How much of it the system took: nothing where both sides have not agreed
+    /// yet how to encrypt it.
     ///
     /// # Errors
     /// The system's.
@@ -106,6 +121,7 @@ impl Visitor {
         match self {
             Tcp(stream) => (&mut &*stream).write(bytes),
             Unix(stream) => (&mut &*stream).write(bytes),
+            Tls(_) => Ok(0),
         }
     }
 
@@ -119,6 +135,7 @@ impl Visitor {
         match self {
             Tcp(stream) => stream.as_raw_fd(),
             Unix(stream) => stream.as_raw_fd(),
+            Tls(secure) => secure.stream().as_raw_fd(),
         }
     }
 
@@ -130,6 +147,7 @@ impl Visitor {
         Ok(match self {
             Tcp(stream) => Tcp(TcpStream::from_std(stream)?),
             Unix(stream) => Unix(UnixStream::from_std(stream)?),
+            Tls(secure) => Tls(secure.map(TcpStream::from_std)?),
         })
     }
 }
@@ -143,6 +161,7 @@ impl Stream {
         match self {
             Tcp(stream) => (&mut &*SockRef::from(stream)).write(bytes),
             Unix(stream) => (&mut &*SockRef::from(stream)).write(bytes),
+            Tls(secure) => secure.write(bytes, true),
         }
     }
 
@@ -154,6 +173,7 @@ impl Stream {
         match self {
             Tcp(stream) => (&mut &*SockRef::from(stream)).read(buffer),
             Unix(stream) => (&mut &*SockRef::from(stream)).read(buffer),
+            Tls(secure) => secure.read(buffer, true),
         }
     }
 
@@ -165,6 +185,7 @@ impl Stream {
         Ok(match self {
             Tcp(stream) => Tcp(stream.into_std()?),
             Unix(stream) => Unix(stream.into_std()?),
+            Tls(secure) => Tls(secure.map(TcpStream::into_std)?),
         })
     }
 
@@ -177,6 +198,24 @@ impl Stream {
         match self {
             Tcp(stream) => stream.try_write(bytes),
             Unix(stream) => stream.try_write(bytes),
+            Tls(secure) => secure.write(bytes, false),
+        }
+    }
+
+    /// Sends what was taken and kept back, which only encrypted ones do. Ready when there is
+    /// nothing left.
+    #[inline]
+    pub fn poll_push(&self, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Tcp(_) | Unix(_) => Poll::Ready(Ok(())),
+            Tls(secure) => secure.poll_push(task),
+        }
+    }
+
+    /// Before it is closed: says so, where the other side is to know that nothing is missing.
+    pub fn say_goodbye(&self) {
+        if let Tls(secure) = self {
+            secure.say_goodbye();
         }
     }
 }
@@ -191,6 +230,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Tcp(stream) => Pin::new(stream).poll_read(task, buffer),
             Unix(stream) => Pin::new(stream).poll_read(task, buffer),
+            Tls(secure) => secure.poll_read(task, buffer),
         }
     }
 }
@@ -205,18 +245,22 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Tcp(stream) => Pin::new(stream).poll_write(task, bytes),
             Unix(stream) => Pin::new(stream).poll_write(task, bytes),
+            Tls(secure) => secure.poll_write(task, bytes),
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Task<'_>) -> Poll<io::Result<()>> {
-        // Sockets keep nothing back.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        self.poll_push(task)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Tcp(stream) => Pin::new(stream).poll_shutdown(task),
             Unix(stream) => Pin::new(stream).poll_shutdown(task),
+            Tls(secure) => {
+                secure.say_goodbye();
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
@@ -230,6 +274,7 @@ impl StdListener {
         Ok(match self {
             Tcp(listener) => Tcp(listener.try_clone()?),
             Unix(listener) => Unix(listener.try_clone()?),
+            Tls((listener, certificates)) => Tls((listener.try_clone()?, Arc::clone(certificates))),
         })
     }
 
@@ -241,6 +286,7 @@ impl StdListener {
         Ok(match self {
             Tcp(listener) => Tcp(TcpListener::from_std(listener)?),
             Unix(listener) => Unix(UnixListener::from_std(listener)?),
+            Tls((listener, certificates)) => Tls((TcpListener::from_std(listener)?, certificates)),
         })
     }
 }
@@ -251,6 +297,8 @@ impl Listener {
         Poll::Ready(match self {
             Tcp(listener) => ready!(listener.poll_accept(task)).map(|(stream, _)| Tcp(stream)),
             Unix(listener) => ready!(listener.poll_accept(task)).map(|(stream, _)| Unix(stream)),
+            Tls((listener, certificates)) => ready!(listener.poll_accept(task))
+                .and_then(|(stream, _)| Secure::new(stream, certificates).map(Tls)),
         })
     }
 }

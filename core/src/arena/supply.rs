@@ -56,28 +56,30 @@ impl Keyspace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Result;
     use crate::options::Options;
     use crate::string::set::SetOptions;
 
     #[test]
-    fn what_is_supplied_is_taken_first_and_counts_as_held() {
-        let mut keys = Keyspace::new(&Options::default()).unwrap();
+    fn what_is_supplied_is_taken_first_and_counts_as_held() -> Result<()> {
+        let mut keys = Keyspace::new(&Options::default())?;
         let held = |keys: &Keyspace| keys.arena.held_bytes();
         let set = |keys: &mut Keyspace, key: &[u8]| {
-            keys.at(0).set(key, &[b'v'; 3000], &SetOptions::default()).unwrap()
+            keys.at(0).set(key, &[b'v'; 3000], &SetOptions::default())
         };
-        set(&mut keys, b"first");
+        set(&mut keys, b"first")?;
         let before = held(&keys);
-        keys.supply((0..2).map(|_| SpareSegment::new().unwrap()).collect());
+        keys.supply((0..2).filter_map(|_| SpareSegment::new()).collect());
         assert_eq!((keys.supplied(), held(&keys)), (2, before + 2 * SEGMENT_BYTES));
         for number in 0..10_u32 {
-            set(&mut keys, &number.to_le_bytes());
-            keys.validate().unwrap();
+            set(&mut keys, &number.to_le_bytes())?;
+            assert_eq!(keys.validate(), Ok(()));
         }
         assert_eq!(keys.supplied(), 0);
         keys.supply(Vec::from_iter(SpareSegment::new()));
         let before = held(&keys);
         keys.end_supply();
         assert_eq!(held(&keys), before - SEGMENT_BYTES);
+        Ok(())
     }
 }

@@ -144,13 +144,20 @@ fn carry_out(
     if names.contains("dir") {
         server.persistence.relocate(&config.dir).map_err(|why| ("dir", why))?;
     }
-    if (names.contains("port") || names.contains("bind"))
+    if let Some(name) = names.iter().find(|name| name.starts_with("tls-"))
+        && let Err(error) = server.certificates.load(config)
+    {
+        server.log.warning(format_args!("{error}"));
+        return Err((name, "Unable to update TLS configuration. Check server logs.".into()));
+    }
+    let ports = ["bind", "port", "tls-port"];
+    if let Some(name) = ports.into_iter().find(|name| names.contains(name))
         && let Err(error) = server.entrances.change(server, config)
     {
         server.log.warning(format_args!("{error}"));
-        return Err(match names.contains("bind") {
-            true => ("bind", "Failed to bind to specified addresses.".into()),
-            false => ("port", "Unable to listen on this port. Check server logs.".into()),
+        return Err(match name {
+            "bind" => (name, "Failed to bind to specified addresses.".into()),
+            _ => (name, "Unable to listen on this port. Check server logs.".into()),
         });
     }
     if (names.contains("oom-score-adj") || names.contains("oom-score-adj-values"))

@@ -66,7 +66,15 @@ const SETTINGS: &[(&str, Says)] = &[
     ("syslog-enabled", Only("no")),
     ("syslog-facility", Anything),
     ("syslog-ident", Anything),
-    ("tls-port", Only("0")),
+    ("tls-ciphers", Only("")),
+    ("tls-ciphersuites", Only("")),
+    ("tls-client-", Anything),
+    ("tls-cluster", Only("no")),
+    ("tls-dh-params-file", Anything),
+    ("tls-key-file-pass", Only("")),
+    ("tls-prefer-server-ciphers", Anything),
+    ("tls-replication", Only("no")),
+    ("tls-session-", Anything),
     ("use-exit-on-panic", Anything),
 ];
 

@@ -147,6 +147,7 @@ pub struct Config {
     pub function_module_dir: String,
     pub enable_protected_configs: String,
     pub pidfile: String,
+    pub tls: TlsSettings,
     pub unixsocket: String,
     pub unixsocketperm: u32,
     /// The file that the server was started with, which is no setting: CONFIG REWRITE writes it.
@@ -155,6 +156,33 @@ pub struct Config {
     pub users: Vec<Vec<Vec<u8>>>,
     /// Settings of Redis that were given and have no effect here.
     pub without_effect: Vec<String>,
+}
+
+/// What is set of TLS, under the names that begin with it.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the table explains them")]
+pub struct TlsSettings {
+    pub auth_clients: String,
+    pub ca_cert_dir: String,
+    pub ca_cert_file: String,
+    pub cert_file: String,
+    pub key_file: String,
+    pub port: i64,
+    pub protocols: String,
+}
+
+impl Default for TlsSettings {
+    fn default() -> TlsSettings {
+        TlsSettings {
+            auth_clients: "yes".into(),
+            ca_cert_dir: String::new(),
+            ca_cert_file: String::new(),
+            cert_file: String::new(),
+            key_file: String::new(),
+            port: 0,
+            protocols: String::new(),
+        }
+    }
 }
 
 impl Default for Config {
@@ -218,6 +246,7 @@ impl Default for Config {
             function_module_dir: String::new(),
             enable_protected_configs: "no".into(),
             pidfile: String::new(),
+            tls: TlsSettings::default(),
             unixsocket: String::new(),
             unixsocketperm: 0,
             file: None,

@@ -281,6 +281,17 @@ pub const SETTINGS: &[Setting] = &[
     row("tcp-keepalive", Live, Number(|config| &mut config.tcp_keepalive_s, 0, i32::MAX as i64)),
     row("timeout", Live, Number(|config| &mut config.timeout_s, 0, i32::MAX as i64)),
     row(
+        "tls-auth-clients",
+        Live,
+        OneOf(|config| &mut config.tls.auth_clients, &["no", "yes", "optional"]),
+    ),
+    row("tls-ca-cert-dir", Live, Text(|config| &mut config.tls.ca_cert_dir)),
+    row("tls-ca-cert-file", Live, Text(|config| &mut config.tls.ca_cert_file)),
+    row("tls-cert-file", Live, Text(|config| &mut config.tls.cert_file)),
+    row("tls-key-file", Live, Text(|config| &mut config.tls.key_file)),
+    row("tls-port", Live, Number(|config| &mut config.tls.port, 0, 65535)),
+    row("tls-protocols", Live, Text(|config| &mut config.tls.protocols)),
+    row(
         "tracking-table-max-keys",
         Live,
         Number(|config| &mut config.tracking_table_max_keys, 1, i64::MAX),

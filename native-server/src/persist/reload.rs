@@ -33,7 +33,7 @@ impl Persistence {
         }
         // One that only reads what is there.
         let config = Config { appendonly: false, ..(*server.config.snapshot().config).clone() };
-        let other = server::prepare(config.clone(), server.clock.clone());
+        let other = server::prepare(config.clone(), server.clock.clone(), Default::default());
         let other = other.map_err(|why| why.to_string())?;
         let recovered = other.persistence.recover(&other, &config);
         if !recovered.map_err(|why| why.to_string())? {
