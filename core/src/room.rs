@@ -105,7 +105,8 @@ impl Cx<'_> {
         self.pinning(found, |cx| cx.make_room(cells, substitutes, pages))
     }
 
-    /// Keeps a record from being evicted while room is made, and finds it again afterwards.
+    /// Keeps a record from being evicted while room is made, and finds it again afterwards: also
+    /// where there was not enough to be had, since others may have gone by then.
     pub(crate) fn pinning(
         &mut self,
         found: &mut Found,
@@ -114,10 +115,10 @@ impl Cx<'_> {
         self.keys.pins.push(found.addr);
         let room = make_room(self);
         found.addr = self.keys.pins.pop().unwrap_or(Addr::NONE);
-        if room? {
+        if !matches!(room, Ok(false)) {
             found.place = self.keys.place_of(found.addr);
         }
-        Ok(())
+        room.map(drop)
     }
 
     /// Lends a command so many bytes of the budget, for buffers of its own, in place of what it was

@@ -8,6 +8,8 @@
 //! Invariant: while a command waits nothing more is run. Whoever has more replies waiting than the
 //! limits allow is dropped.
 
+mod waits;
+
 use std::cell::RefCell;
 use std::io;
 use std::pin::{Pin, pin};
@@ -61,6 +63,8 @@ pub struct Connection {
     input_bytes_max: u64,
     /// When a command that waits gives up.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Something was waited for, and what came behind it was run.
+    has_resumed: bool,
 }
 
 /// The connection is over.
@@ -116,6 +120,7 @@ impl Connection {
             over_since: None,
             input_bytes_max: config.client_query_buffer_limit,
             timer: None,
+            has_resumed: false,
         })
     }
 
@@ -127,9 +132,7 @@ impl Connection {
             if signals != 0 && self.heed(signals).is_ready() {
                 return Poll::Ready(Over);
             }
-            self.look_at_blocked(task);
-            self.look_at_pause(task);
-            self.look_at_log_wait(task);
+            self.look_at_waits(task);
             if self.poll_send(task).is_err() || signals != 0 && self.has_to_go() {
                 return Poll::Ready(Over);
             }
@@ -252,89 +255,6 @@ impl Connection {
             self.thread.borrow().replies.wait(self.logged_to, task.waker());
         }
         Ok(())
-    }
-
-    /// A command that waits was served, or its time is up: what came meanwhile is run.
-    fn look_at_blocked(&mut self, task: &mut Task<'_>) {
-        let Some(blocked) = &self.session.blocked else { return };
-        if let Some(until) = blocked.until
-            && !blocked.ticket.is_done()
-        {
-            let sleep = || Box::pin(tokio::time::sleep_until(Instant::from_std(until)));
-            if self.timer.get_or_insert_with(sleep).as_mut().poll(task).is_ready() {
-                self.unblock(false);
-            }
-        }
-        if self.session.blocked.as_ref().is_some_and(|blocked| blocked.ticket.is_done()) {
-            // Its reply is in the mail, if it is not here yet.
-            self.fetch_mail();
-            self.resume();
-        }
-    }
-
-    /// A pause may be over. What it held up may be held up again.
-    fn look_at_pause(&mut self, task: &mut Task<'_>) {
-        while let Some(until) = self.session.paused_until {
-            let sleep = || Box::pin(tokio::time::sleep_until(Instant::from_std(until)));
-            let is_over = self.timer.get_or_insert_with(sleep).as_mut().poll(task).is_ready();
-            if !is_over && self.server.gate.current_pause().is_some() {
-                return;
-            }
-            self.session.paused_until = None;
-            self.resume();
-        }
-    }
-
-    /// WAITAOF may be over.
-    fn look_at_log_wait(&mut self, task: &mut Task<'_>) {
-        let Some(wait) = self.session.log_wait else { return };
-        let log = &self.server.databases.log;
-        let mut is_over = wait.is_over(log);
-        if let Some(until) = wait.until
-            && !is_over
-        {
-            let sleep = || Box::pin(tokio::time::sleep_until(Instant::from_std(until)));
-            is_over = self.timer.get_or_insert_with(sleep).as_mut().poll(task).is_ready();
-        }
-        if is_over {
-            let mut wire = Wire::new(&mut self.output, self.session.protocol);
-            wait.answer(&self.server.databases.log, &mut wire);
-            self.session.log_wait = None;
-            self.resume();
-        } else if !wait.is_in_vain {
-            self.thread.borrow().replies.wait(wait.position, task.waker());
-        }
-    }
-
-    /// A command waits no more, and gets nothing, unless it was just served.
-    fn unblock(&mut self, with_error: bool) {
-        let Some(blocked) = &self.session.blocked else { return };
-        {
-            let mut held = self.server.databases.hold();
-            let database = held.get(blocked.ticket.database);
-            if blocked.ticket.is_done() || blocked.ticket.is_patient() {
-                return;
-            }
-            database.waiting.remove(&blocked.ticket);
-        }
-        let mut wire = Wire::new(&mut self.output, self.session.protocol);
-        if with_error {
-            wire.error_text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-            let command = blocked.ticket.command;
-            self.thread.borrow().stats.count_failure(command, b"UNBLOCKED");
-        } else {
-            (blocked.timeout)(&mut wire);
-        }
-        self.resume();
-    }
-
-    fn resume(&mut self) {
-        self.session.blocked = None;
-        self.session.client.set(state::BLOCKED, false);
-        self.timer = None;
-        let input = std::mem::take(&mut self.input);
-        let thread = Rc::clone(&self.thread);
-        self.work(&mut thread.borrow_mut(), &input);
     }
 
     /// Reads, and runs what was read. How many bytes; none at the end.
@@ -570,6 +490,8 @@ impl Connection {
                     let count = count?;
                     self.sent += count;
                     self.note_sent(&self.thread.borrow(), count);
+                    // Who takes what it is sent unasked is not silent.
+                    self.session.client.seen_ms.store(self.server.clock.now_ms(), Relaxed);
                 }
             }
         }

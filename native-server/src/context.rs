@@ -245,11 +245,25 @@ impl Context<'_> {
         }
     }
 
+    /// Ends a connection of which nothing good is to be expected, without an answer.
+    #[cold]
+    fn turn_away(&mut self) {
+        let Client { id, address, .. } = &*self.session.client;
+        self.server.log.warning(format_args!(
+            "client {id} ({address}) sends POST or Host: as a browser does, which somebody may \
+             have made it do: it is dropped"
+        ));
+        self.session.is_closing = true;
+    }
+
     /// Runs a request after a look at everything that may be in its way.
     fn run_gated(&mut self, command: Option<&'static Command>, request: &[&[u8]]) {
         let Some((name, arguments)) = request.split_first() else { return };
         let mark = self.wire.out.len();
         let Some(command) = command else {
+            if is_of_http(name) {
+                return self.turn_away();
+            }
             refuse_unknown(name, arguments, &mut self.wire);
             self.session.refuse_transaction();
             self.count_error(None, |_| {});
@@ -379,7 +393,7 @@ impl Context<'_> {
         }
         let is_listening =
             session.protocol == Protocol::Resp2 && session.client.is(state::SUBSCRIBER);
-        if is_listening && !command.has(flags::PUBSUB) && !is_allowed_to_listeners(command) {
+        if is_listening && !is_allowed_to_listeners(command) {
             return Err(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
                  RESET are allowed in this context",
@@ -656,6 +670,13 @@ fn is_never_queued(command: &Command) -> bool {
     matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
 }
 
+/// Whether this is how a request of HTTP begins, or goes on: somebody may have a browser send what
+/// Redis would take for commands.
+fn is_of_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
 fn is_allowed_to_listeners(command: &Command) -> bool {
-    matches!(command.name, "ping" | "quit" | "reset")
+    let is_other = matches!(command.name, "ping" | "quit" | "reset");
+    is_other || command.has(flags::PUBSUB) && command.name.ends_with("subscribe")
 }

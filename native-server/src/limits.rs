@@ -17,7 +17,7 @@ pub const SHARED_START_BYTES_MAX: usize = READ_BYTES / 4;
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Arguments of one request (Redis's own limit until version 7).
-pub const ARGUMENTS_MAX: usize = 1024 * 1024;
+pub const ARGUMENTS_MAX: usize = 16 * 1024 * 1024;
 
 /// What one who has not yet said the password may send (Redis's figures).
 pub const STRANGER_ARGUMENTS_MAX: usize = 10;

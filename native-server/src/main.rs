@@ -150,6 +150,8 @@ fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
     runtime.block_on(async move {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // A file that may not grow (`ulimit -f`) is an error of its write, as a full disk is.
+        let _grown = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
         for place in server.entrances.places() {
             server.log.notice(format_args!("ready on {place}"));
         }

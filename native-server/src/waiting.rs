@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use ferrite_engine::{Cx, Millis};
 
-use crate::client::{Client, signal};
+use crate::client::{Client, signal, state};
 use crate::commands::Refusal;
 use crate::database::Database;
 use crate::news::Origin;
@@ -109,6 +109,7 @@ impl Ticket {
     pub fn answer(&self, logged_to: u64, reply: &[u8]) {
         // In this order: whoever sees that it is done finds the reply.
         self.client.send_after(logged_to, reply);
+        self.client.set(state::BLOCKED, false);
         self.is_done.store(true, Ordering::Release);
         self.client.signal(signal::LOOK);
     }

@@ -187,6 +187,11 @@ fn changes_of_a_user_hold_at_once_as_by_redis() {
          u EVAL return(redis.pcall('get','other')) 0
          u EVAL return({redis.acl_check_cmd('get','k:1')}) 0
          u EVAL return({redis.acl_check_cmd('set','k:1','x'),1}) 0
+         a ACL SETUSER ann %R~other
+         u EVAL return(1) 1 other
+         u EVAL return(1) 1 k:1
+         u EVALSHA 0123456789012345678901234567890123456789 1 other
+         a ACL DRYRUN ann EVAL return(1) 1 other
          a ACL SETUSER ann off
          u GET k:1
          u AUTH ann secret

@@ -48,6 +48,8 @@ fn messages_reach_who_listens() {
     // In RESP2 whoever listens does nothing else; in RESP3 they may, and hear themselves first.
     let refused = one.ask("GET k").text();
     assert!(refused.starts_with("ERR Can't execute 'get': only (P|S)SUBSCRIBE"), "{refused}");
+    let refused = one.ask("PUBLISH news x").text();
+    assert!(refused.starts_with("ERR Can't execute 'publish': only (P|S)"), "{refused}");
     assert_eq!(one.ask("PING"), array(["pong", ""]));
     two.send("PUBLISH a self");
     assert_eq!(two.read(), push(["message", "a", "self"]));

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::Read;
+
 use common::{Raw, TestServer, request};
 
 fn ok() -> Raw {
@@ -46,6 +48,19 @@ fn what_is_no_request_ends_the_connection_and_no_other() {
         assert!(connection.is_closed(), "{expected}");
     }
     assert_eq!(other.ask("PING"), Raw::Simple("PONG".into()));
+}
+
+#[test]
+fn what_a_browser_can_be_made_to_send_is_not_run() {
+    let server = TestServer::plain();
+    for head in ["POST / HTTP/1.1", "GET / HTTP/1.1\r\nhost: x"] {
+        let mut browser = server.connect();
+        browser.send_bytes(format!("{head}\r\nAccept: a\r\n\r\nSET k evil\r\n").as_bytes());
+        let mut answer = Vec::new();
+        let _ = browser.stream.read_to_end(&mut answer);
+        assert!(!String::from_utf8_lossy(&answer).contains("OK"), "{head}");
+        assert_eq!(server.connect().ask("EXISTS k"), Raw::Integer(0), "{head}");
+    }
 }
 
 #[test]

@@ -183,6 +183,52 @@ fn a_log_is_turned_on_and_off_while_the_server_runs() {
 }
 
 #[test]
+fn databases_that_the_log_has_swapped_are_saved_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let run = |requests: &[&str]| {
+        let server = start(directory.path(), true);
+        let mut connection = server.connect();
+        requests.iter().map(|request| connection.ask(request)).collect::<Vec<_>>()
+    };
+    run(&["SET a 1", "SELECT 1", "SET b 2", "SAVE", "SWAPDB 0 1", "SET c 3"]);
+    run(&["SET new 1", "SAVE", "SET newer 1"]);
+    let found = run(&["MGET b new newer", "SELECT 1", "MGET a c"]);
+    let texts = |texts: &[&str]| Raw::Array(texts.iter().map(|text| Raw::bulk(text)).collect());
+    let ok = Raw::Simple("OK".into());
+    assert_eq!(found, [texts(&["2", "1", "1"]), ok, texts(&["1", "3"])]);
+}
+
+#[test]
+fn a_log_whose_checkpoint_is_damaged_is_not_left_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let server = start(directory.path(), true);
+        let mut connection = server.connect();
+        for request in
+            ["SET a 1", "SAVE", "CONFIG SET appendonly no", "SET b 2", "CONFIG SET appendonly yes"]
+        {
+            assert_eq!(connection.ask(request), Raw::Simple("OK".into()), "{request}");
+        }
+        connection.ask("SET c 3");
+    }
+    let entries = fs::read_dir(directory.path()).expect("a directory");
+    let names = entries.map(|entry| entry.expect("an entry").path());
+    let is_checkpoint = |path: &PathBuf| path.extension().is_some_and(|it| it == "ferrite");
+    let newest = names.filter(is_checkpoint).max().expect("a checkpoint");
+    let whole = fs::read(&newest).expect("a file");
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    fs::write(&newest, damaged).expect("a file");
+    let why = refusal(directory.path());
+    assert!(why.contains(" goes on from ") && why.contains("which is damaged"), "{why}");
+    fs::write(&newest, whole).expect("a file");
+    let server = start(directory.path(), true);
+    let texts = ["1", "2", "3"].map(Raw::bulk).to_vec();
+    assert_eq!(server.connect().ask("MGET a b c"), Raw::Array(texts));
+}
+
+#[test]
 fn what_is_in_memory_is_loaded_anew_from_the_log() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = start(directory.path(), true);

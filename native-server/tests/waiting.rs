@@ -237,6 +237,44 @@ fn who_waits_in_vain_is_told() {
 }
 
 #[test]
+fn what_waits_behind_something_that_waited_ends_as_well() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    let nothing = || Raw::NullArray;
+    let pong = || Raw::Simple("PONG".into());
+    let send = |connection: &mut Connection, requests: &[&str]| {
+        connection.send_bytes((requests.join("\r\n") + "\r\n").as_bytes());
+    };
+    send(&mut one, &["BLPOP a 0.01", "BLPOP b 0.01", "XREAD BLOCK 10 STREAMS s $", "PING"]);
+    assert_eq!([(); 4].map(|()| one.read()), [nothing(), nothing(), nothing(), pong()]);
+    // The first is served, and does not run out of time.
+    send(&mut one, &["BLPOP a 0", "BLPOP b 0.01", "PING"]);
+    await_blocked(&mut two, 1);
+    assert_eq!(two.ask("RPUSH a x"), Raw::Integer(1));
+    let served = Raw::Array(vec![Raw::bulk("a"), Raw::bulk("x")]);
+    assert_eq!([(); 3].map(|()| one.read()), [served, nothing(), pong()]);
+    send(&mut one, &["WAIT 1 10", "BLPOP a 0.01", "WAIT 1 10", "PING"]);
+    let none = || Raw::Integer(0);
+    assert_eq!([(); 4].map(|()| one.read()), [none(), nothing(), none(), pong()]);
+    send(&mut one, &["CLIENT PAUSE 20", "BLPOP a 0.01", "PING"]);
+    assert_eq!([(); 3].map(|()| one.read()), [ok(), nothing(), pong()]);
+}
+
+#[test]
+fn who_was_just_served_does_not_wait_any_more() {
+    let server = TestServer::plain();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    let Raw::Integer(id) = one.ask("CLIENT ID") else { panic!("an id") };
+    for _ in 0..50 {
+        one.send("BLPOP list 0");
+        await_blocked(&mut two, 1);
+        two.send_bytes(format!("RPUSH list x\r\nCLIENT UNBLOCK {id} ERROR\r\n").as_bytes());
+        assert_eq!([two.read(), two.read()], [Raw::Integer(1), Raw::Integer(0)]);
+        assert_eq!(one.read(), Raw::Array(vec![Raw::bulk("list"), Raw::bulk("x")]));
+    }
+}
+
+#[test]
 fn timeouts_are_read_as_in_redis() {
     let server = TestServer::plain();
     let oracle = Oracle::start_or_skip();

@@ -3,6 +3,7 @@
 //! Invariant: one is taken at a time. What INFO says of them, and whether writes are refused
 //! because the last one failed, follows from the outcomes that are noted here.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::checkpoint::{CheckpointError, Loaded, Saved, load};
@@ -258,15 +259,15 @@ pub fn refuse_writes(server: &Server, config: &Config) {
 }
 
 /// Loads the newest checkpoint when the server starts. The position from which on the log knows
-/// more.
+/// more, and a newer checkpoint that is damaged, if there is one.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn load_at_start(server: &Server) -> Result<Option<u64>, CheckpointError> {
+pub fn load_at_start(server: &Server) -> Result<Option<(u64, Option<PathBuf>)>, CheckpointError> {
     let databases = &server.databases;
     let Some(loaded) = load(&server.persistence.directory(), databases)? else { return Ok(None) };
     let Loaded { path, damaged, log_position, extra, .. } = loaded;
-    for (path, fault) in damaged {
+    for (path, fault) in &damaged {
         server.log.warning(format_args!(
             "{}: {fault}. What it had and the checkpoint before it has not is lost, unless the log \
              has it",
@@ -278,7 +279,7 @@ pub fn load_at_start(server: &Server) -> Result<Option<u64>, CheckpointError> {
     server.saver.note_loaded(keys, databases.changes());
     server.log.notice(format_args!("{keys} keys loaded from {}", path.display()));
     restore_functions(server, &extra)?;
-    Ok(Some(log_position))
+    Ok(Some((log_position, damaged.into_iter().next().map(|(path, _)| path))))
 }
 
 /// Brings back the functions that a checkpoint has.

@@ -55,6 +55,8 @@ const ALIKE: &[(Use, &[&str])] = &[
         &[
             "decr",
             "decrby",
+            "eval",
+            "evalsha",
             "fcall",
             "getex",
             "getset",

@@ -77,6 +77,17 @@ pub enum OpenError {
         /// Where.
         offset: u64,
     },
+    /// The log goes on from a checkpoint that is damaged.
+    #[error(
+        "{log} goes on from {checkpoint}, which is damaged: with an older checkpoint what was \
+         acknowledged since would be missing. Bring that file back, or remove both to go on without"
+    )]
+    Orphan {
+        /// A file of the log.
+        log: String,
+        /// The checkpoint.
+        checkpoint: String,
+    },
     /// A checkpoint cannot be read, or not be written where one is needed.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -175,8 +186,18 @@ impl Persistence {
             self.claim()?;
         }
         let loaded = saver::load_at_start(server)?;
-        let from = loaded.unwrap_or_default();
+        let (from, damaged) = loaded.clone().unwrap_or_default();
         let end = self.replay(server, config, from)?;
+        if let Some(number) = end.orphan {
+            let log = format::segment_name(number);
+            if let Some(checkpoint) = damaged {
+                let checkpoint = checkpoint.display().to_string();
+                return Err(OpenError::Orphan { log, checkpoint });
+            }
+            server.log.warning(format_args!(
+                "{log} goes with a checkpoint that is not there: what it says is left out"
+            ));
+        }
         let is_something = loaded.is_some() || end.bytes > 0;
         self.log.open(end.position, 0);
         self.log.shut();

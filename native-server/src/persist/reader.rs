@@ -97,8 +97,10 @@ pub struct End {
     pub torn: Option<Torn>,
     /// The segments that hold something, in order.
     pub segments: Vec<Segment>,
-    /// Segments that hold nothing.
+    /// Segments that hold nothing, or go with a checkpoint that is not there.
     pub unused: Vec<u64>,
+    /// The first of those that does hold something.
+    pub orphan: Option<u64>,
     /// Bytes of the log that were read.
     pub bytes: u64,
 }
@@ -116,8 +118,11 @@ pub fn read<S: Segments>(source: &S, from: u64, deliver: &mut Deliver<'_>) -> Re
     let mut end = End::default();
     for number in numbers {
         match first_record(source, number)? {
-            // The checkpoint that it goes with never came about.
-            (head, _) if head.anew > from => end.unused.push(number),
+            // The checkpoint that it goes with is not there.
+            (head, start) if head.anew > from => {
+                end.orphan = end.orphan.or(start.map(|_| number));
+                end.unused.push(number);
+            }
             (_, start) => found.push((number, start)),
         }
     }

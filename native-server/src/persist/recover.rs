@@ -121,6 +121,9 @@ impl Replayer<'_, '_> {
                     let (one, other) = (self.check(one)?, self.check(other)?);
                     let (one, other) = self.held.get_two(one, other);
                     std::mem::swap(&mut one.keys, &mut other.keys);
+                    // As when it was done first (`Database::swap_keys`).
+                    one.keys.forget_base();
+                    other.keys.forget_base();
                 }
                 Entry::Command => (self.command)(&command)?,
             }
