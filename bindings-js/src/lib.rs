@@ -28,7 +28,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::host::Streamed;
 use crate::limits::{
-    ARGUMENTS_MAX, HEADER_BYTES, MEMORY_BYTES_MAX, PASSED_BYTES_MAX, SCRATCH_BYTES,
+    ARGUMENTS_MAX, ARGUMENTS_STEP, HEADER_BYTES, MEMORY_BYTES_MAX, PASSED_BYTES_MAX, SCRATCH_BYTES,
 };
 use crate::reply::Sink;
 
@@ -280,7 +280,8 @@ impl Cache {
             return 0;
         };
         let mut arguments: Vec<&[u8]> = Vec::new();
-        if arguments.try_reserve_exact(count_max.min(ARGUMENTS_MAX)).is_err() {
+        let room = count_max.min(ARGUMENTS_MAX).next_multiple_of(ARGUMENTS_STEP);
+        if arguments.try_reserve_exact(room).is_err() {
             return self.fail(Error::OutOfMemory);
         }
         let mut cx = keys.at(now as Millis);

@@ -16,5 +16,10 @@ pub(crate) const PASSED_BYTES_MAX: usize = SCRATCH_BYTES - HEADER_BYTES - (4 << 
 /// Most arguments of one call.
 pub(crate) const ARGUMENTS_MAX: usize = 8 << 10;
 
+/// The list of arguments has room for a multiple of so many: it takes whole blocks of the size in
+/// which the engine takes memory (16 KiB). A shorter list, gone after the call, would leave the
+/// last block of each page that memory grows by too short for the engine.
+pub(crate) const ARGUMENTS_STEP: usize = (16 << 10) / size_of::<&[u8]>();
+
 /// Largest budget: half of what 32-bit addresses reach.
 pub(crate) const MEMORY_BYTES_MAX: u64 = 2 << 30;

@@ -71,6 +71,52 @@ describe.each(entries)("the budget of $entry", ({ isLite, init }) => {
   });
 });
 
+/** Ways to fill an empty cache, by a command each; and those that only the full cache has. */
+const item = "x".repeat(100);
+const fields = Array.from({ length: 200 }, (_, at) => `field:${at}`);
+const ways: Record<string, (cache: LiteCache, number: number) => unknown> = {
+  set: (cache, number) => cache.set(`k${number}`, item),
+  setex: (cache, number) => cache.setex(`k${number}`, 100, item),
+  call: (cache, number) => cache.call("SET", `k${number}`, item),
+  mset: (cache, number) => cache.mset([[`a${number}`, item], [`b${number}`, item]]),
+  multi: (cache, number) => cache.multi([["set", `a${number}`, item], ["incr", `b${number}`]]),
+  counters: (cache, number) => [cache.incr(`k${number}`), cache.expire(`k${number}`, 100)],
+};
+const others: Record<string, (cache: FerriteCache, number: number) => unknown> = {
+  "small hashes": (cache, number) => cache.hset(`k${number}`, "field", item),
+  "large hashes": (cache, number) => cache.hset(`k${number >> 8}`, `f${number}`, item),
+  "fields that expire": (cache, number) => number % 200 > 0 || [
+    cache.hset(`k${number}`, Object.fromEntries(fields.map((name) => [name, item]))),
+    cache.hexpire(`k${number}`, fields, 100),
+  ],
+  "small lists": (cache, number) => cache.rpush(`k${number}`, item),
+  "large lists": (cache, number) => cache.rpush(`k${number >> 8}`, item),
+  "small sets": (cache, number) => cache.sadd(`k${number}`, item),
+  "large sets": (cache, number) => cache.sadd(`k${number >> 8}`, item + number),
+  append: (cache, number) => cache.append(`k${number >> 4}`, item),
+  copies: (cache, number) => [cache.set("k", item), cache.copy("k", `k${number}`)],
+};
+
+describe.each(["3mb", "9mb"])("%s, from empty on", (maxMemory) => {
+  function fill<Cache extends LiteCache>(
+    cache: Cache, add: (cache: Cache, number: number) => unknown,
+  ): void {
+    let number = 0;
+    while (cache.stats().evicted_keys === 0) {
+      for (const end = number + 1000; number < end; number++) add(cache, number);
+    }
+    check(cache, `${number} times`);
+  }
+  const inLite = entries.flatMap(({ entry, init }) => (
+    Object.keys(ways).map((way) => ({ entry, init, way }))));
+  it.each(inLite)("are filled by $way in $entry", async ({ init, way }) => {
+    fill(await init({ maxMemory }), ways[way]!);
+  });
+  it.each(Object.keys(others))("are filled by %s", async (way) => {
+    fill(await initFerrite({ maxMemory }), others[way]!);
+  });
+});
+
 /** Phases of a life: each fills the cache with another type, whose elements have another size. */
 const phases: [string, number, (cache: FerriteCache, key: string, item: string) => void][] = [
   ["strings", 2000, (cache, key, item) => cache.set(key, item)],

@@ -11,6 +11,7 @@ use core::ops::Range;
 
 use alloc::vec::Vec;
 
+use crate::arena::SEGMENT_BYTES;
 use crate::bytes;
 use crate::command::{
     Args, Arity, DENYOOM, EDGE, FAST, Group, Keys, READ, Spec, WRITE, docs, word,
@@ -375,8 +376,11 @@ fn change_fields(
     let mut many = Vec::new();
     let count = fields.len();
     if count > FEW_FIELDS {
-        cx.lend_bytes(count)?;
-        many.try_reserve_exact(count).map_err(|_| Error::OutOfMemory)?;
+        // Whole blocks of the size that the changes themselves may take: between them a shorter one
+        // would leave gaps in linear memory.
+        let bytes = count.next_multiple_of(SEGMENT_BYTES);
+        cx.lend_bytes(bytes)?;
+        many.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory)?;
         many.resize(count, FieldOutcome::Missing);
     }
     let outcomes = few.get_mut(..count).unwrap_or(&mut many);
