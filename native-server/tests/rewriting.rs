@@ -222,10 +222,35 @@ fn a_log_whose_checkpoint_is_damaged_is_not_left_out() {
     fs::write(&newest, damaged).expect("a file");
     let why = refusal(directory.path());
     assert!(why.contains(" goes on from ") && why.contains("which is damaged"), "{why}");
+    let path = directory.path().to_str().expect("a path");
+    let (output, text) = tool(&["check", path], b"");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("not well: ") && text.contains("a start is refused"), "{text}");
     fs::write(&newest, whole).expect("a file");
+    let (output, text) = tool(&["check", path], b"");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains(": 2 keys; the log goes on at position "), "{text}");
     let server = start(directory.path(), true);
     let texts = ["1", "2", "3"].map(Raw::bulk).to_vec();
     assert_eq!(server.connect().ask("MGET a b c"), Raw::Array(texts));
+}
+
+#[test]
+fn a_log_that_begins_amid_a_change_is_well_behind_a_checkpoint() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let server = start(directory.path(), true);
+        let mut connection = server.connect();
+        // Longer than a record, so that a segment may begin in the middle of it.
+        for number in 0..6 {
+            let value = b"v".repeat(10 * MEGABYTE);
+            connection.ask_words(&[&b"SET"[..], format!("large:{number}").as_bytes(), &value]);
+        }
+        assert_eq!(connection.ask("SAVE"), Raw::Simple("OK".into()));
+        connection.ask("SET a 1");
+    }
+    let (output, text) = tool(&["check", directory.path().to_str().expect("a path")], b"");
+    assert_eq!(output.status.code(), Some(0), "{text}");
 }
 
 #[test]

@@ -7,9 +7,14 @@ use std::fs;
 use std::io::{self, BufRead, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use ferrite_engine::Policy;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::checkpoint;
+use crate::database::Databases;
+use crate::limits::DATABASES_MAX;
 use crate::persist::entry::{Entries, Entry};
 use crate::persist::files::Directory;
 use crate::persist::format::{
@@ -81,32 +86,79 @@ fn number_of(path: &Path) -> Option<u64> {
     path.file_name().and_then(|name| name.to_str()).and_then(segment_number)
 }
 
-/// Tells what is in a log. Whether all is well.
+/// Tells what is in a directory, or in one file of a log. Whether all is well.
 ///
 /// # Errors
-/// There is no log.
+/// There is nothing.
 pub fn check(path: &str) -> Result<bool, String> {
     let path = Path::new(path);
-    let numbers = match path.is_dir() {
-        true => Directory::to_read(path).list().map_err(|why| told(path, &why))?,
-        false => vec![number_of(path).ok_or_else(|| told(path, &"its name is none of a log"))?],
-    };
-    if numbers.is_empty() {
-        return Err(told(path, &"there is no log"));
+    if !path.is_dir() {
+        let number = number_of(path).ok_or_else(|| told(path, &"its name is none of a log"))?;
+        let directory = Directory::to_read(path.parent().unwrap_or(path));
+        let from = show(&directory, &[number])?.unwrap_or_default();
+        let single = Single { path: path.into(), number };
+        return Ok(check_log(&single, &directory, from).is_ok());
     }
-    let directory = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-    let directory = Directory::to_read(directory);
-    let mut from = u64::MAX;
-    for &number in &numbers {
+    let directory = Directory::to_read(path);
+    let numbers = directory.list().map_err(|why| told(path, &why))?;
+    let saved = check_checkpoints(path);
+    if numbers.is_empty() && saved == Saved::default() {
+        return Err(told(path, &"there is no log and no checkpoint"));
+    }
+    let start = show(&directory, &numbers)?;
+    let from = saved.log_position.or(start).unwrap_or_default();
+    let orphan = check_log(&directory, &directory, from);
+    if let Ok(Some(number)) = orphan {
+        println!(
+            "{}: goes with a checkpoint that is not there: a start {}",
+            directory.segment(number).display(),
+            if saved.is_damaged { "is refused" } else { "leaves out what it says" }
+        );
+    }
+    Ok(!saved.is_damaged && orphan == Ok(None))
+}
+
+/// What the checkpoints of a directory are.
+#[derive(Default, PartialEq, Eq)]
+struct Saved {
+    /// From which position on the log knows more than the newest that is whole.
+    log_position: Option<u64>,
+    is_damaged: bool,
+}
+
+fn check_checkpoints(path: &Path) -> Saved {
+    let news = Arc::default();
+    let databases = Databases::new(DATABASES_MAX, 0, Policy::NoEviction, || 0, &news);
+    match checkpoint::load(path, &databases) {
+        Ok(None) => Saved::default(),
+        Err(why) => {
+            println!("not well: {why}");
+            Saved { log_position: None, is_damaged: true }
+        }
+        Ok(Some(loaded)) => {
+            for (path, fault) in &loaded.damaged {
+                println!("not well: {}: {fault}", path.display());
+            }
+            let mut keys = 0;
+            databases.each(|_, database| keys += database.keys.len());
+            let (path, position) = (loaded.path.display(), loaded.log_position);
+            println!("{path}: {keys} keys; the log goes on at position {position}");
+            Saved { log_position: Some(position), is_damaged: !loaded.damaged.is_empty() }
+        }
+    }
+}
+
+/// Shows segments. The position of the first record there is.
+fn show(directory: &Directory, numbers: &[u64]) -> Result<Option<u64>, String> {
+    let mut first = None;
+    for &number in numbers {
         let file = directory.segment(number);
         let bytes = fs::read(&file).map_err(|why| told(&file, &why))?;
         match look(&bytes) {
             Err(why) => println!("{}: {why}", file.display()),
             Ok(Looked { start: None, .. }) => println!("{}: empty", file.display()),
-            Ok(looked) => {
-                let start = looked.start.unwrap_or_default();
-                from = from.min(start);
-                let Looked { end, records, offset, len, .. } = looked;
+            Ok(Looked { start: Some(start), end, records, offset, len, .. }) => {
+                first = Some(first.map_or(start, |first: u64| first.min(start)));
                 println!(
                     "{}: positions {start} to {end} in {records} records; {offset} of {len} bytes",
                     file.display()
@@ -114,8 +166,20 @@ pub fn check(path: &str) -> Result<bool, String> {
             }
         }
     }
+    Ok(first)
+}
+
+/// It is not well, and somebody was told.
+#[derive(PartialEq, Eq)]
+struct Unwell;
+
+/// Reads a log as a start does. A segment of it that goes with a checkpoint that is not there.
+fn check_log<S: Segments>(
+    source: &S,
+    directory: &Directory,
+    from: u64,
+) -> Result<Option<u64>, Unwell> {
     let mut changes = 0_u64;
-    let from = if from == u64::MAX { 0 } else { from };
     let mut count = |_: u64, unit: &[u8]| {
         let (mut entries, mut texts) = (Entries::new(unit), Vec::new());
         while let Some(entry) = entries.read(&mut texts).map_err(|why| why.to_string())? {
@@ -124,30 +188,21 @@ pub fn check(path: &str) -> Result<bool, String> {
         }
         Ok(())
     };
-    let outcome = match (path.is_dir(), numbers.first()) {
-        (false, Some(&number)) => {
-            reader::read(&Single { path: path.into(), number }, from, &mut count)
-        }
-        _ => reader::read(&directory, from, &mut count),
-    };
-    Ok(match outcome {
-        Err(fault) => {
-            println!("not well: {fault}");
-            false
-        }
-        Ok(end) => {
-            println!("{changes} changes, up to position {}", end.position);
-            if let Some(torn) = end.torn {
-                let file = directory.segment(torn.number);
-                println!(
-                    "torn: {} ends in the middle of a write at offset {}: a start cuts it",
-                    file.display(),
-                    torn.offset
-                );
-            }
-            end.torn.is_none()
-        }
-    })
+    let end = reader::read(source, from, &mut count).map_err(|fault| {
+        println!("not well: {fault}");
+        Unwell
+    })?;
+    println!("{changes} changes, up to position {}", end.position);
+    if let Some(torn) = end.torn {
+        let file = directory.segment(torn.number);
+        println!(
+            "torn: {} ends in the middle of a write at offset {}: a start cuts it",
+            file.display(),
+            torn.offset
+        );
+        return Err(Unwell);
+    }
+    Ok(end.orphan)
 }
 
 fn told(path: &Path, why: &dyn std::fmt::Display) -> String {
