@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn what_is_no_request_is_refused_as_redis_does() {
         check(b"*x\r\n", Err(Malformed::InvalidCount));
-        check(b"*1048577\r\n", Err(Malformed::InvalidCount));
+        check(b"*16777217\r\n", Err(Malformed::InvalidCount));
         check(b"*1\r\n:4\r\n", Err(Malformed::ExpectedBulk(b':')));
         check(b"*1\r\n$x\r\n", Err(Malformed::InvalidLength));
         check(b"*1\r\n$-1\r\n", Err(Malformed::InvalidLength));
