@@ -63,6 +63,9 @@ const tags = {
 /** A decoded reply: simple strings and errors are told apart from bulk strings. */
 export type Decoded<Text> = Text | string | number | bigint | null | Decoded<Text>[];
 
+/** No value that is delivered. */
+const nothing: readonly Uint8Array[] = [];
+
 export class Instance {
   readonly exports: Exports;
   /** All of its memory. */
@@ -79,7 +82,7 @@ export class Instance {
   /** The scratch area as words, the first two of which are the header. */
   private words!: Uint32Array;
   /** A value that is delivered piece by piece. */
-  private source: readonly Uint8Array[] = [];
+  private source: readonly Uint8Array[] = nothing;
   /** Which of its parts is next, and from where on. */
   private part = 0;
   private partAt = 0;
@@ -170,14 +173,16 @@ export class Instance {
       return length;
     }
     checkKey(key);
-    if (key.byteLength > passed.length) this.refuseLength();
-    passed.set(asBytes(key));
-    return key.byteLength;
+    const given = asBytes(key);
+    const length = lengthOf(given);
+    if (length > passed.length) this.refuseLength();
+    passed.set(given);
+    return length;
   }
 
-  /** SET, with a key that `putKey` wrote. */
-  set(now: number, keyLength: number, value: Value, bits: number, expiry: number): number {
-    const { exports, bytes, end } = this;
+  /** Writes a value behind a key that `putKey` wrote, or leaves it to be delivered. Its length. */
+  putValue(keyLength: number, value: Value): number {
+    const { bytes, end } = this;
     const at = this.start + keyLength;
     let given = value;
     let length = -1;
@@ -187,45 +192,45 @@ export class Instance {
       if (length < 0) given = encodeText(given);
     } else {
       given = asBytes(given);
-      if (given.length <= end - at) {
+      const givenLength = lengthOf(given);
+      if (givenLength <= end - at) {
         bytes.set(given, at);
-        length = given.length;
+        length = givenLength;
       }
     }
-    if (length < 0) {
-      // A plain array of the same bytes: a subclass may have a `subarray` of its own.
-      const { buffer, byteOffset, byteLength } = given as Uint8Array;
-      const all = new Uint8Array(buffer, byteOffset, byteLength);
-      return this.setParts(now, keyLength, [all], bits, expiry);
-    }
+    if (length < 0) return this.putParts(keyLength, [plainView(given as Uint8Array)]);
     this.replyAt = at + length;
-    return exports.set(now, keyLength, length, bits, expiry);
+    return length;
   }
 
   /** The same for a value in parts, each of which is copied once, to where it will stay. */
-  setParts(
-    now: number, keyLength: number, parts: readonly Uint8Array[], bits: number, expiry: number,
-  ): number {
+  putParts(keyLength: number, parts: readonly Uint8Array[]): number {
     this.source = parts;
     this.part = this.partAt = 0;
     this.replyAt = this.start + keyLength;
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    return parts.reduce((sum, part) => sum + part.length, 0);
+  }
+
+  /** SET, with a key and a value that were put. */
+  set(now: number, keyLength: number, length: number, bits: number, expiry: number): number {
+    if (this.source === nothing) return this.exports.set(now, keyLength, length, bits, expiry);
     const result = this.exports.set(now, keyLength, length, bits | streamed, expiry);
-    this.source = [];
+    this.source = nothing;
     return result;
   }
 
   private replyAt = 0;
+  /** How many arguments were put. */
+  private count = 0;
 
-  /** Any command. The reply's length. */
-  call(now: number, name: string, values: readonly Value[]): number {
-    const end = this.putCommand(name, values, this.start);
-    this.replyAt = end;
-    return this.exports.call(now, 0, values.length + 1, end - this.start);
+  /** Writes a command behind the header. */
+  putCall(name: string, values: readonly Value[]): void {
+    this.replyAt = this.putCommand(name, values, this.start);
+    this.count = values.length + 1;
   }
 
-  /** Several commands at once, of which either all are run or none. The reply's length. */
-  multi(now: number, commands: readonly (readonly Value[])[]): number {
+  /** The same for several. */
+  putCommands(commands: readonly (readonly Value[])[]): void {
     let at = this.start;
     let count = 0;
     for (const [name, ...values] of commands) {
@@ -234,7 +239,12 @@ export class Instance {
       at = this.putCommand(name as string, values, at);
     }
     this.replyAt = at;
-    return this.exports.call(now, commands.length, count, at - this.start);
+    this.count = count;
+  }
+
+  /** Runs the command that was put; or so many, of which either all are run or none. */
+  call(now: number, commands: number): number {
+    return this.exports.call(now, commands, this.count, this.replyAt - this.start);
   }
 
   private putCommand(name: string, values: readonly Value[], start: number): number {
@@ -256,9 +266,10 @@ export class Instance {
       return this.putArgument(String(value), at);
     } else {
       const given = asBytes(value);
-      if (given.length <= end - start) {
+      const givenLength = lengthOf(given);
+      if (givenLength <= end - start) {
         bytes.set(given, start);
-        length = given.length;
+        length = givenLength;
       }
     }
     if (length < 0) this.refuseLength();
@@ -515,29 +526,61 @@ export function checkKey(key: unknown): void {
   throw new FerriteError(`ERR a key is text or bytes, not ${nameOf(key)}`);
 }
 
+// What subclasses may have in another way, as the language has it: a length that is not true would
+// let bytes be written over the engine's memory.
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const getter = <Result>(of: object, name: string | symbol) => (
+  Object.getOwnPropertyDescriptor(of, name)!.get as (this: unknown) => Result);
+const byteLength = getter<number>(typedArray, "byteLength");
+const byteOffset = getter<number>(typedArray, "byteOffset");
+const bufferOf = getter<ArrayBuffer>(typedArray, "buffer");
+const kindOf = getter<string | undefined>(typedArray, Symbol.toStringTag);
+const [dataLength, dataOffset, dataBuffer] = [
+  getter<number>(DataView.prototype, "byteLength"),
+  getter<number>(DataView.prototype, "byteOffset"),
+  getter<ArrayBuffer>(DataView.prototype, "buffer"),
+];
+const bufferLength = getter<number>(ArrayBuffer.prototype, "byteLength");
+const { keys } = typedArray as { keys(this: unknown): unknown };
+
+/** How many bytes those are that `asBytes` gave. */
+export function lengthOf(bytes: Uint8Array): number {
+  return byteLength.call(bytes);
+}
+
+function plainView(bytes: Uint8Array): Bytes {
+  return new Uint8Array(bufferOf.call(bytes), byteOffset.call(bytes), byteLength.call(bytes));
+}
+
+/** The bytes of a value, which may be of a subclass: only `lengthOf` tells how many. */
 export function asBytes(value: unknown): Uint8Array {
-  if (ArrayBuffer.isView(value)) {
-    if (value.byteLength === 0) refuseDetached(value.buffer);
-    return value instanceof Uint8Array ? value
-      : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  }
-  // Not instanceof: in some sandboxes what a fetch returns is of another realm.
-  if (Object.prototype.toString.call(value) === "[object ArrayBuffer]") {
-    refuseDetached(value as ArrayBuffer);
-    return new Uint8Array(value as ArrayBuffer);
+  try {
+    if (ArrayBuffer.isView(value)) {
+      const kind = kindOf.call(value);
+      if (kind === undefined) {
+        return new Uint8Array(
+          dataBuffer.call(value), dataOffset.call(value), dataLength.call(value),
+        );
+      }
+      // It refuses a view whose memory is gone, or has become too short for it.
+      if (byteLength.call(value) === 0) keys.call(value);
+      return kind === "Uint8Array" ? value as Uint8Array : plainView(value as Uint8Array);
+    }
+    if (isBuffer(value)) return new Uint8Array(value);
+  } catch (cause) {
+    throw new FerriteError("ERR these bytes are no longer there: their memory was taken away",
+      { cause });
   }
   throw new FerriteError(`ERR a key is text or bytes, a value may also be a number: not ${
     nameOf(value)}`);
 }
 
-/** Bytes that were there once are no empty value. */
-function refuseDetached(buffer: ArrayBufferLike): void {
-  if (buffer.byteLength > 0) return;
+/** Not instanceof: in some sandboxes what a fetch returns is of another realm. */
+function isBuffer(value: unknown): value is ArrayBuffer {
   try {
-    new Uint8Array(buffer);
-  } catch (cause) {
-    throw new FerriteError("ERR these bytes are no longer there: their memory was taken away",
-      { cause });
+    return bufferLength.call(value) >= 0;
+  } catch {
+    return false;
   }
 }
 

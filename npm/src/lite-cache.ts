@@ -118,9 +118,10 @@ export class LiteCache extends StringCommands {
     const now = this.begin(true);
     const { instance } = this;
     const keyLength = instance.putKey(key);
+    const valueLength = instance.putValue(keyLength, value);
     let result: number;
     try {
-      result = instance.set(now, keyLength, value, bits, expiry);
+      result = instance.set(now, keyLength, valueLength, bits, expiry);
     } catch (error) {
       throw this.lost(error);
     }
@@ -169,9 +170,10 @@ export class LiteCache extends StringCommands {
     const now = this.begin(true);
     const { instance } = this;
     const keyLength = instance.putKey(key);
+    const valueLength = instance.putParts(keyLength, [head, ...body]);
     let result: number;
     try {
-      result = instance.setParts(now, keyLength, [head, ...body], bits, expiry);
+      result = instance.set(now, keyLength, valueLength, bits, expiry);
     } catch (error) {
       throw this.lost(error);
     }
@@ -195,9 +197,10 @@ export class LiteCache extends StringCommands {
     const now = this.begin(true);
     const { instance } = this;
     if (all.length === 0) return [] as unknown as Replies<Commands>;
+    instance.putCommands(all);
     let length: number;
     try {
-      length = instance.multi(now, all);
+      length = instance.call(now, all.length);
     } catch (error) {
       throw this.lost(error);
     }
@@ -222,6 +225,9 @@ export class LiteCache extends StringCommands {
 
   /** Looks for expired keys among the next `8 * buckets` or so. How many it dropped. */
   tick(buckets: number = bucketsByDefault): number {
+    if (!Number.isSafeInteger(buckets) || buckets < 0) {
+      throw new FerriteError("ERR tick takes a number of buckets");
+    }
     const now = this.begin(false);
     let dropped: number;
     try {
@@ -253,12 +259,22 @@ export class LiteCache extends StringCommands {
     return stats as unknown as FerriteStats;
   }
 
+  /** What JSON shows of it: its figures. */
+  toJSON(): FerriteStats {
+    return this.stats();
+  }
+
+  /** @internal What consoles show of it, which is not all of its memory. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `[Ferrite cache of ${this.configuration.maxMemory}]`;
+  }
+
   /** Looks a string up: its length, and the instance knows where it stands. */
   private find(key: MaybeKey): number {
     if (key === null || key === undefined) return missing;
     // Where no key expires the time does not matter, and to ask for it takes as long as to read.
     const { isTimed } = this;
-    const now = isTimed ? this.clock.now() : 0;
+    const now = isTimed ? this.now() : 0;
     if (this.state !== states.ready) this.prepare();
     const { instance } = this;
     const keyLength = instance.putKey(key);
@@ -290,9 +306,10 @@ export class LiteCache extends StringCommands {
   ): Decoded<Text> {
     const now = this.begin(true);
     const { instance } = this;
+    instance.putCall(name, values);
     let length: number;
     try {
-      length = instance.call(now, name, values);
+      length = instance.call(now, 0);
     } catch (error) {
       throw this.lost(error);
     }
@@ -303,7 +320,7 @@ export class LiteCache extends StringCommands {
   /** What comes before an operation that is no plain read. The time. */
   private begin(mayWrite: boolean): number {
     // Nobody may ask for the time in the middle of an operation.
-    const now = this.clock.now();
+    const now = this.now();
     if (this.state !== states.ready) this.prepare();
     if (mayWrite && ++this.writes % writesPerTick === 0) {
       try {
@@ -316,12 +333,25 @@ export class LiteCache extends StringCommands {
     return now;
   }
 
+  private now(): number {
+    const now = this.clock.now();
+    if (Number.isFinite(now)) return now;
+    throw new FerriteError("ERR clock: now() must return a number of milliseconds");
+  }
+
   /** Makes an operation possible, or says why it is not. */
   private prepare(): void {
     if (this.state === states.reading) {
       throw new FerriteError("ERR the function that withBytes calls cannot use the cache");
     }
-    this.instance.open(this.configuration.seed());
+    let seed: Uint32Array;
+    try {
+      seed = this.configuration.seed();
+    } catch (cause) {
+      throw new FerriteError("ERR no random numbers: in Workers the first use of a cache belongs "
+        + "into a request, not to the global scope", { cause });
+    }
+    this.instance.open(seed);
     this.state = states.ready;
   }
 
@@ -337,9 +367,12 @@ export class LiteCache extends StringCommands {
       + "returns: it must not return them or be async (copy them with slice())");
   }
 
-  /** Replaces the instance, unless the error is the wrapper's own and nothing happened to it. */
-  private lost(error: unknown): unknown {
-    if (error instanceof FerriteError) return error;
+  /**
+   * Replaces the instance, whatever an export threw: a stack that ended inside the engine leaves
+   * it in the middle of its work as a trap does. Arguments are written before, where errors do no
+   * harm.
+   */
+  private lost(error: unknown): FerriteError {
     const { module, families, maxMemory, evictionPolicy, compression } = this.configuration;
     this.instance = new Instance(module, families);
     this.instance.configure(maxMemory, evictionPolicy, compression);

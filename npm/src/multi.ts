@@ -53,12 +53,12 @@ export type Replies<Commands extends readonly Command[]> = {
   -readonly [At in keyof Commands]: ReplyOf<Commands[At][0]> | FerriteError;
 };
 
-/** @internal Commands, if that is what they are. */
+/** @internal Copies of commands, if that is what they are: to read theirs may run a user's code. */
 export function checkedCommands(commands: unknown): readonly Command[] {
-  const isList = Array.isArray(commands);
-  if (isList && commands.every((one) => Array.isArray(one) && typeof one[0] === "string")) {
-    return commands;
-  }
+  // Array.from sees holes, which other loops pass over.
+  const all = Array.isArray(commands)
+    ? Array.from(commands, (one: unknown) => Array.isArray(one) ? [...one] : []) : [[]];
+  if (all.every(([name]) => typeof name === "string")) return all as unknown as Command[];
   throw new FerriteError("ERR multi takes an array of commands: arrays that begin with a name");
 }
 

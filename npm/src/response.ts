@@ -7,7 +7,7 @@
 // Not here: what may be kept, and for how long, which is the caller's policy; and the cache.
 
 import { FerriteError } from "./error.js";
-import { asBytes } from "./instance.js";
+import { asBytes, lengthOf } from "./instance.js";
 import { readAscii, readText, type Bytes } from "./text.js";
 
 /** A body is held in JavaScript's memory until it is whole. */
@@ -129,7 +129,7 @@ export async function readBody(response: Response, bytesMax: number): Promise<Ui
       const { done, value } = await reader.read();
       if (done) return chunks;
       const chunk = asBytes(value);
-      bytes += chunk.length;
+      bytes += lengthOf(chunk);
       if (bytes > bytesMax) {
         throw new FerriteError(`ERR the body is longer than ${bytesMax} bytes, and is not kept`);
       }
@@ -149,6 +149,8 @@ export function checkResponse(response: Response): void {
   if (Object.prototype.toString.call(response) !== "[object Response]") {
     throw new FerriteError("ERR putResponse takes a Response");
   }
+  // First: in Bun a Blob's body has no type any more once it was looked at.
+  void response.headers.get("content-type");
   if (response.bodyUsed || response.body?.locked) {
     throw new FerriteError("ERR the body of this response was read already: put a clone()");
   }
@@ -159,7 +161,8 @@ function divide(response: Response): [own: string[], common: string[]] {
   const [own, common]: [string[], string[]] = [[], []];
   for (const [name, value] of response.headers) {
     if (unkeptNames.has(name) || name === "set-cookie") continue;
-    if (name === "content-encoding" && decoded.test(value)) continue;
+    // Only a fetch has decoded the body; who made a response says what its body is.
+    if (name === "content-encoding" && response.url !== "" && decoded.test(value)) continue;
     (ownNames.has(name) ? own : common).push(`${name}:${value}`);
   }
   // Each apart: in one line their commas would be ambiguous.

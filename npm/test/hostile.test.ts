@@ -250,3 +250,90 @@ describe("what calls back", () => {
     expect(cache.get("small")).toBe("x".repeat(10));
   });
 });
+
+describe("arguments that cannot be read", () => {
+  const detached = () => {
+    const { buffer } = new Uint8Array([1, 2, 3]);
+    const view = new DataView(buffer);
+    structuredClone(buffer, { transfer: [buffer] });
+    return view;
+  };
+  const outOfBounds = () => {
+    const buffer = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 16 }]) as ArrayBuffer;
+    const view = new Uint8Array(buffer, 4, 4);
+    (buffer as ArrayBuffer & { resize(length: number): void }).resize(2);
+    return view;
+  };
+  const revoked = () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    return proxy;
+  };
+  const tagged = () => ({ get [Symbol.toStringTag]() { throw new Error("tag"); } });
+  it.each([detached, outOfBounds, revoked, tagged])("lose nothing: %o", async (make) => {
+    const cache = await filled();
+    const value = plain(make());
+    for (const act of [
+      () => cache.set("k", value), () => cache.set(value, "v"), () => cache.get(value),
+      () => cache.append("k", value), () => cache.hset("h", "f", value),
+      () => cache.multi([["set", "k", value]]),
+    ]) expect(act).toThrow(FerriteError);
+    expect(cache.stats().instance_resets).toBe(0);
+    unchanged(cache);
+  });
+
+  it("lose nothing: counts, and holes among commands", async () => {
+    const cache = await filled();
+    for (const buckets of [5n, Symbol("s"), { valueOf() { throw 1; } }, NaN, -1, Infinity, "x"]) {
+      expect(() => cache.tick(plain(buckets))).toThrow(FerriteError);
+    }
+    expect(() => cache.multi(new Array(2))).toThrow(FerriteError);
+    expect(() => cache.multi(plain([["set", "k", "1"], , ["get", "k"]]))).toThrow(FerriteError);
+    expect(cache.stats().instance_resets).toBe(0);
+    unchanged(cache);
+  });
+
+  it("lose nothing: a clock that gives no number", async () => {
+    let now: unknown = 1000;
+    const cache = await initFerrite({ clock: { now: () => plain(now) } });
+    cache.set("k", "v", { px: 1 });
+    for (now of [1000n, "1000", undefined, NaN]) {
+      expect(() => cache.set("k", "w")).toThrow(FerriteError);
+    }
+    now = 1000;
+    expect([cache.get("k"), cache.stats().instance_resets]).toEqual(["v", 0]);
+  });
+
+  it("write no more than there is room for", async () => {
+    class Short extends Uint8Array {
+      override get length() { return 1; }
+      override get byteLength() { return 1; }
+    }
+    const cache = await filled();
+    const large = new Short(200_000).fill(120);
+    expect(cache.set("large", large)).toBe("OK");
+    expect(cache.strlen("large")).toBe(200_000);
+    expect(() => cache.set(large, "v")).toThrow(FerriteError);
+    expect(() => cache.append("k", large)).toThrow(FerriteError);
+    cache.del("large");
+    expect(cache.stats().instance_resets).toBe(0);
+    unchanged(cache);
+  });
+
+  it("may use the cache while multi reads them", async () => {
+    const cache = await initFerrite();
+    const command = ["set", "k"] as unknown as ["set", string, string];
+    Object.defineProperty(command, 2, { enumerable: true, get() {
+      cache.set("other", "o".repeat(1000));
+      return "v";
+    } });
+    expect(cache.multi([["set", "first", "1"], command])).toEqual(["OK", "OK"]);
+    expect(cache.mget("first", "k")).toEqual(["1", "v"]);
+  });
+});
+
+it("JSON shows the figures of a cache, not its memory", async () => {
+  const cache = await initFerrite();
+  cache.set("k", "v");
+  expect(JSON.parse(JSON.stringify({ cache })).cache.keys).toBe(1);
+});

@@ -105,6 +105,9 @@ const checks: Record<string, () => Promise<void> | void> = {
       equal([response.status, response.headers.get("X-Kept")], [201, "yes"]);
       equal(await response.text() === body, true);
     }
+    await cache.putResponse("blob", new Response(new Blob(["b"], { type: "text/css" })));
+    const type = cache.getResponse("blob")?.headers.get("content-type");
+    equal(type?.startsWith("text/css"), true);
     const empty = await cache.putResponse("none", new Response(null, { status: 204 }));
     equal([empty, cache.getResponse("none")!.status], ["OK", 204]);
     equal(cache.getResponse("nobody"), null);
