@@ -26,6 +26,7 @@ const EXTRA_METHODS: &[&str] = &[
     "callBytes",
     "tick",
     "stats",
+    "toJSON",
 ];
 
 /// What the lite build leaves out beside whole families, and other forms of those.
