@@ -1,7 +1,7 @@
 //! TLS: the certificates that the server shows, and connections that are encrypted.
 //!
 //! Invariant: what a caller was told is written is with the session, and leaves before anything
-//! that is written later. What the session could not send is sent by [`Secure::push`], which
+//! that is written later. What the session could not send is sent by `poll_push`, which
 //! whoever has nothing more to write calls until nothing is left.
 //! Not here: which sockets are encrypted (entrance.rs).
 
