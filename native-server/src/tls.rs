@@ -329,7 +329,9 @@ impl Secure<TcpStream> {
 
 fn push(session: &mut ServerConnection, below: &mut Below<'_>) -> io::Result<()> {
     while session.wants_write() {
-        session.write_tls(below)?;
+        if session.write_tls(below)? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
     }
     Ok(())
 }

@@ -15,9 +15,14 @@ use ferrite_server::clock::Clock;
 use ferrite_server::config::Config;
 use ferrite_server::server::start;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ClientConnection, ConfigBuilder, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
+};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,23 +66,27 @@ impl Papers {
         file.map(|certificate| certificate.expect("a certificate")).collect()
     }
 
-    /// What a client needs that trusts this authority. `name` is what it shows of itself.
-    fn client(&self, name: Option<&str>) -> ClientConfig {
+    /// How a client that trusts this authority is made.
+    fn builder(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ConfigBuilder<ClientConfig, WantsClientCert> {
         let mut roots = RootCertStore::empty();
         self.chain("ca.pem").into_iter().for_each(|it| roots.add(it).expect("a root"));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
             .expect("versions")
-            .with_root_certificates(roots);
-        match name {
-            None => builder.with_no_client_auth(),
-            Some(name) => {
-                let key = PrivateKeyDer::from_pem_file(self.path(&format!("{name}.key")));
-                let chain = self.chain(&format!("{name}.pem"));
-                builder.with_client_auth_cert(chain, key.expect("a key")).expect("a certificate")
-            }
-        }
+            .with_root_certificates(roots)
+    }
+
+    /// What a client needs that trusts this authority. `shown` is what it shows of itself.
+    fn client(&self, shown: Option<(&Papers, &str)>) -> ClientConfig {
+        let builder = self.builder(&[&TLS12, &TLS13]);
+        let Some((papers, name)) = shown else { return builder.with_no_client_auth() };
+        let key = PrivateKeyDer::from_pem_file(papers.path(&format!("{name}.key")));
+        let chain = papers.chain(&format!("{name}.pem"));
+        builder.with_client_auth_cert(chain, key.expect("a key")).expect("a certificate")
     }
 
     /// The settings of a server that shows the certificate `server`.
@@ -144,15 +153,8 @@ fn values_of_any_size_go_through_both_versions_beside_a_port_that_is_not_encrypt
     let address = free(1);
     papers.sign("server", &["127.78.1.1"]);
     let server = TestServer::start(|config| papers.settings(config, address));
-    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        papers.chain("ca.pem").into_iter().for_each(|it| roots.add(it).expect("a root"));
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[version])
-            .expect("a version")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    for version in [&TLS12, &TLS13] {
+        let config = papers.builder(&[version]).with_no_client_auth();
         let mut client = Client::new(address, config).expect("a connection");
         let value: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8 | 1).collect();
         let head = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n", value.len());
@@ -204,19 +206,8 @@ fn who_is_to_show_a_certificate_and_has_none_is_refused() {
         config.tls.auth_clients = "yes".into();
     });
     let connects = |config: ClientConfig| Client::new(address, config).is_ok();
-    let of_strangers = || {
-        let key = PrivateKeyDer::from_pem_file(strangers.path("client.key")).expect("a key");
-        let mut roots = RootCertStore::empty();
-        papers.chain("ca.pem").into_iter().for_each(|it| roots.add(it).expect("a root"));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_client_auth_cert(strangers.chain("client.pem"), key)
-            .expect("a certificate")
-    };
-    assert!(connects(papers.client(Some("client"))));
+    let of_strangers = || papers.client(Some((&strangers, "client")));
+    assert!(connects(papers.client(Some((&papers, "client")))));
     assert!(!connects(papers.client(None)));
     assert!(!connects(of_strangers()));
     let mut plain = server.connect();

@@ -16,9 +16,6 @@ use crate::keyspace::Keyspace;
 pub struct SpareSegment(pub(super) Box<[u8; SEGMENT_BYTES]>);
 
 impl SpareSegment {
-    /// Its bytes.
-    pub const BYTES: usize = SEGMENT_BYTES;
-
     /// One, if the allocator has any left.
     pub fn new() -> Option<SpareSegment> {
         whole(Vec::new()).map(SpareSegment)
