@@ -24,7 +24,7 @@ use crate::limits::REAP_PAGES;
 use crate::object::{ObjectId, Objects};
 use crate::options::{Options, Policy};
 use crate::random::Random;
-use crate::record::{Head, Kind, has_key};
+use crate::record::{Head, Kind, Text, has_key};
 #[cfg(feature = "snapshot")]
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
@@ -290,6 +290,20 @@ impl Keyspace {
     pub(crate) fn locate_record(&self, key: &[u8], hash: u64) -> Option<(Place, Addr)> {
         let has_key = |addr| has_key(self.arena.record(addr)?, key).then_some(addr);
         self.index.find(hash, has_key)
+    }
+
+    /// The same, and where the string stands in the record if it is one as it is.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline)]
+    pub(crate) fn locate_text(&self, key: &[u8], hash: u64) -> Option<(Place, Addr, Option<Text>)> {
+        if cfg!(target_arch = "wasm32") {
+            // At the edge another loop over buckets would weigh more than the time is worth.
+            let (place, addr) = self.locate_record(key, hash)?;
+            return Some((place, addr, Text::read(self.arena.record(addr)?, key.len())));
+        }
+        let text_of = |addr| Some((addr, Text::of_key(self.arena.record(addr)?, key)?));
+        let (place, (addr, text)) = self.index.find(hash, text_of)?;
+        Some((place, addr, text))
     }
 
     /// Where the index has the record at an address, if it does.

@@ -401,6 +401,29 @@ pub(crate) struct Text {
 }
 
 impl Text {
+    /// Whether a record has this key, and then where its string stands if it is one as it is. The
+    /// usual head is compared as one word, which tells all of that but the bytes of the key.
+    #[inline(always)]
+    pub(crate) fn of_key(cell: &[u8], key: &[u8]) -> Option<Option<Text>> {
+        const FLAGS_AND_KEY_LEN: u32 = 0xff00 | !ASCII as u32;
+        let (head, _) = cell.split_first_chunk()?;
+        let head = u32::from_le_bytes(*head);
+        if head & FLAGS_AND_KEY_LEN != (key.len() as u32) << 8 | Kind::String as u32 {
+            return Text::of_key_behind(cell, key);
+        }
+        let own = cell.get(3..)?.get(..key.len())?;
+        let is_ascii = head & u32::from(ASCII) != 0;
+        let len = head.to_le_bytes()[2].into();
+        let text = Text { start: 3 + key.len(), len, deadline: NEVER, is_ascii };
+        bytes::same(own, key).then_some(Some(text))
+    }
+
+    /// The same of any other record.
+    #[inline(never)]
+    fn of_key_behind(cell: &[u8], key: &[u8]) -> Option<Option<Text>> {
+        has_key(cell, key).then(|| Text::read_behind(cell))
+    }
+
     /// Reads where that is in the record of a key with so many bytes. `None` for values that are
     /// no string, large, or compressed.
     #[inline(always)]

@@ -41,8 +41,7 @@ impl Cx<'_> {
 
     /// The same where the sum is as long as what is there.
     fn increment_in_place(&mut self, key: &[u8], hash: u64, change: i64) -> Result<Option<i64>> {
-        let Some((place, addr)) = self.keys.locate_record(key, hash) else { return Ok(None) };
-        let text = self.keys.text_at(addr, key.len());
+        let Some((place, addr, text)) = self.keys.locate_text(key, hash) else { return Ok(None) };
         let Some(text) = text.filter(|text| !self.is_past(text.deadline)) else {
             return Ok(None);
         };

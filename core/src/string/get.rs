@@ -23,11 +23,10 @@ impl Cx<'_> {
             return self.get_any(key);
         }
         let hash = self.keys.hash(key);
-        let Some((place, addr)) = self.keys.locate_record(key, hash) else {
+        let Some((place, addr, text)) = self.keys.locate_text(key, hash) else {
             self.keys.count_look(false);
             return Ok(None);
         };
-        let text = self.keys.text_at(addr, key.len());
         let Some(text) = text.filter(|text| !self.is_past(text.deadline)) else {
             return self.get_any(key);
         };
