@@ -13,6 +13,7 @@ worker_build_version=0.8.7
 cargo_fuzz_version=0.13.2
 deno_version=2.9.6
 node_20_version=20.20.2
+old_typescript_version=5.0.4
 rust_version=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$root/rust-toolchain.toml")
 
 # Node 22 comes from node_modules/.bin, before any other; npm ci runs on what was there before it,
@@ -25,6 +26,8 @@ export WRANGLER_SEND_METRICS=false WRANGLER_HIDE_BANNER=true CLOUDFLARE_CF_FETCH
 export NEXT_TELEMETRY_DISABLED=1
 # Where the machine's own Node is another, one of version 20 is beside the other tools.
 export FERRITE_NODE_20=$tools/node-$node_20_version
+# The oldest compiler that the types are made for.
+export FERRITE_OLD_TYPESCRIPT=$tools/typescript-$old_typescript_version
 
 # Clients of Redis that the server is tested with.
 redis_py_version=8.1.0

@@ -55,7 +55,7 @@ fn trap() -> ! {
 const MEMORY_OUT_OF_RANGE: &str = "ERR argument must be between 1048576 and 2147483648";
 
 /// What the package must know of these functions has this number: another one, another package.
-const FACE: u32 = 0x4652_0004;
+const FACE: u32 = 0x4652_0005;
 
 /// Which families of commands there are: strings and keys, or all. Each is a class in the package.
 const FAMILIES: u32 = cfg!(feature = "collections") as u32;
@@ -71,14 +71,16 @@ const UNTIMED: i32 = -3;
 const ASCII: u32 = 1;
 const RUNS: u32 = 1 << 1;
 
-/// Bits of `set`'s mode: the condition, the kind of expiry, GET, and a value that is delivered
-/// piece by piece.
+/// Bits of `set`'s mode: the condition, the kind of expiry, GET, a value that is delivered piece by
+/// piece, and APPEND, of which there are no others then.
 const IF_ABSENT: u32 = 1;
 const IF_PRESENT: u32 = 1 << 1;
 const EXPIRY_SHIFT: u32 = 2;
 const EXPIRY_MASK: u32 = 3;
 const WITH_OLD: u32 = 1 << 4;
 const STREAMED: u32 = 1 << 5;
+#[cfg(feature = "collections")]
+const APPENDED: u32 = 1 << 6;
 
 /// A cache and its scratch area.
 struct Cache {
@@ -167,7 +169,8 @@ pub fn get(now: f64, is_timed: bool, key_len: usize) -> i32 {
 
 /// SET: key and value stand behind the header, unless the mode says that the value comes
 /// piece by piece. One if it was set, else zero; with GET the length of the reply, which
-/// stands behind what was passed in; or an error.
+/// stands behind what was passed in; or an error. With APPEND it adds the value to the one that is
+/// there: the length of both together.
 #[wasm_bindgen]
 pub fn set(now: f64, key_len: usize, value_len: usize, mode: u32, expiry: f64) -> i32 {
     cache().set(now, key_len, value_len, mode, expiry)
@@ -251,6 +254,13 @@ impl Cache {
         let (key, mut value) = passed.split_at_checked(key_len).unwrap_or_default();
         let mut streamed = Streamed { left: value_len };
         let source: &mut dyn Source = if mode & STREAMED == 0 { &mut value } else { &mut streamed };
+        #[cfg(feature = "collections")]
+        if mode & APPENDED != 0 {
+            return match keys.at(now as Millis).append_from(key, source) {
+                Ok(len) => len as i32,
+                Err(error) => self.fail(error),
+            };
+        }
         let mut sink = Sink::new(rest);
         let mut show = |old: Option<Value<'_>>| match old {
             Some(old) => sink.bulk(old),

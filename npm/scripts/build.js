@@ -20,6 +20,17 @@ const builds = {
   compressed: { source: "index", file: "ferrite-compressed.wasm", folder: "edge-compressed" },
   lite: { source: "lite", file: "ferrite-lite.wasm", folder: "edge-lite" },
 };
+/**
+ * Names of members that only the package's own code uses, where nothing else has them: made short,
+ * since no bundler of a user may. Stacks still name them, by the source maps.
+ */
+const ownNames = new RegExp(`^(${[
+  "argumentsMax", "checked", "complaint", "configuration", "countOf", "cross", "gather", "glance",
+  "isLeft", "isTimed", "notFound", "ofEach", "ownReply", "partAt", "passed", "prepare",
+  "putArgument", "putCall", "putCommand", "putCommands", "putKey", "putParts", "putValue",
+  "putWord", "refresh", "refuseLength", "refuseToLend", "replies", "replyAt", "resets",
+  "responses", "reused", "scanned", "seenOnce", "setDeadlines", "sweep", "writes",
+].join("|")})$`);
 const deflated = (file) => new URL(`${file}.deflate`, dist);
 const { exports } = JSON.parse(readFileSync(new URL("package.json", npm), "utf8"));
 
@@ -88,7 +99,8 @@ for (const { file, folder } of Object.values(builds)) {
   }
   copyFileSync(wasm, new URL(file, dist));
   copyFileSync(new URL("src/ferrite.wasm.d.ts", npm), new URL(`${file}.d.ts`, dist));
-  writeFileSync(deflated(file), deflateRawSync(readFileSync(wasm), { level: 9 }));
+  // At this level of memory zlib ends its blocks where it suits wasm best, of all that there are.
+  writeFileSync(deflated(file), deflateRawSync(readFileSync(wasm), { level: 9, memLevel: 7 }));
 }
 
 execFileSync("tsc", ["-p", "tsconfig.build.json"], { cwd: fileURLToPath(npm), stdio: "inherit" });
@@ -103,6 +115,7 @@ await build({
   chunkNames: "shared-[hash]",
   format: "esm",
   target: "es2022",
+  mangleProps: ownNames,
   loader: { ".deflate": "base64" },
   external: ["*.wasm", "*.wasm?module"],
   sourcemap: true,

@@ -2,10 +2,10 @@
 // Not here: any method. The families are in commands/, a file each.
 
 import { SetCommands } from "./commands/sets.js";
-import { families, type Families } from "./instance.js";
+import { Families } from "./face.js";
 
 /** A cache in the memory of this isolate or process. */
 export class FerriteCache extends SetCommands {
   /** @internal */
-  static override readonly families: Families = families.all;
+  static override readonly families: Families = Families.all;
 }

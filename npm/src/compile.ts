@@ -38,10 +38,14 @@ async function compile(base64: string): Promise<FerriteModule> {
     return await WebAssembly.compile(await inflate(packed));
   } catch (cause) {
     if (cause instanceof FerriteError) throw cause;
-    throw new FerriteError("ERR this runtime does not compile WebAssembly from bytes: import "
-      + "@ferrite/edge/ferrite.wasm and call initFerrite(module, options)", { cause });
+    throw new FerriteError("ERR this runtime does not compile WebAssembly from bytes. Where it is "
+      + "a page's Content-Security-Policy that forbids it, add 'wasm-unsafe-eval' to script-src; "
+      + `else ${otherWay}`, { cause });
   }
 }
+
+const otherWay = "import @ferrite/edge/ferrite.wasm as this runtime imports wasm, and call "
+  + "initFerrite(module, options)";
 
 /** Of Node, Deno or Bun. */
 function findZlib(): Zlib | undefined {
@@ -56,8 +60,7 @@ function findZlib(): Zlib | undefined {
 function inflate(packed: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
   const { DecompressionStream } = globalThis as Globals;
   if (!DecompressionStream) {
-    throw new FerriteError("ERR this runtime has no DecompressionStream: import "
-      + "@ferrite/edge/ferrite.wasm as it imports wasm, and call initFerrite(module, options)");
+    throw new FerriteError(`ERR this runtime has no DecompressionStream: ${otherWay}`);
   }
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   return new Response(stream).arrayBuffer();

@@ -9,3 +9,23 @@ export class FerriteError extends Error {
     this.code = message.split(" ", 1)[0]!;
   }
 }
+
+/** What a caller's object says when it is read: its getters and proxies may throw anything. */
+export function reading<Result>(read: () => Result): Result {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof FerriteError) throw cause;
+    throw new FerriteError("ERR an argument cannot be read", { cause });
+  }
+}
+
+/** What a value is, as the language calls it: Null, Number, Promise and so on. */
+export function kindOf(value: unknown): string {
+  return reading(() => Object.prototype.toString.call(value).slice(8, -1));
+}
+
+/** That something is of another kind than it must be. */
+export function wrongKind(what: string, wanted: string, given: unknown): FerriteError {
+  return new FerriteError(`ERR ${what} must be ${wanted}, not ${kindOf(given)}`);
+}

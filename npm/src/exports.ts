@@ -7,7 +7,7 @@ export type { InitFerrite } from "./init.js";
 export type { LiteCache } from "./lite-cache.js";
 export type { Command, Replies, ReplyOf } from "./multi.js";
 export type {
-  EvictionPolicy, ExpireCondition, FerriteModule, FerriteOptions, FerriteStats, Key,
+  Bytes, EvictionPolicy, ExpireCondition, FerriteModule, FerriteOptions, FerriteStats, Key,
   LiteEvictionPolicy, LiteOptions, MaybeKey, Reply, ResponseOptions, RuntimeResponse, ScanOptions,
   SetCondition, SetExpiry, SetOptions, Value,
 } from "./types.js";

@@ -3,8 +3,9 @@
 // where this runs, neither exists.
 
 import type { FerriteCache } from "./cache.js";
-import { FerriteError } from "./error.js";
-import { Instance, type Families } from "./instance.js";
+import { FerriteError, kindOf, reading, wrongKind } from "./error.js";
+import type { Families } from "./face.js";
+import { Instance } from "./instance.js";
 import type { Configuration } from "./lite-cache.js";
 import type { FerriteModule, FerriteOptions } from "./types.js";
 
@@ -51,23 +52,24 @@ export function makeInit<Cache>(
 
 /** Not instanceof: in Next's edge sandbox the module is of another realm. */
 function isModule(value: unknown): value is FerriteModule {
-  return Object.prototype.toString.call(value) === "[object WebAssembly.Module]";
+  return kindOf(value) === "WebAssembly.Module";
 }
 
 function makeCache<Cache>(
   cacheClass: CacheClass<Cache>, module: FerriteModule, options: FerriteOptions = {}, seed: Seed,
 ): Cache {
-  if (options === null || typeof options !== "object") {
-    throw new FerriteError("ERR the options must be an object");
+  if (kindOf(options) !== "Object") {
+    throw wrongKind("what 'initFerrite' takes", "options or a WebAssembly.Module", options);
   }
-  for (const name of Object.keys(options)) {
+  const read = reading(() => ({ ...options }));
+  for (const name of Object.keys(read)) {
     if (!known.includes(name)) {
       throw new FerriteError(`ERR unknown option "${name}": there are ${known.join(", ")}`);
     }
   }
   const { clock, maxMemory: budget, evictionPolicy: policy, compression } =
-    { ...defaults, ...given(options) };
-  if (typeof clock?.now !== "function") {
+    { ...defaults, ...given(read) };
+  if (typeof reading(() => clock?.now) !== "function") {
     throw new FerriteError("ERR clock: it must have a function now()");
   }
   if (typeof compression !== "boolean") {
@@ -75,7 +77,7 @@ function makeCache<Cache>(
   }
   const { families } = cacheClass;
   const instance = new Instance(module, families);
-  const [maxMemory, evictionPolicy] = [String(budget), String(policy)];
+  const [maxMemory, evictionPolicy] = reading(() => [String(budget), String(policy)] as const);
   const complaint = instance.configure(maxMemory, evictionPolicy, compression);
   if (complaint?.includes("compression")) throw refusal("compression", compression, complaint);
   if (complaint?.includes("lru")) throw refusal("evictionPolicy", policy, complaint);

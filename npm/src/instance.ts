@@ -3,10 +3,11 @@
 // views without bytes; `refresh` comes after every call. Users never get one.
 // Not here: what a command means (cache.ts), and what happens when an instance is lost.
 
-import { FerriteError } from "./error.js";
+import { FerriteError, wrongKind } from "./error.js";
+import { face, Families, Found, Mode, Result, Tag } from "./face.js";
 import { Pool } from "./pool.js";
-import { encodeText, readAscii, readText, writeKey, writeText, type Bytes } from "./text.js";
-import type { FerriteModule, Key, Value } from "./types.js";
+import { encodeText, readAscii, readText, wordAt, writeKey, writeText } from "./text.js";
+import type { Bytes, FerriteModule, Key, Value } from "./types.js";
 
 /** The functions of bindings-js. */
 interface Exports {
@@ -24,41 +25,11 @@ interface Exports {
   stats(): number;
 }
 
-const exported = [
-  "scratch_pointer", "configure", "open", "get", "set", "call", "tick", "stats",
-] as const satisfies (keyof Exports)[];
-
-/** The face of the wasm that this package knows: bindings-js has the same number. */
-const face = 0x4652_0004;
-
-/** What an engine has beside that, as bindings-js says it. */
-export const families = { strings: 0, all: 1 } as const;
-export type Families = typeof families[keyof typeof families];
-
-/** What `get` and `set` return instead of a length. */
-export const missing = -1;
-export const failed = -2;
-export const untimed = -3;
-
-/** Flags of what `get` found. */
-const isAscii = 1;
-const isRuns = 2;
-
 /** The largest value that is put together in memory that stays. */
 const roomBytesMax = 1 << 20;
 
 /** Bytes of the header at the start of the scratch area. */
 const headerBytes = 8;
-
-/** Bits of the mode of `set`. */
-export const mode = {
-  ifAbsent: 1, ifPresent: 2, keep: 1 << 2, in: 2 << 2, at: 3 << 2, withOld: 1 << 4,
-} as const;
-const streamed = 1 << 5;
-
-const tags = {
-  simple: 43, error: 45, bulk: 36, ascii: 97, integer: 58, array: 42, null: 95,
-} as const;
 
 /** A decoded reply: simple strings and errors are told apart from bulk strings. */
 export type Decoded<Text> = Text | string | number | bigint | null | Decoded<Text>[];
@@ -94,8 +65,13 @@ export class Instance {
   private parts: Uint8Array[] = [];
 
   constructor(module: FerriteModule, families: Families) {
-    this.exports = instantiate(module, (name) => this.host(name));
-    this.locate(families);
+    try {
+      this.exports = instantiate(module, (name) => this.host(name));
+      this.locate(families);
+    } catch (cause) {
+      if (cause instanceof FerriteError) throw cause;
+      throw notThisBuild(cause);
+    }
   }
 
   private host(name: string): ImportedFunction {
@@ -141,11 +117,7 @@ export class Instance {
   }
 
   private locate(wanted: Families): void {
-    this.start = this.exports.scratch_pointer() + headerBytes;
-    if (this.start % 4 !== 0 || this.start > this.exports.memory.buffer.byteLength) {
-      throw notThisBuild();
-    }
-    this.end = this.start;
+    this.end = this.start = this.exports.scratch_pointer() + headerBytes;
     this.look();
     // The words say so only until the next call.
     if (this.words[2] !== face) throw notThisBuild();
@@ -165,41 +137,41 @@ export class Instance {
   }
 
   /** Writes a key behind the header. Its length. */
-  putKey(key: Key): number {
+  putKey(key: Key, command: string): number {
     const { passed } = this;
     if (typeof key === "string") {
       const length = writeKey(passed, key);
-      if (length < 0) this.refuseLength();
-      return length;
+      return length < 0 ? this.putKey(longKey, command) : length;
     }
-    checkKey(key);
-    const given = asBytes(key);
-    const length = lengthOf(given);
-    if (length > passed.length) this.refuseLength();
+    const given = passedKey(key, command);
+    if (typeof given === "string") return this.putKey(given, command);
     passed.set(given);
-    return length;
+    return lengthOf(given);
   }
 
   /** Writes a value behind a key that `putKey` wrote, or leaves it to be delivered. Its length. */
-  putValue(keyLength: number, value: Value): number {
-    const { bytes, end } = this;
+  putValue(keyLength: number, value: Value, command: string): number {
     const at = this.start + keyLength;
-    let given = value;
-    let length = -1;
-    if (typeof given === "number" || typeof given === "bigint") given = String(given);
-    if (typeof given === "string") {
-      length = writeText(bytes, given, at, end);
-      if (length < 0) given = encodeText(given);
-    } else {
-      given = asBytes(given);
-      const givenLength = lengthOf(given);
-      if (givenLength <= end - at) {
-        bytes.set(given, at);
-        length = givenLength;
-      }
+    const length = this.write(value, at, command, 2);
+    if (length < 0) {
+      return this.putParts(keyLength, [
+        typeof value === "string" ? encodeText(value) : plainView(asBytes(value, command, 2))]);
     }
-    if (length < 0) return this.putParts(keyLength, [plainView(given as Uint8Array)]);
     this.replyAt = at + length;
+    return length;
+  }
+
+  /** Writes an argument to a place behind the header. Its length; -1 if there is no room. */
+  private write(value: Value, at: number, command: string, nth: number): number {
+    const { bytes, end } = this;
+    if (typeof value === "string") return writeText(bytes, value, at, end);
+    if (typeof value === "number" || typeof value === "bigint") {
+      return writeText(bytes, String(value), at, end);
+    }
+    const given = asBytes(value, command, nth);
+    const length = lengthOf(given);
+    if (length > end - at) return -1;
+    bytes.set(given, at);
     return length;
   }
 
@@ -214,7 +186,7 @@ export class Instance {
   /** SET, with a key and a value that were put. */
   set(now: number, keyLength: number, length: number, bits: number, expiry: number): number {
     if (this.source === nothing) return this.exports.set(now, keyLength, length, bits, expiry);
-    const result = this.exports.set(now, keyLength, length, bits | streamed, expiry);
+    const result = this.exports.set(now, keyLength, length, bits | Mode.streamed, expiry);
     this.source = nothing;
     return result;
   }
@@ -235,7 +207,7 @@ export class Instance {
     let count = 0;
     for (const [name, ...values] of commands) {
       count += values.length + 1;
-      if (count > this.argumentsMax) this.refuseLength();
+      if (count > this.argumentsMax) this.refuseLength("multi");
       at = this.putCommand(name as string, values, at);
     }
     this.replyAt = at;
@@ -248,31 +220,19 @@ export class Instance {
   }
 
   private putCommand(name: string, values: readonly Value[], start: number): number {
+    if (typeof name !== "string") throw wrongKind("the name of a command", "text", name);
     const count = values.length + 1;
-    if (count > this.argumentsMax || start + 4 > this.end) this.refuseLength();
+    if (count > this.argumentsMax || start + 4 > this.end) this.refuseLength(name);
     this.putWord(count, start);
-    let at = this.putArgument(name, start + 4);
-    for (const value of values) at = this.putArgument(value, at);
+    let at = this.putArgument(name, start + 4, name, 0);
+    for (let nth = 1; nth < count; nth++) at = this.putArgument(values[nth - 1]!, at, name, nth);
     return at;
   }
 
-  private putArgument(value: Value, at: number): number {
-    const { bytes, end } = this;
+  private putArgument(value: Value, at: number, command: string, nth: number): number {
     const start = at + 4;
-    let length = -1;
-    if (typeof value === "string") {
-      if (start <= end) length = writeText(bytes, value, start, end);
-    } else if (typeof value === "number" || typeof value === "bigint") {
-      return this.putArgument(String(value), at);
-    } else {
-      const given = asBytes(value);
-      const givenLength = lengthOf(given);
-      if (givenLength <= end - start) {
-        bytes.set(given, start);
-        length = givenLength;
-      }
-    }
-    if (length < 0) this.refuseLength();
+    const length = this.write(value, start, command, nth);
+    if (length < 0) this.refuseLength(command);
     this.putWord(length, at);
     return start + length;
   }
@@ -285,10 +245,10 @@ export class Instance {
     bytes[at + 3] = word >> 24;
   }
 
-  private refuseLength(): never {
-    throw new FerriteError(`ERR too much for one call: with its name it may have ${
-      this.argumentsMax} arguments, of ${this.end - this.start - 4} bytes together (set() takes a `
-      + "value of any size the engine stores)");
+  private refuseLength(command: string): never {
+    throw new FerriteError(`ERR too much for one call of '${command}': with its name it may have ${
+      this.argumentsMax} arguments, of ${this.end - this.start - 4} bytes together (only set, its `
+      + "sisters and append take a value of any size)");
   }
 
   /** The value that `get` found, as text. */
@@ -296,19 +256,17 @@ export class Instance {
     const { bytes, words } = this;
     const first = words[0]!;
     const flags = words[1]!;
-    if (flags === isAscii) return readAscii(bytes, first, first + length);
-    if (!(flags & isRuns)) return readText(bytes, first, first + length);
+    if (flags === Found.ascii) return readAscii(bytes, first, first + length);
+    if (!(flags & Found.runs)) return readText(bytes, first, first + length);
     const all = this.gather(length, first, this.room(length));
-    return flags & isAscii ? readAscii(all, 0, length) : readText(all, 0, length);
+    return flags & Found.ascii ? readAscii(all, 0, length) : readText(all, 0, length);
   }
 
   /** The value that `get` found, as bytes of its own. */
   copy(length: number): Bytes {
     const first = this.words[0]!;
-    if (this.words[1]! & isRuns) return this.gather(length, first);
-    const copy = new Uint8Array(length);
-    copy.set(this.bytes.subarray(first, first + length));
-    return copy;
+    if (this.words[1]! & Found.runs) return this.gather(length, first);
+    return asCopy(this.bytes, first, first + length);
   }
 
   /**
@@ -319,7 +277,7 @@ export class Instance {
   shown(length: number): Bytes {
     const first = this.words[0]!;
     const copy = this.pool.take(length);
-    if (this.words[1]! & isRuns) return this.gather(length, first, copy);
+    if (this.words[1]! & Found.runs) return this.gather(length, first, copy);
     copy.set(new Uint8Array(this.buffer, first, length));
     return copy;
   }
@@ -332,7 +290,7 @@ export class Instance {
   /** The same for a reader that is done with it before the next operation. */
   glance(length: number): Bytes {
     const first = this.words[0]!;
-    if (this.words[1]! & isRuns) return this.gather(length, first, this.room(length));
+    if (this.words[1]! & Found.runs) return this.gather(length, first, this.room(length));
     return new Uint8Array(this.buffer, first, length);
   }
 
@@ -372,9 +330,7 @@ export class Instance {
 
   private flush(pointer: number, length: number): void {
     this.refresh();
-    const part = new Uint8Array(length);
-    part.set(this.bytes.subarray(pointer, pointer + length));
-    this.parts.push(part);
+    this.parts.push(asCopy(this.bytes, pointer, pointer + length));
   }
 
   /** Decodes the reply of a call that passed something in; an error is thrown. */
@@ -393,7 +349,7 @@ export class Instance {
   }
 
   private reader<Text>(length: number, at: number, decode: Decode<Text>): Reader<Text> {
-    if (length === failed) throw new FerriteError(this.complaint());
+    if (length === Result.failed) throw new FerriteError(this.complaint());
     if (this.parts.length === 0) return new Reader(this.bytes, at, decode);
     const parts = [...this.parts, this.bytes.subarray(at, at + length)];
     this.parts = [];
@@ -403,8 +359,7 @@ export class Instance {
   /** The error that stands behind the header. */
   complaint(): string {
     const { bytes, start } = this;
-    const length = bytes[start + 1]! | bytes[start + 2]! << 8;
-    return readText(bytes, start + 5, start + 5 + length);
+    return readText(bytes, start + 5, start + 5 + wordAt(bytes, start + 1));
   }
 }
 
@@ -417,7 +372,7 @@ export type Decode<Text> = (bytes: Bytes, start: number, end: number, isAscii: b
 export const asText: Decode<string> = (bytes, start, end, isAscii) =>
   isAscii ? readAscii(bytes, start, end) : readText(bytes, start, end);
 
-export const asCopy: Decode<Uint8Array<ArrayBuffer>> = (bytes, start, end) => {
+export const asCopy = (bytes: Bytes, start: number, end: number): Bytes => {
   const copy = new Uint8Array(end - start);
   copy.set(bytes.subarray(start, end));
   return copy;
@@ -432,24 +387,24 @@ class Reader<Text> {
 
   next(): Decoded<Text> {
     const tag = this.bytes[this.at++];
-    if (tag === tags.null) return null;
-    if (tag === tags.integer) return this.integer();
+    if (tag === Tag.null) return null;
+    if (tag === Tag.integer) return this.integer();
     const length = this.word();
-    if (tag === tags.array) {
+    if (tag === Tag.array) {
       const items: Decoded<Text>[] = [];
       for (let item = 0; item < length; item++) items.push(this.next());
       return items;
     }
     const start = this.at;
     const end = this.at += length;
-    if (tag === tags.simple) return readAscii(this.bytes, start, end);
-    if (tag === tags.error) throw new FerriteError(readText(this.bytes, start, end));
-    return this.decode(this.bytes, start, end, tag === tags.ascii);
+    if (tag === Tag.simple) return readAscii(this.bytes, start, end);
+    if (tag === Tag.error) throw new FerriteError(readText(this.bytes, start, end));
+    return this.decode(this.bytes, start, end, tag === Tag.ascii);
   }
 
   /** The items of an array, an error being one as well. */
   answers(): (Decoded<Text> | FerriteError)[] {
-    if (this.bytes[this.at] !== tags.array) return [this.next()];
+    if (this.bytes[this.at] !== Tag.array) return [this.next()];
     this.at++;
     return Array.from({ length: this.word() }, () => {
       try {
@@ -470,9 +425,7 @@ class Reader<Text> {
   }
 
   private word(): number {
-    const { bytes, at } = this;
-    this.at += 4;
-    return (bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 | bytes[at + 3]! << 24) >>> 0;
+    return wordAt(this.bytes, (this.at += 4) - 4);
   }
 }
 
@@ -484,15 +437,7 @@ function instantiate(module: FerriteModule, host: (name: string) => ImportedFunc
   for (const { module: from, name } of WebAssembly.Module.imports(real)) {
     (imports[from] ??= {})[name] = host(name);
   }
-  let exports: WebAssembly.Exports;
-  try {
-    exports = new WebAssembly.Instance(real, imports).exports;
-  } catch (cause) {
-    throw notThisBuild(cause);
-  }
-  const isComplete = exported.every((name) => typeof exports[name] === "function");
-  if (!isComplete || exports.memory === undefined) throw notThisBuild();
-  return exports as unknown as Exports;
+  return new WebAssembly.Instance(real, imports).exports as unknown as Exports;
 }
 
 type ImportedFunction = (pointer: number, length: number) => void;
@@ -504,7 +449,7 @@ function notThisBuild(cause?: unknown): FerriteError {
 
 function notThisEntry(wanted: Families): FerriteError {
   const entries = ["@ferrite/edge/lite", "@ferrite/edge"];
-  if (wanted === families.strings) entries.reverse();
+  if (wanted === Families.strings) entries.reverse();
   return new FerriteError(`ERR this WebAssembly module is that of ${entries[0]}, and this is ${
     entries[1]}`);
 }
@@ -520,50 +465,52 @@ export function joined(parts: readonly Uint8Array[]): Bytes {
   return all;
 }
 
-/** Throws unless this may be a key. */
-export function checkKey(key: unknown): void {
-  if (typeof key === "string" || ArrayBuffer.isView(key)) return;
-  throw new FerriteError(`ERR a key is text or bytes, not ${nameOf(key)}`);
+/** Longer than any key: of whatever else is, the engine says the same. */
+const longKey = /* @__PURE__ */ "-".repeat(8001);
+
+/** A key as it is passed, if this may be one. */
+export function passedKey(key: unknown, command: string, nth = 1): string | Uint8Array {
+  if (typeof key === "string") return key.length > longKey.length ? longKey : key;
+  if (!ArrayBuffer.isView(key)) {
+    throw wrongKind(`argument ${nth} of '${command}', a key,`, "text or bytes", key);
+  }
+  const bytes = asBytes(key, command, nth);
+  return lengthOf(bytes) > longKey.length ? longKey : bytes;
 }
 
 // What subclasses may have in another way, as the language has it: a length that is not true would
 // let bytes be written over the engine's memory.
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
-const getter = <Result>(of: object, name: string | symbol) => (
+const getter = /* @__NO_SIDE_EFFECTS__ */ <Result>(of: object, name: string | symbol) => (
   Object.getOwnPropertyDescriptor(of, name)!.get as (this: unknown) => Result);
-const byteLength = getter<number>(typedArray, "byteLength");
-const byteOffset = getter<number>(typedArray, "byteOffset");
-const bufferOf = getter<ArrayBuffer>(typedArray, "buffer");
+const placeIn = /* @__NO_SIDE_EFFECTS__ */ (of: object) => ({
+  buffer: getter<ArrayBuffer>(of, "buffer"),
+  offset: getter<number>(of, "byteOffset"),
+  length: getter<number>(of, "byteLength"),
+});
+const arrays = placeIn(typedArray);
+const dataViews = placeIn(DataView.prototype);
 const kindOf = getter<string | undefined>(typedArray, Symbol.toStringTag);
-const [dataLength, dataOffset, dataBuffer] = [
-  getter<number>(DataView.prototype, "byteLength"),
-  getter<number>(DataView.prototype, "byteOffset"),
-  getter<ArrayBuffer>(DataView.prototype, "buffer"),
-];
 const bufferLength = getter<number>(ArrayBuffer.prototype, "byteLength");
 const { keys } = typedArray as { keys(this: unknown): unknown };
 
 /** How many bytes those are that `asBytes` gave. */
 export function lengthOf(bytes: Uint8Array): number {
-  return byteLength.call(bytes);
+  return arrays.length.call(bytes);
 }
 
-function plainView(bytes: Uint8Array): Bytes {
-  return new Uint8Array(bufferOf.call(bytes), byteOffset.call(bytes), byteLength.call(bytes));
+function plainView(view: unknown, { buffer, offset, length } = arrays): Bytes {
+  return new Uint8Array(buffer.call(view), offset.call(view), length.call(view));
 }
 
-/** The bytes of a value, which may be of a subclass: only `lengthOf` tells how many. */
-export function asBytes(value: unknown): Uint8Array {
+/** The bytes of an argument, which may be of a subclass: only `lengthOf` tells how many. */
+export function asBytes(value: unknown, command: string, nth: number): Uint8Array {
   try {
     if (ArrayBuffer.isView(value)) {
       const kind = kindOf.call(value);
-      if (kind === undefined) {
-        return new Uint8Array(
-          dataBuffer.call(value), dataOffset.call(value), dataLength.call(value),
-        );
-      }
+      if (kind === undefined) return plainView(value, dataViews);
       // It refuses a view whose memory is gone, or has become too short for it.
-      if (byteLength.call(value) === 0) keys.call(value);
+      if (arrays.length.call(value) === 0) keys.call(value);
       return kind === "Uint8Array" ? value as Uint8Array : plainView(value as Uint8Array);
     }
     if (isBuffer(value)) return new Uint8Array(value);
@@ -571,8 +518,7 @@ export function asBytes(value: unknown): Uint8Array {
     throw new FerriteError("ERR these bytes are no longer there: their memory was taken away",
       { cause });
   }
-  throw new FerriteError(`ERR a key is text or bytes, a value may also be a number: not ${
-    nameOf(value)}`);
+  throw wrongKind(`argument ${nth} of '${command}'`, "text, bytes or a number", value);
 }
 
 /** Not instanceof: in some sandboxes what a fetch returns is of another realm. */
@@ -582,8 +528,4 @@ function isBuffer(value: unknown): value is ArrayBuffer {
   } catch {
     return false;
   }
-}
-
-function nameOf(value: unknown): string {
-  return value === null ? "null" : typeof value;
 }

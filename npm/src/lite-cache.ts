@@ -5,22 +5,21 @@
 // Not here: what a command does, which is the engine's; the commands that are no more than called
 // by name (commands/); and how bytes cross (instance.ts).
 
-import { syntaxError } from "./commands/commands.js";
+import { checkOptions, refusedOption } from "./commands/commands.js";
 import { StringCommands } from "./commands/strings.js";
-import { FerriteError } from "./error.js";
+import { FerriteError, reading, wrongKind } from "./error.js";
+import { Families, Mode, Result } from "./face.js";
 import {
-  asCopy, asText, checkKey, failed, families, Instance, missing, mode, untimed,
-  type Decode, type Decoded, type Families,
+  asCopy, asText, Instance, passedKey, type Decode, type Decoded,
 } from "./instance.js";
 import { checkedCommands, inNumbers, type Command, type Replies } from "./multi.js";
 import {
-  askForCopies, bodyBytesMaxByDefault, checkResponse, readBody, Responses,
+  askForCopies, bodyBytesMaxByDefault, readBody, Responses,
 } from "./response.js";
 import { readSetOptions } from "./set-options.js";
-import type { Bytes } from "./text.js";
 import type {
-  FerriteModule, FerriteStats, Key, MaybeKey, Reply, ResponseOptions, RuntimeResponse, SetOptions,
-  Value,
+  Bytes, FerriteModule, FerriteStats, Key, MaybeKey, Reply, ResponseOptions, RuntimeResponse,
+  SetOptions, Value,
 } from "./types.js";
 
 /** @internal What `initFerrite` has made of its options. */
@@ -47,16 +46,16 @@ const bucketsPerTick = 16;
 const bucketsByDefault = 1024;
 
 /** What stands in the way of an operation: it was never used; a user is shown a value; nothing. */
-const states = { closed: 0, reading: 1, ready: 2 } as const;
+const enum State { closed, reading, ready }
 
 /** A cache of strings in the memory of this isolate or process. */
 export class LiteCache extends StringCommands {
   /** @internal What the engine of such a cache has. */
-  static readonly families: Families = families.strings;
+  static readonly families: Families = Families.strings;
 
   private instance: Instance;
   private readonly clock: { now(): number };
-  private state: number = states.closed;
+  private state = State.closed;
   /** Whether reads have to know the time: from the first of them that meets a key that expires. */
   private isTimed = false;
   private writes = 0;
@@ -72,13 +71,13 @@ export class LiteCache extends StringCommands {
 
   /** The value of a key as text, or null. What is not UTF-8 is better read with `getBytes`. */
   get(key: MaybeKey): string | null {
-    const length = this.find(key);
+    const length = this.find(key, "get");
     return length < 0 ? null : this.instance.text(length);
   }
 
   /** The value of a key as bytes, or null. The bytes are the caller's own. */
-  getBytes(key: MaybeKey): Uint8Array<ArrayBuffer> | null {
-    const length = this.find(key);
+  getBytes(key: MaybeKey): Bytes | null {
+    const length = this.find(key, "getBytes");
     return length < 0 ? null : this.instance.copy(length);
   }
 
@@ -89,18 +88,20 @@ export class LiteCache extends StringCommands {
    * cache. What is kept all the same stays what it was, or has no bytes later.
    */
   withBytes<Result>(
-    key: MaybeKey, read: ((bytes: Uint8Array<ArrayBuffer>) => Result) & NotAsync<Result>,
+    key: MaybeKey, read: ((bytes: Bytes) => Result) & NotAsync<Result>,
   ): Result | null {
-    if (typeof read !== "function") throw new FerriteError("ERR withBytes takes a function");
-    const length = this.find(key);
+    if (typeof read !== "function") {
+      throw wrongKind("argument 2 of 'withBytes'", "a function", read);
+    }
+    const length = this.find(key, "withBytes");
     if (length < 0) return null;
     const view = this.instance.shown(length);
-    this.state = states.reading;
+    this.state = State.reading;
     let result: Result | undefined;
     try {
       result = read(view);
     } finally {
-      this.state = states.ready;
+      this.state = State.ready;
       // Who returns a number or a text has read. Else somebody may still do so, a stream perhaps.
       if (typeof result !== "number" && typeof result !== "string") this.instance.leave();
     }
@@ -114,11 +115,27 @@ export class LiteCache extends StringCommands {
   set(key: Key, value: Value, options: SetOptions & { get: true }): string | null;
   set(key: Key, value: Value, options?: SetOptions): string | null;
   set(key: Key, value: Value, options?: SetOptions): string | null {
-    const { bits, expiry } = readSetOptions(options);
+    return this.store("set", key, value, options);
+  }
+
+  /** @internal */
+  protected store(name: string, key: Key, value: Value, options?: SetOptions): string | null {
+    const { bits, expiry } = readSetOptions(name, options);
+    const result = this.put(name, key, value, bits, expiry);
+    if (!(bits & Mode.withOld)) return result === 1 ? "OK" : null;
+    return this.instance.reply(result, asText) as string | null;
+  }
+
+  /** @internal Writes a string of any size: a value, or, if the mode says so, one in parts. */
+  protected put(
+    name: string, key: Key, value: Value | readonly Uint8Array[], bits: number, expiry: number,
+  ): number {
     const now = this.begin(true);
     const { instance } = this;
-    const keyLength = instance.putKey(key);
-    const valueLength = instance.putValue(keyLength, value);
+    const keyLength = instance.putKey(key, name);
+    const valueLength = bits & Mode.streamed
+      ? instance.putParts(keyLength, value as readonly Uint8Array[])
+      : instance.putValue(keyLength, value as Value, name);
     let result: number;
     try {
       result = instance.set(now, keyLength, valueLength, bits, expiry);
@@ -126,8 +143,9 @@ export class LiteCache extends StringCommands {
       throw this.lost(error);
     }
     instance.refresh();
-    if (result >= 0 && !(bits & mode.withOld)) return result === 1 ? "OK" : null;
-    return instance.reply(result, asText) as string | null;
+    if (result !== Result.failed) return result;
+    // The engine knows no other name for this.
+    throw new FerriteError(instance.complaint().replace("'set'", `'${name}'`));
   }
 
   /**
@@ -146,8 +164,8 @@ export class LiteCache extends StringCommands {
 
   /** Gives a key a value as its JSON: "OK", or null if the condition did not hold. */
   setJson<T>(key: Key, value: T, options?: SetOptions & { get?: false }): "OK" | null {
-    if ((options as SetOptions | undefined)?.get) throw syntaxError();
-    return this.set(key, jsonOf(value), options);
+    if ((options as SetOptions | undefined)?.get) throw refusedOption("setJson", "get");
+    return this.store("setJson", key, jsonOf(value), options) as "OK" | null;
   }
 
   /**
@@ -158,33 +176,24 @@ export class LiteCache extends StringCommands {
   async putResponse(
     key: Key, response: RuntimeResponse, options: ResponseOptions = {},
   ): Promise<"OK" | null> {
-    checkKey(key);
-    checkResponse(response);
-    if (options === null || typeof options !== "object") throw syntaxError();
-    const { maxBodyBytes = bodyBytesMaxByDefault, ...rest } = options;
-    if (!(maxBodyBytes >= 0)) throw new FerriteError("ERR maxBodyBytes is not a number of bytes");
-    const { bits, expiry } = readSetOptions(rest);
-    if (bits & mode.withOld) throw syntaxError();
-    const head = this.responses.pack(response);
-    const [body] = await Promise.all([readBody(response, maxBodyBytes), askForCopies()]);
-    const now = this.begin(true);
-    const { instance } = this;
-    const keyLength = instance.putKey(key);
-    const valueLength = instance.putParts(keyLength, [head, ...body]);
-    let result: number;
-    try {
-      result = instance.set(now, keyLength, valueLength, bits, expiry);
-    } catch (error) {
-      throw this.lost(error);
+    const name = "putResponse";
+    passedKey(key, name);
+    checkOptions(name, options);
+    const { maxBodyBytes = bodyBytesMaxByDefault, ...rest } = reading(() => ({ ...options }));
+    if (typeof maxBodyBytes !== "number" || !(maxBodyBytes >= 0)) {
+      throw new FerriteError("ERR maxBodyBytes is not a number of bytes");
     }
-    instance.refresh();
-    if (result === failed) throw new FerriteError(instance.complaint());
+    const { bits, expiry } = readSetOptions(name, rest);
+    if (bits & Mode.withOld) throw refusedOption(name, "get");
+    const head = reading(() => this.responses.pack(response));
+    const [body] = await Promise.all([readBody(response, maxBodyBytes), askForCopies()]);
+    const result = this.put(name, key, [head, ...body], bits | Mode.streamed, expiry);
     return result === 1 ? "OK" : null;
   }
 
   /** The response that `putResponse` kept, as often as it is wanted; or null. */
   getResponse(key: MaybeKey): RuntimeResponse | null {
-    const length = this.find(key);
+    const length = this.find(key, "getResponse");
     return length < 0 ? null : this.responses.unpack(this.instance.glance(length));
   }
 
@@ -198,13 +207,7 @@ export class LiteCache extends StringCommands {
     const { instance } = this;
     if (all.length === 0) return [] as unknown as Replies<Commands>;
     instance.putCommands(all);
-    let length: number;
-    try {
-      length = instance.call(now, all.length);
-    } catch (error) {
-      throw this.lost(error);
-    }
-    instance.refresh();
+    const length = this.cross(now, all.length);
     try {
       return instance.replies(length).map(inNumbers) as Replies<Commands>;
     } catch (cause) {
@@ -215,11 +218,11 @@ export class LiteCache extends StringCommands {
 
   /** Any command by its name, with its arguments as Redis takes them. */
   call(name: string, ...values: Value[]): Reply {
-    return this.run(name, values);
+    return this.decode(name, values, asText);
   }
 
   /** The same with strings as bytes; only short fixed texts such as OK are still text. */
-  callBytes(name: string, ...values: Value[]): Reply<Uint8Array<ArrayBuffer> | string> {
+  callBytes(name: string, ...values: Value[]): Reply<Bytes | string> {
     return this.decode(name, values, asCopy);
   }
 
@@ -228,20 +231,20 @@ export class LiteCache extends StringCommands {
     if (!Number.isSafeInteger(buckets) || buckets < 0) {
       throw new FerriteError("ERR tick takes a number of buckets");
     }
-    const now = this.begin(false);
-    let dropped: number;
+    return this.sweep(this.begin(false), buckets);
+  }
+
+  private sweep(now: number, buckets: number): number {
     try {
-      dropped = this.instance.tick(now, buckets);
+      return this.instance.tick(now, buckets);
     } catch (error) {
       throw this.lost(error);
     }
-    this.instance.refresh();
-    return dropped;
   }
 
   /** What the cache tells about itself. */
   stats(): FerriteStats {
-    if (this.state !== states.ready) this.prepare();
+    if (this.state !== State.ready) this.prepare();
     const { instance } = this;
     let length: number;
     try {
@@ -270,14 +273,14 @@ export class LiteCache extends StringCommands {
   }
 
   /** Looks a string up: its length, and the instance knows where it stands. */
-  private find(key: MaybeKey): number {
-    if (key === null || key === undefined) return missing;
+  private find(key: MaybeKey, name: string): number {
+    if (key === null || key === undefined) return Result.missing;
     // Where no key expires the time does not matter, and to ask for it takes as long as to read.
     const { isTimed } = this;
     const now = isTimed ? this.now() : 0;
-    if (this.state !== states.ready) this.prepare();
+    if (this.state !== State.ready) this.prepare();
     const { instance } = this;
-    const keyLength = instance.putKey(key);
+    const keyLength = instance.putKey(key, name);
     let length: number;
     try {
       length = instance.exports.get(now, isTimed, keyLength);
@@ -285,19 +288,22 @@ export class LiteCache extends StringCommands {
       throw this.lost(error);
     }
     instance.refresh();
-    return length < 0 ? this.notFound(length, key) : length;
+    return length < 0 ? this.notFound(length, key, name) : length;
   }
 
   /** A read that found nothing, or was refused, or has to know the time. */
-  private notFound(length: number, key: MaybeKey): number {
-    if (length === failed) throw new FerriteError(this.instance.complaint());
-    if (length !== untimed) return length;
+  private notFound(length: number, key: MaybeKey, name: string): number {
+    if (length === Result.failed) throw new FerriteError(this.instance.complaint());
+    if (length !== Result.untimed) return length;
     this.isTimed = true;
-    return this.find(key);
+    return this.find(key, name);
   }
 
   /** @internal */
-  protected run(name: string, values: readonly Value[]): Reply {
+  protected run(name: string, values: Value[], keys = 1, step = 1): Reply {
+    for (let at = 0; at < keys && at < values.length; at += step) {
+      values[at] = passedKey(values[at], name, at + 1);
+    }
     return this.decode(name, values, asText);
   }
 
@@ -307,29 +313,27 @@ export class LiteCache extends StringCommands {
     const now = this.begin(true);
     const { instance } = this;
     instance.putCall(name, values);
+    return instance.reply(this.cross(now, 0), decode);
+  }
+
+  /** Runs what was put: one command, or so many of which all are run or none. */
+  private cross(now: number, commands: number): number {
     let length: number;
     try {
-      length = instance.call(now, 0);
+      length = this.instance.call(now, commands);
     } catch (error) {
       throw this.lost(error);
     }
-    instance.refresh();
-    return instance.reply(length, decode);
+    this.instance.refresh();
+    return length;
   }
 
   /** What comes before an operation that is no plain read. The time. */
   private begin(mayWrite: boolean): number {
     // Nobody may ask for the time in the middle of an operation.
     const now = this.now();
-    if (this.state !== states.ready) this.prepare();
-    if (mayWrite && ++this.writes % writesPerTick === 0) {
-      try {
-        this.instance.tick(now, bucketsPerTick);
-      } catch (error) {
-        throw this.lost(error);
-      }
-      this.instance.refresh();
-    }
+    if (this.state !== State.ready) this.prepare();
+    if (mayWrite && ++this.writes % writesPerTick === 0) this.sweep(now, bucketsPerTick);
     return now;
   }
 
@@ -341,7 +345,7 @@ export class LiteCache extends StringCommands {
 
   /** Makes an operation possible, or says why it is not. */
   private prepare(): void {
-    if (this.state === states.reading) {
+    if (this.state === State.reading) {
       throw new FerriteError("ERR the function that withBytes calls cannot use the cache");
     }
     let seed: Uint32Array;
@@ -352,7 +356,7 @@ export class LiteCache extends StringCommands {
         + "into a request, not to the global scope", { cause });
     }
     this.instance.open(seed);
-    this.state = states.ready;
+    this.state = State.ready;
   }
 
   /** Refuses what cannot be right to return from a function that was shown bytes. */
@@ -376,7 +380,7 @@ export class LiteCache extends StringCommands {
     const { module, families, maxMemory, evictionPolicy, compression } = this.configuration;
     this.instance = new Instance(module, families);
     this.instance.configure(maxMemory, evictionPolicy, compression);
-    this.state = states.closed;
+    this.state = State.closed;
     this.resets++;
     return new FerriteError("RESET the engine failed and was started anew: the cache is empty, "
       + "and this operation did not happen", { cause: error });

@@ -1,7 +1,7 @@
 // Several commands in one crossing: what they look like, and what each of them answers.
 // Not here: how they are run, which is the engine's: none unless all can be (instance.ts).
 
-import { FerriteError } from "./error.js";
+import { FerriteError, reading } from "./error.js";
 import type { Reply, Value } from "./types.js";
 
 /** A command with its arguments, as `call` takes them. */
@@ -56,8 +56,8 @@ export type Replies<Commands extends readonly Command[]> = {
 /** @internal Copies of commands, if that is what they are: to read theirs may run a user's code. */
 export function checkedCommands(commands: unknown): readonly Command[] {
   // Array.from sees holes, which other loops pass over.
-  const all = Array.isArray(commands)
-    ? Array.from(commands, (one: unknown) => Array.isArray(one) ? [...one] : []) : [[]];
+  const all = reading(() => Array.isArray(commands)
+    ? Array.from(commands, (one: unknown) => Array.isArray(one) ? [...one] : []) : [[]]);
   if (all.every(([name]) => typeof name === "string")) return all as unknown as Command[];
   throw new FerriteError("ERR multi takes an array of commands: arrays that begin with a name");
 }

@@ -5,7 +5,7 @@
 // it was given to write, which does not go by views.
 // Not here: what is shown.
 
-import type { Bytes } from "./text.js";
+import type { Bytes } from "./types.js";
 
 /** Small enough to stay in the processor's caches; a longer value has an array of its own. */
 const poolBytes = 64 << 10;

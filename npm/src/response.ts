@@ -6,9 +6,10 @@
 // one that is gone; what does not fit the table stands in the record as well.
 // Not here: what may be kept, and for how long, which is the caller's policy; and the cache.
 
-import { FerriteError } from "./error.js";
+import { FerriteError, kindOf, wrongKind } from "./error.js";
 import { asBytes, lengthOf } from "./instance.js";
-import { readAscii, readText, type Bytes } from "./text.js";
+import { readAscii, readText, wordAt } from "./text.js";
+import type { Bytes } from "./types.js";
 
 /** A body is held in JavaScript's memory until it is whole. */
 export const bodyBytesMaxByDefault = 16 << 20;
@@ -51,6 +52,7 @@ export class Responses {
 
   /** The head of a response's record. */
   pack(response: Response): Uint8Array {
+    checkResponse(response);
     const { status } = response;
     if (!(status >= 200 && status <= 599)) {
       throw new FerriteError(`ERR a response with status ${status} cannot be kept`);
@@ -92,9 +94,7 @@ export class Responses {
     if (headers) init.headers = headers;
     const response = new Response(flags & hasNoBody ? null : body(record, bodyAt), init);
     for (let at = 1; at < lines.length; at++) {
-      const line = lines[at]!;
-      const colon = line.indexOf(":");
-      response.headers.append(line.slice(0, colon), line.slice(colon + 1));
+      response.headers.append(...asPair(lines[at]!));
     }
     return response;
   }
@@ -128,7 +128,7 @@ export async function readBody(response: Response, bytesMax: number): Promise<Ui
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return chunks;
-      const chunk = asBytes(value);
+      const chunk = asBytes(value, "putResponse", 2);
       bytes += lengthOf(chunk);
       if (bytes > bytesMax) {
         throw new FerriteError(`ERR the body is longer than ${bytesMax} bytes, and is not kept`);
@@ -144,10 +144,10 @@ export async function readBody(response: Response, bytesMax: number): Promise<Ui
 }
 
 /** Throws unless this is a response whose body can still be read. */
-export function checkResponse(response: Response): void {
+function checkResponse(response: Response): void {
   // Not instanceof: in some sandboxes what a fetch returns is of another realm.
-  if (Object.prototype.toString.call(response) !== "[object Response]") {
-    throw new FerriteError("ERR putResponse takes a Response");
+  if (kindOf(response) !== "Response") {
+    throw wrongKind("argument 2 of 'putResponse'", "a Response", response);
   }
   // First: in Bun a Blob's body has no type any more once it was looked at.
   void response.headers.get("content-type");
@@ -189,8 +189,4 @@ export async function askForCopies(): Promise<void> {
   const response = new Response(bytes);
   bytes[0] = 1;
   copiesBodies = new Uint8Array(await response.arrayBuffer())[0] === 0;
-}
-
-function wordAt(record: Bytes, at: number): number {
-  return (record[at]! | record[at + 1]! << 8 | record[at + 2]! << 16 | record[at + 3]! << 24) >>> 0;
 }

@@ -1,8 +1,8 @@
 // The options of SET, as the bits and the number that the engine takes.
 
-import { syntaxError } from "./commands/commands.js";
-import { FerriteError } from "./error.js";
-import { mode } from "./instance.js";
+import { checkOptions, refusedOption } from "./commands/commands.js";
+import { reading } from "./error.js";
+import { Mode } from "./face.js";
 import type { SetOptions } from "./types.js";
 
 /** How a value is set. */
@@ -14,42 +14,42 @@ export interface SetMode {
 
 const plain: SetMode = { bits: 0, expiry: 0 };
 
-export function readSetOptions(options: SetOptions | undefined): SetMode {
-  if (options === undefined) return plain;
-  if (options === null || typeof options !== "object") throw syntaxError();
+/** What a command is given as options. */
+export function readSetOptions(command: string, options: SetOptions | undefined): SetMode {
+  return options === undefined ? plain : reading(() => readGiven(command, options));
+}
+
+function readGiven(command: string, options: SetOptions): SetMode {
+  checkOptions(command, options);
   let bits = 0;
   let expiry = 0;
   for (const name of Object.keys(options)) {
     const value: unknown = options[name as keyof SetOptions];
     if (value === undefined) continue;
-    const [bit, millisecondsEach] = meanings.get(name) ?? unknown();
+    const [bit, millisecondsEach] = meanings[name] ?? [0, 0];
     if (millisecondsEach > 0) {
       if (!Number.isSafeInteger(value)) {
-        throw new FerriteError("ERR value is not an integer or out of range");
+        throw refusedOption(command, name, "ERR value is not an integer or out of range");
       }
       expiry = millisecondsEach * (value as number);
-    } else if (typeof value !== "boolean") {
-      throw syntaxError();
-    } else if (!value) {
+    } else if (value === false && bit > 0) {
       continue;
     }
-    if (bit & mode.at && bits & mode.at) throw syntaxError();
+    const excluded = bit & Mode.at ? Mode.at : bit & conditions ? conditions : 0;
+    if (bit === 0 || bits & excluded || millisecondsEach === 0 && value !== true) {
+      throw refusedOption(command, name);
+    }
     bits |= bit;
   }
-  if ((bits & conditions) === conditions) throw syntaxError();
   return { bits, expiry };
 }
 
-const conditions = mode.ifAbsent | mode.ifPresent;
+const conditions = Mode.ifAbsent | Mode.ifPresent;
 
 /** The bits of each option, and for a time the milliseconds of its unit. */
-const meanings = new Map<string, [bits: number, millisecondsEach: number]>([
-  ["ex", [mode.in, 1000]], ["px", [mode.in, 1]],
-  ["exat", [mode.at, 1000]], ["pxat", [mode.at, 1]],
-  ["keepTtl", [mode.keep, 0]], ["keepttl", [mode.keep, 0]],
-  ["nx", [mode.ifAbsent, 0]], ["xx", [mode.ifPresent, 0]], ["get", [mode.withOld, 0]],
-]);
-
-function unknown(): never {
-  throw syntaxError();
-}
+const meanings: Record<string, [bits: number, millisecondsEach: number]> = {
+  __proto__: null!,
+  ex: [Mode.in, 1000], px: [Mode.in, 1], exat: [Mode.at, 1000], pxat: [Mode.at, 1],
+  keepTtl: [Mode.keep, 0], keepttl: [Mode.keep, 0],
+  nx: [Mode.ifAbsent, 0], xx: [Mode.ifPresent, 0], get: [Mode.withOld, 0],
+};

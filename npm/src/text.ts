@@ -4,8 +4,7 @@
 // Deno's own are written in JavaScript and slower than TextEncoder, its latin1Slice is not.
 
 import { FerriteError } from "./error.js";
-
-export type Bytes = Uint8Array<ArrayBuffer>;
+import type { Bytes } from "./types.js";
 
 /** The functions of Node's Buffer, which take any bytes as `this`. */
 interface BufferFunctions {
@@ -65,8 +64,9 @@ export function writeKey(bytes: Bytes, key: string): number {
   // Keys are mostly made where they are used, by concatenation; Buffer is slow with such.
   if (!isNode) return writeText(bytes, key, 0, bytes.length);
   const { read, written } = encoder.encodeInto(key, bytes);
+  if (read !== length) return -1;
   if (written !== length) refuseIllFormed(key);
-  return read === length ? written : -1;
+  return written;
 }
 
 /** The bytes of text that is too long to be written in place. */
@@ -92,6 +92,11 @@ export function readAscii(bytes: Bytes, start: number, end: number): string {
 /** The text of any bytes. What is not UTF-8 is replaced, as everywhere in JavaScript. */
 export function readText(bytes: Bytes, start: number, end: number): string {
   return decoder.decode(bytes.subarray(start, end));
+}
+
+/** A number of 32 bits, its lowest byte first. */
+export function wordAt(bytes: Bytes, at: number): number {
+  return (bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 | bytes[at + 3]! << 24) >>> 0;
 }
 
 function isWellFormed(text: string): boolean {

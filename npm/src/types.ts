@@ -7,6 +7,9 @@ export type Key = string | Uint8Array;
 /** A value to be stored: text, bytes, or a number, which is stored as its text. */
 export type Value = string | number | bigint | Uint8Array | ArrayBuffer;
 
+/** Bytes as the caller's TypeScript names them: before 5.7 a Uint8Array did not say of what. */
+export type Bytes = ReturnType<Uint8ArrayConstructor["of"]>;
+
 /** What a read takes: where a key can be missing it may be null, which no key ever is. */
 export type MaybeKey = Key | null | undefined;
 
@@ -20,9 +23,8 @@ export type SetExpiry =
   | { ex?: never; px?: never; exat: number; pxat?: never; keepTtl?: false }
   /** At this Unix time in milliseconds. */
   | { ex?: never; px?: never; exat?: never; pxat: number; keepTtl?: false }
-  /** When the value that was there would have. */
-  | { ex?: never; px?: never; exat?: never; pxat?: never; keepTtl: true }
-  | { ex?: never; px?: never; exat?: never; pxat?: never; keepTtl?: false };
+  /** When the value that was there would have, if so; else never. */
+  | { ex?: never; px?: never; exat?: never; pxat?: never; keepTtl?: boolean };
 
 /** Whether to set at all. */
 export type SetCondition =

@@ -2,7 +2,7 @@
 
 import { initFerrite, type FerriteCache } from "@ferrite/edge";
 import { beforeEach, describe, expect, it } from "vitest";
-import { awkwardNames, plain, refused, wrongType } from "./support.js";
+import { awkwardNames, noKey, noValue, plain, refused, wrongType } from "./support.js";
 
 let now = 0;
 let cache: FerriteCache;
@@ -36,8 +36,8 @@ describe("fields", () => {
       refused(() => cache.hmset("h", plain(wrong)), pairs);
     }
     for (const wrong of [null, undefined, {}, true]) {
-      refused(() => cache.hset("h", "a", plain(wrong)), /^ERR .*a value may also be a number: not/);
-      refused(() => cache.hset("h", { b: "1", a: plain(wrong) }), /^ERR .*a value may also be a n/);
+      refused(() => cache.hset("h", "a", plain(wrong)), noValue);
+      refused(() => cache.hset("h", { b: "1", a: plain(wrong) }), noValue);
     }
     expect(cache.exists("h")).toBe(0);
   });
@@ -64,8 +64,8 @@ describe("fields", () => {
       expect([...cache.hscanIterator(key)]).toEqual([]);
     }
     for (const key of [null, undefined]) {
-      refused(() => cache.hset(plain(key), "a", "1"), /^ERR a key is text or bytes/);
-      refused(() => cache.hdel(plain(key), "a"), /^ERR a key is text or bytes/);
+      refused(() => cache.hset(plain(key), "a", "1"), noKey);
+      refused(() => cache.hdel(plain(key), "a"), noKey);
     }
   });
 
@@ -155,7 +155,8 @@ describe("HSCAN and HRANDFIELD", () => {
     const [next, items] = cache.hscan("h", 0, { count: 10, match: "*" });
     expect([next, new Map(items)]).toEqual(["0", new Map([["a", "1"], ["b", "2"]])]);
     expect(cache.hscan("h", "0", { match: "b" })).toEqual(["0", [["b", "2"]]]);
-    refused(() => cache.hscan("h", 0, plain({ type: "string" })), "ERR syntax error");
+    refused(() => cache.hscan("h", 0, plain({ type: "string" })),
+      /^ERR syntax error in option "\w+" of '\w+'$/);
     refused(() => cache.hscan("h", 0, { count: 0 }), "ERR syntax error");
     refused(() => cache.hscan("h", "x"), "ERR invalid cursor");
 
@@ -167,7 +168,8 @@ describe("HSCAN and HRANDFIELD", () => {
     expect([often.length, new Set(often.map(String))]).toEqual([50, new Set(["a,1", "b,2"])]);
     expect(cache.hrandfield("h", 0)).toEqual([]);
     refused(() => cache.hrandfield("h", 1.5), "ERR value is not an integer or out of range");
-    refused(() => cache.hrandfield("h", 1, plain({ values: true })), "ERR syntax error");
+    refused(() => cache.hrandfield("h", 1, plain({ values: true })),
+      /^ERR syntax error in option "\w+" of '\w+'$/);
   });
 });
 
@@ -217,7 +219,7 @@ describe("the expiry of fields", () => {
     refused(() => cache.hexpire("h", "a", -1), /^ERR invalid expire time/);
     refused(() => cache.hexpire("h", [], 10), /^ERR /);
     refused(() => cache.httl("h", []), /^ERR /);
-    refused(() => cache.hexpire(plain(null), "a", 10), /^ERR a key is text or bytes/);
+    refused(() => cache.hexpire(plain(null), "a", 10), noKey);
     cache.set("k", "v");
     refused(() => cache.hexpire("k", "a", 10), wrongType, "WRONGTYPE");
     expect(cache.httl("h", "a")).toEqual([-1]);

@@ -64,20 +64,59 @@ describe("keys", () => {
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
 
-  it("are refused when they are too long, whichever way they come", async () => {
+  it("are missing or refused when they are too long, whichever way they come", async () => {
     const cache = await filled();
-    for (const long of ["k".repeat(8001), "k".repeat(512 << 10), "\u00e9".repeat(4001),
-      new Uint8Array(8001), new Uint8Array(512 << 10)]) {
-      const tooLong = /^ERR (too much for one call|.*key.*)/;
-      for (const [name, ...rest] of writes) {
-        // A key that is only looked for may be of any length that can be passed in.
-        if (["lpop", "spop", "expire", "persist", "rename"].includes(name)) continue;
-        refused(() => method(cache, name)(long, ...rest), tooLong);
+    const tooLong = "ERR key exceeds maximum allowed size (8000 bytes)";
+    const missing: [string, unknown, ...unknown[]][] = [
+      ...reads.map((name): [string, unknown] => [name, cache.exists("none") ? "" :
+        { strlen: 0, ttl: -2, smembers: [] as string[] }[name] ?? null]),
+      ["exists", 0], ["touch", 0], ["type", "none"], ["mget", [null]], ["getex", null],
+      ["lrange", [], 0, -1], ["sismember", 0, "m"], ["hmget", [null], "f"],
+      ["withBytes", null, () => 1],
+      // What changes a key that is there finds none.
+      ["del", 0], ["unlink", 0], ["expire", 0, 10], ["persist", 0], ["lpop", null], ["spop", null],
+      ["hdel", 0, "f"], ["srem", 0, "m"], ["sinter", []], ["copy", 0, "other"],
+    ];
+    for (const long of ["k".repeat(8001), "\u00e9".repeat(4001), "k".repeat(62_000),
+      "k".repeat(512 << 10), "\u00e9".repeat(512 << 10), new Uint8Array(8001),
+      new Uint8Array(512 << 10)]) {
+      for (const [name, answer, ...rest] of missing) {
+        expect(method(cache, name)(long, ...rest), name).toEqual(answer);
       }
+      for (const [name, ...rest] of writes) {
+        if (["lpop", "spop", "expire", "persist"].includes(name)) continue;
+        refused(() => method(cache, name)(long, ...rest),
+          name === "rename" ? "ERR no such key" : tooLong);
+      }
+      for (const act of [() => cache.rename("k", long), () => cache.mset([[long, "v"], ["k", "w"]]),
+        () => cache.copy("k", long)]) refused(act, tooLong);
       await expect(cache.putResponse(long, new Response("body"))).rejects.toThrow(tooLong);
     }
-    expect(cache.get("k".repeat(8001))).toBe(null);
-    refused(() => cache.get("k".repeat(512 << 10)), /^ERR too much for one call/);
+    unchanged(cache);
+  });
+
+  it("are no numbers, in any method", async () => {
+    const cache = await filled();
+    for (const key of [1, 1n, NaN, new ArrayBuffer(1)]) {
+      const refusal = (name: string) => new RegExp(
+        `^ERR argument [12] of '${name}', a key, must be text or bytes, not (Number|BigInt|Array)`);
+      for (const [name, ...rest] of writes) {
+        refused(() => method(cache, name)(key, ...rest), refusal(name));
+      }
+      for (const name of reads) {
+        refused(() => method(cache, name)(key), refusal(name === "getJson" ? "get" : name));
+      }
+      for (const [name, ...rest] of [["del", "k", key], ["exists", "k", key], ["mget", "k", key],
+        ["unlink", [key]], ["touch", key], ["rename", "k", key], ["copy", "k", key],
+        ["smove", "k", key, "m"], ["rpoplpush", "k", key], ["sinter", "h", key],
+        ["sinterstore", "k", key], ["sintercard", [key]], ["lmpop", key, "left"],
+        ["object", "freq", key], ["mset", [[key, "v"]]], ["msetnx", new Map([[key, "v"]])],
+      ] as [string, ...unknown[]][]) {
+        refused(() => method(cache, name)(...rest), refusal(name));
+      }
+      await expect(cache.putResponse(plain(key), new Response("body"))).rejects
+        .toThrow(refusal("putResponse"));
+    }
     unchanged(cache);
   });
 
@@ -142,15 +181,41 @@ describe("options", () => {
     unchanged(cache);
   });
 
+  it("of a command are as it says, and are read before it answers", async () => {
+    const cache = await filled();
+    const wrong: (() => unknown)[] = [
+      () => cache.scan("0", plain({ match: false })), () => cache.scan("0", plain({ count: true })),
+      () => cache.scan("0", plain(["match", "*"])), () => cache.scan(plain({ match: "*" })),
+      () => cache.scanIterator(plain({ match: false })), () => cache.scanIterator({ count: 0 }),
+      () => cache.scanIterator(plain({ limit: 1 })), () => cache.scanIterator(plain("k*")),
+      () => cache.scanIterator({ match: plain(Symbol("s")) }),
+      () => cache.hscanIterator("h", { count: -1 }), () => cache.sscanIterator("s", plain([])),
+      () => cache.hscanIterator(plain(5)), () => cache.getex("k", plain({ ex: true })),
+      () => cache.getex("k", plain({ persist: 1 })),
+      () => cache.copy("k", "c", plain({ replace: 1 })),
+      () => cache.hrandfield("h", 1, plain({ withValues: "yes" })),
+      () => cache.set("k", "w", plain([])), () => cache.set("k", "w", plain(new Map([["ex", 1]]))),
+      () => cache.set("k", "w", plain(Promise.resolve({ ex: 1 }))),
+    ];
+    for (const act of wrong) expect(act, String(act)).toThrow(FerriteError);
+    refused(() => cache.scanIterator({ count: 0 }), "ERR syntax error");
+    refused(() => cache.hscanIterator("k"), /^WRONGTYPE/, "WRONGTYPE");
+    expect([...cache.scanIterator()].sort()).toEqual(["h", "k"]);
+    expect(cache.getex("k", { persist: false })).toBe("v");
+    unchanged(cache);
+  });
+
   it("that are undefined count as not given", async () => {
     const cache = await initFerrite();
     expect(cache.set("k", "v", plain({ ex: undefined, nx: undefined }))).toBe("OK");
     expect(cache.ttl("k")).toBe(-1);
   });
 
-  it.each([null, "1mb", 7, { maxMemory: {} }, { maxMemory: -1 }, { maxMemory: NaN },
+  it.each([null, "1mb", 7, [], new Map(), new Uint8Array(8), Promise.resolve({}), new Date(0),
+    { maxMemory: Object.create(null) }, { clock: { get now() { throw 1; } } },
+    { maxMemory: {} }, { maxMemory: -1 }, { maxMemory: NaN },
     { maxMemory: "" }, { evictionPolicy: 1 }, { clock: Date.now }, { clock: null }, { size: 1 }])(
-    "of initFerrite may not be %j", async (options) => {
+    "of initFerrite may not be such (%#)", async (options) => {
       await expect(initFerrite(plain(options), plain(undefined))).rejects.toThrow(FerriteError);
     });
 });
@@ -282,6 +347,35 @@ describe("arguments that cannot be read", () => {
     unchanged(cache);
   });
 
+  it.each<[string, (cache: FerriteCache, bad: never) => unknown]>([
+    ["del", (cache, bad) => cache.del(bad)], ["mget", (cache, bad) => cache.mget(bad)],
+    ["exists", (cache, bad) => cache.exists("k", bad)],
+    ["sadd", (cache, bad) => cache.sadd("s", bad)],
+    ["hset", (cache, bad) => cache.hset("h", bad)], ["mset", (cache, bad) => cache.mset(bad)],
+    ["mset in pairs", (cache, bad) => cache.mset([bad])],
+    ["multi", (cache, bad) => cache.multi(bad)],
+    ["multi in it", (cache, bad) => cache.multi([bad])],
+    ["set", (cache, bad) => cache.set("k", "w", bad)],
+    ["getex", (cache, bad) => cache.getex("k", bad)], ["scan", (cache, bad) => cache.scan(0, bad)],
+    ["lpos", (cache, bad) => cache.lpos("l", "a", bad)], ["call", (cache, bad) => cache.call(bad)],
+    ["withBytes", (cache, bad) => cache.withBytes("k", bad)],
+    ["putResponse", (cache, bad) => cache.putResponse("k", bad)],
+    ["putResponse with options", (cache, bad) => cache.putResponse("k", new Response(""), bad)],
+    ["initFerrite", (_, bad) => initFerrite(bad)],
+  ])("are refused as such by %s", async (_, act) => {
+    const cache = await filled();
+    const { proxy, revoke } = Proxy.revocable([], {});
+    revoke();
+    const throws = new Proxy({}, {
+      ownKeys() { throw new Error("own keys"); },
+      get(_, name) { throw new Error(String(name)); },
+    });
+    for (const bad of [proxy, throws]) {
+      await expect((async () => act(cache, plain(bad)))()).rejects.toThrow(FerriteError);
+    }
+    unchanged(cache);
+  });
+
   it("lose nothing: counts, and holes among commands", async () => {
     const cache = await filled();
     for (const buckets of [5n, Symbol("s"), { valueOf() { throw 1; } }, NaN, -1, Infinity, "x"]) {
@@ -314,7 +408,8 @@ describe("arguments that cannot be read", () => {
     expect(cache.set("large", large)).toBe("OK");
     expect(cache.strlen("large")).toBe(200_000);
     expect(() => cache.set(large, "v")).toThrow(FerriteError);
-    expect(() => cache.append("k", large)).toThrow(FerriteError);
+    expect(() => cache.rpush("l", large)).toThrow(FerriteError);
+    expect(cache.append("large", large)).toBe(400_000);
     cache.del("large");
     expect(cache.stats().instance_resets).toBe(0);
     unchanged(cache);

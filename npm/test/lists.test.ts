@@ -2,7 +2,7 @@
 
 import { initFerrite, type FerriteCache } from "@ferrite/edge";
 import { beforeEach, describe, expect, it } from "vitest";
-import { plain, refused, wrongType } from "./support.js";
+import { noKey, noValue, plain, refused, wrongType } from "./support.js";
 
 let cache: FerriteCache;
 beforeEach(async () => {
@@ -23,9 +23,9 @@ describe("lists", () => {
     expect([cache.llen("l"), cache.type("l")]).toEqual([9, "list"]);
     refused(() => cache.lpush("l"), "ERR wrong number of arguments for 'lpush' command");
     refused(() => cache.rpush("l", []), "ERR wrong number of arguments for 'rpush' command");
-    refused(() => cache.rpush("l", plain(null)), /^ERR .*a value may also be a number: not null/);
-    refused(() => cache.rpush("l", "ok", plain({})), /^ERR .*a value may also be a number: not ob/);
-    refused(() => cache.rpush(plain(null), "x"), /^ERR a key is text or bytes/);
+    refused(() => cache.rpush("l", plain(null)), noValue);
+    refused(() => cache.rpush("l", "ok", plain({})), noValue);
+    refused(() => cache.rpush(plain(null), "x"), noKey);
     expect(cache.llen("l")).toBe(9);
   });
 
@@ -47,7 +47,8 @@ describe("lists", () => {
     refused(() => cache.lmpop("b", "LEFT", { count: 0 }), "ERR count should be greater than 0");
     refused(() => cache.lmpop([], "LEFT"), "ERR wrong number of arguments for 'lmpop' command");
     refused(() => cache.lmpop("b", plain("UP")), "ERR syntax error");
-    refused(() => cache.lmpop("b", "LEFT", plain({ limit: 1 })), "ERR syntax error");
+    refused(() => cache.lmpop("b", "LEFT", plain({ limit: 1 })),
+      /^ERR syntax error in option "\w+" of '\w+'$/);
   });
 
   it("are read by index", () => {
@@ -57,7 +58,7 @@ describe("lists", () => {
     expect([cache.lrange("l", 1, 2), cache.lrange("l", -2, 99), cache.lrange("l", 3, 1)])
       .toEqual([["b", "c"], ["c", "\u00e9"], []]);
     refused(() => cache.lrange("l", 0.5, 1), "ERR value is not an integer or out of range");
-    refused(() => cache.lindex("l", plain(undefined)), /^ERR .*a value may also be a number: not/);
+    refused(() => cache.lindex("l", plain(undefined)), noValue);
   });
 
   it("of no key are what Redis says, also where the key is null", () => {
@@ -78,7 +79,8 @@ describe("lists", () => {
     expect(cache.lpos("l", "none", { count: 0 })).toEqual([]);
     refused(() => cache.lpos("l", "c", { rank: 0 }), /^ERR RANK can't be zero/);
     refused(() => cache.lpos("l", "c", { count: -1 }), "ERR COUNT can't be negative");
-    refused(() => cache.lpos("l", "c", plain({ start: 1 })), "ERR syntax error");
+    refused(() => cache.lpos("l", "c", plain({ start: 1 })),
+      /^ERR syntax error in option "\w+" of '\w+'$/);
   });
 
   it("are changed in the middle", () => {

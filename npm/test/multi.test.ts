@@ -87,7 +87,7 @@ describe("multi", () => {
     for (const commands of [null, undefined, "get", {}, [null], ["get"], [[]], [[1, "a"]]]) {
       refused(() => cache.multi(plain(commands)), wrong);
     }
-    refused(() => cache.multi([["set", "a", plain(null)]]), /not null/);
+    refused(() => cache.multi([["set", "a", plain(null)]]), /not Null/);
     refused(() => cache.multi([["set", "a", "\ud800"]]), /^ERR text with half a surrogate pair/);
     expect(cache.dbsize()).toBe(0);
   });

@@ -2,7 +2,7 @@
 
 import { initFerrite, type FerriteCache } from "@ferrite/edge";
 import { beforeEach, describe, expect, it } from "vitest";
-import { awkwardNames, plain, refused, wrongType } from "./support.js";
+import { awkwardNames, noKey, noValue, plain, refused, wrongType } from "./support.js";
 
 let cache: FerriteCache;
 beforeEach(async () => {
@@ -20,8 +20,8 @@ describe("members", () => {
       .toEqual([1, 3, 0]);
     refused(() => cache.sadd("s"), "ERR wrong number of arguments for 'sadd' command");
     refused(() => cache.srem("s", []), "ERR wrong number of arguments for 'srem' command");
-    refused(() => cache.sadd("s", "ok", plain(null)), /^ERR .*a value may also be a number: not n/);
-    refused(() => cache.sadd(plain(undefined), "a"), /^ERR a key is text or bytes/);
+    refused(() => cache.sadd("s", "ok", plain(null)), noValue);
+    refused(() => cache.sadd(plain(undefined), "a"), noKey);
     expect(cache.exists("s")).toBe(0);
   });
 
@@ -31,7 +31,7 @@ describe("members", () => {
       .toEqual([1, 1, 0]);
     expect([cache.smismember("s", "none", "a"), cache.smismember("s", ["5"])])
       .toEqual([[0, 1], [1]]);
-    refused(() => cache.sismember("s", plain(null)), /^ERR .*a value may also be a number: not nu/);
+    refused(() => cache.sismember("s", plain(null)), noValue);
   });
 
   it("of no set are what Redis says, also where the key is null", () => {
@@ -80,7 +80,8 @@ describe("members", () => {
     expect(new Set(cache.sscanIterator("s", { match: "member:499?" })).size).toBe(10);
     expect(cache.smembers("s").sort()).toEqual(members);
     refused(() => cache.sscan("s", "x"), "ERR invalid cursor");
-    refused(() => cache.sscan("s", 0, plain({ type: "set" })), "ERR syntax error");
+    refused(() => cache.sscan("s", 0, plain({ type: "set" })),
+      /^ERR syntax error in option "\w+" of '\w+'$/);
   });
 });
 
@@ -101,7 +102,8 @@ describe("sets", () => {
     refused(() => cache.sinter(), "ERR wrong number of arguments for 'sinter' command");
     refused(() => cache.sintercard([]), "ERR wrong number of arguments for 'sintercard' command");
     refused(() => cache.sintercard("a", { limit: -1 }), "ERR LIMIT can't be negative");
-    refused(() => cache.sintercard("a", plain({ count: 1 })), "ERR syntax error");
+    refused(() => cache.sintercard("a", plain({ count: 1 })),
+      /^ERR syntax error in option "\w+" of '\w+'$/);
   });
 
   it("are stored", () => {

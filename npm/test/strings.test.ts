@@ -2,7 +2,7 @@
 
 import { initFerrite, type FerriteCache } from "@ferrite/edge";
 import { beforeEach, describe, expect, it } from "vitest";
-import { plain, refused } from "./support.js";
+import { noValue, plain, refused } from "./support.js";
 
 let now = 0;
 let cache: FerriteCache;
@@ -28,7 +28,8 @@ describe("GETEX", () => {
   it.each([{ ex: 1, px: 1 }, { ex: 1, persist: true }, { ttl: 5 }, { keepTtl: true }, 60, null])(
     "refuses %j", (options) => {
       cache.set("k", "v");
-      refused(() => cache.getex("k", plain(options)), "ERR syntax error");
+      refused(() => cache.getex("k", plain(options)),
+        /^ERR (syntax error( in option "\w+" of 'getex')?|the options of 'getex' must be .*)$/);
       expect(cache.pttl("k")).toBe(-1);
     });
 
@@ -54,8 +55,9 @@ describe("strings", () => {
     expect([cache.psetex("k", 77, 5), cache.pttl("k"), cache.get("k")]).toEqual(["OK", 77, "5"]);
     refused(() => cache.setex("k", 0, "y"), "ERR invalid expire time in 'setex' command");
     refused(() => cache.psetex("k", -1, "y"), "ERR invalid expire time in 'psetex' command");
-    refused(() => cache.setex("k", 1.5, "y"), "ERR value is not an integer or out of range");
-    refused(() => cache.setnx("k", plain(null)), /^ERR .*a value may also be a number: not null/);
+    refused(() => cache.setex("k", 1.5, "y"),
+      "ERR value is not an integer or out of range in option \"ex\" of 'setex'");
+    refused(() => cache.setnx("k", plain(null)), noValue);
     expect(cache.get("k")).toBe("5");
   });
 

@@ -35,6 +35,10 @@ export async function rejected(promise: Promise<unknown>): Promise<FerriteError>
   return error as FerriteError;
 }
 
+/** What is said of an argument that is none. */
+export const noKey = /^ERR argument 1 of '\w+', a key, must be text or bytes, not [A-Z]/;
+export const noValue = /^ERR argument \d of '\w+' must be text, bytes or a number, not [A-Z]/;
+
 export const wrongType = "WRONGTYPE Operation against a key holding the wrong kind of value";
 
 /** Names that JavaScript's objects have already, or treat in a way of their own. */

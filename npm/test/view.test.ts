@@ -43,7 +43,8 @@ describe("withBytes", () => {
     }
     cache.rpush("list", "a");
     refused(() => cache.withBytes("list", never), /^WRONGTYPE/, "WRONGTYPE");
-    refused(() => cache.withBytes("missing", plain(7)), "ERR withBytes takes a function");
+    refused(() => cache.withBytes("missing", plain(7)),
+      "ERR argument 2 of 'withBytes' must be a function, not Number");
   });
 
   const changes: [string, (cache: FerriteCache) => unknown][] = [

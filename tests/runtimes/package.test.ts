@@ -1,13 +1,26 @@
 // What the tarball holds besides programs: types for every way of resolving, and source maps.
 
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { consumer, root } from "./consumer.js";
 import { output } from "./process.js";
+import { needs } from "./support.js";
 
-const compiler = join(root, "node_modules/typescript/bin/tsc");
+const compilerIn = (folder: string) => join(folder, "node_modules/typescript/bin/tsc");
+const oldCompiler = compilerIn(process.env.FERRITE_OLD_TYPESCRIPT ?? "");
+
+/** What a compiler finds wrong, in the package's types as well; without types of a runtime. */
+async function faults(compiler: string, module: string, files: string[], lib = "es2022") {
+  const words = [compiler, "--noEmit", "--strict", "--target", "es2022", "--lib", lib,
+    "--typeRoots", "types",
+    "--module", module, ...module === "esnext" ? ["--moduleResolution", "bundler"] : [],
+    ...files.map((file) => join("types", file))];
+  const run = promisify(execFile)(process.execPath, words, { cwd: consumer });
+  return (await run.catch((error: { stdout: string }) => error)).stdout;
+}
 
 it.each([
   ["nodenext", ["esm.mts", "cjs.cts"]],
@@ -15,12 +28,13 @@ it.each([
   ["esnext", ["esm.mts"]],
   ["preserve", ["esm.mts", "cjs.cts"]],
 ])("the types are found under --module %s, without those of a browser", async (module, files) => {
-  const words = [compiler, "--noEmit", "--strict", "--target", "es2022", "--lib", "es2022",
-    "--module", module, ...module === "esnext" ? ["--moduleResolution", "bundler"] : [],
-    ...files.map((file) => join("types", file))];
-  const run = promisify(execFile)(process.execPath, words, { cwd: consumer });
-  const { stdout } = await run.catch((error: { stdout: string }) => error);
-  expect(stdout).toBe("");
+  expect(await faults(compilerIn(root), module, files)).toBe("");
+});
+
+needs("an old TypeScript, which reads the types", existsSync(oldCompiler), async () => {
+  for (const [module, lib] of [["nodenext", "es2022"], ["esnext", "es2022,dom"]] as const) {
+    expect(await faults(oldCompiler, module, ["esm.mts"], lib)).toBe("");
+  }
 });
 
 it("source maps lead to the sources that are packed", async () => {

@@ -8,15 +8,26 @@ use crate::keyspace::{Cx, Found};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::num::{Digits, integer};
 use crate::reply::Reply;
-use crate::value::{Padded, Value};
+use crate::value::{Padded, Source, Value};
 
 impl Cx<'_> {
     /// APPEND: adds to the end of a string, from nothing if need be. Its length afterwards.
     pub fn append(&mut self, key: &[u8], suffix: &[u8]) -> Result<usize> {
+        self.append_from(key, &mut { suffix })
+    }
+
+    /// APPEND with a suffix that comes in pieces.
+    pub fn append_from(&mut self, key: &[u8], suffix: &mut dyn Source) -> Result<usize> {
         let hash = self.keys.hash(key);
         let found = self.find_string(key, hash)?;
-        let len = self.extend(key, hash, found, &mut { suffix })?;
-        self.emit(&["APPEND".into(), key.into(), suffix.into()]);
+        let added = suffix.len();
+        let len = self.extend(key, hash, found, suffix)?;
+        if let Some((keys, effects)) = self.listener()
+            && let Some(found) = keys.locate(key, hash)
+        {
+            let suffix = keys.value(&found).range(len - added, added);
+            effects.effect(&["APPEND".into(), key.into(), suffix]);
+        }
         self.grow_index();
         Ok(len)
     }

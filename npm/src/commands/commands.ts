@@ -5,16 +5,25 @@
 // lite entry has none of them; else the order means nothing, and none uses another's methods.
 // Not here: the instance (../instance.ts), and any command.
 
-import { FerriteError } from "../error.js";
-import type { Key, MaybeKey, Reply, Value } from "../types.js";
+import { FerriteError, kindOf, reading, wrongKind } from "../error.js";
+import { passedKey } from "../instance.js";
+import type { Key, MaybeKey, Reply, SetOptions, Value } from "../types.js";
 
 export abstract class Commands {
-  /** @internal Runs a command. Its reply, with text for strings. */
-  protected abstract run(name: string, values: readonly Value[]): Reply;
+  /**
+   * @internal Runs a command, of whose arguments so many are keys, or every so-manieth of those.
+   * Its reply, with text for strings.
+   */
+  protected abstract run(name: string, values: Value[], keys?: number, step?: number): Reply;
+
+  /** @internal SET by any of its names. */
+  protected abstract store(
+    name: string, key: Key, value: Value, options?: SetOptions,
+  ): string | null;
 
   /** @internal Runs a command that counts. */
-  protected number(name: string, values: readonly Value[]): number {
-    return Number(this.run(name, values));
+  protected number(name: string, values: Value[], keys?: number, step?: number): number {
+    return Number(this.run(name, values, keys, step));
   }
 
   /** @internal Runs a read. Of a key that is null its answer is the same as of one not there. */
@@ -24,16 +33,21 @@ export abstract class Commands {
     return isKey(key) ? this.run(name, [key, ...values]) as Answer : ifMissing;
   }
 
-  /** @internal All that a scan gives, from its first cursor to its last. */
-  protected *scanned<Item>(
+  /** @internal All that a scan gives. It begins here and now: what is wrong is not told later. */
+  protected scanned<Item>(
     scan: (cursor: string) => [string, Item[]],
   ): Generator<Item, void, undefined> {
-    let cursor = "0";
-    do {
-      const [next, items] = scan(cursor);
-      yield* items;
-      cursor = next;
-    } while (cursor !== "0");
+    return fromFirst(scan, scan("0"));
+  }
+}
+
+function* fromFirst<Item>(
+  scan: (cursor: string) => [string, Item[]], [cursor, items]: [string, Item[]],
+): Generator<Item, void, undefined> {
+  yield* items;
+  while (cursor !== "0") {
+    [cursor, items] = scan(cursor);
+    yield* items;
   }
 }
 
@@ -63,7 +77,13 @@ export function isKey(key: unknown): key is Key {
 }
 
 export function flat<Item>(given: readonly (Item | readonly Item[])[]): Item[] {
-  return given.flat() as Item[];
+  return reading(() => given.flat() as Item[]);
+}
+
+/** Keys behind their number. */
+export function counted(command: string, keys: Key | readonly Key[]): Value[] {
+  const all = flat([keys]);
+  return [all.length, ...all.map((key, at) => passedKey(key, command, at + 2))];
 }
 
 /** What need not be given, as arguments. */
@@ -73,14 +93,16 @@ export function ifGiven<Item>(item: Item | undefined): Item[] {
 
 /** Names and values in turn. What is no pair is an error: a shorter one would shift all others. */
 export function inTurn(pairs: Pairs): Value[] {
-  if (pairs === null || typeof pairs !== "object") throw notPairs();
-  const entries = Symbol.iterator in pairs ? pairs : Object.entries(pairs);
-  const values: Value[] = [];
-  for (const pair of entries) {
-    if (!Array.isArray(pair) || pair.length !== 2) throw notPairs();
-    values.push(pair[0], pair[1]);
-  }
-  return values;
+  return reading(() => {
+    if (pairs === null || typeof pairs !== "object") throw notPairs();
+    const entries = Symbol.iterator in pairs ? pairs : Object.entries(pairs);
+    const values: Value[] = [];
+    for (const pair of entries) {
+      if (!Array.isArray(pair) || pair.length !== 2) throw notPairs();
+      values.push(pair[0], pair[1]);
+    }
+    return values;
+  });
 }
 
 function notPairs(): FerriteError {
@@ -92,22 +114,34 @@ export function inPairs(items: readonly string[]): [string, string][] {
   return Array.from({ length: items.length / 2 }, (_, at) => [items[2 * at]!, items[2 * at + 1]!]);
 }
 
-/** The options that are there, with their values. What is not known is an error. */
-export function readOptions<Name extends string>(
-  options: object, known: readonly Name[],
-): [Name, Value][] {
-  if (options === null || typeof options !== "object") throw syntaxError();
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  if (given.some(([name]) => !known.includes(name as Name))) throw syntaxError();
-  return given as [Name, Value][];
+/**
+ * The options of a command as words: a name with its value, or, of what is true or false (`flag`),
+ * a name or nothing. What is not known is an error.
+ */
+export function wordsOf(
+  command: string, options: object, known: readonly string[], flag?: string,
+): Value[] {
+  checkOptions(command, options);
+  return reading(() => Object.entries(options)).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    const isFlag = name === flag;
+    if (isFlag !== (typeof value === "boolean") || !isFlag && !known.includes(name)) {
+      throw refusedOption(command, name);
+    }
+    return isFlag ? value ? [name] : [] : [name, value];
+  });
 }
 
-/** The options as words: a name alone where the value is true, nothing where it is false. */
-export function wordsOf(options: object, known: readonly string[]): Value[] {
-  return readOptions(options, known).flatMap(([name, value]: [string, unknown]) =>
-    typeof value === "boolean" ? value ? [name] : [] : [name, value as Value]);
+/** Throws unless these are options. In other objects (a Promise, a Map) none would be found. */
+export function checkOptions(command: string, options: unknown): void {
+  if (kindOf(options) !== "Object") {
+    throw wrongKind(`the options of '${command}'`, "an object", options);
+  }
 }
 
-export function syntaxError(): FerriteError {
-  return new FerriteError("ERR syntax error");
+/** Redis's line about an option, and which it is. */
+export function refusedOption(
+  command: string, option: string, line = "ERR syntax error",
+): FerriteError {
+  return new FerriteError(`${line} in option "${option}" of '${command}'`);
 }

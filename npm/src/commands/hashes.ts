@@ -101,10 +101,13 @@ export abstract class HashCommands extends MoreCommands {
   /** The same with their values. */
   hrandfield(key: MaybeKey, count: number, options: { withValues: true }): [string, string][];
   hrandfield(
+    key: MaybeKey, count: number, options: { withValues?: boolean },
+  ): string[] | [string, string][];
+  hrandfield(
     key: MaybeKey, count?: number, options: { withValues?: boolean } = {},
   ): string | string[] | [string, string][] | null {
     if (count === undefined) return this.read<string | null>("hrandfield", key, [], null);
-    const words = wordsOf(options, ["withValues"]);
+    const words = wordsOf("hrandfield", options, [], "withValues");
     const items = this.read<string[]>("hrandfield", key, [count, ...words], []);
     return words.length > 0 ? inPairs(items) : items;
   }
@@ -113,7 +116,7 @@ export abstract class HashCommands extends MoreCommands {
   hscan(
     key: MaybeKey, cursor: string | number | bigint, options: MemberScanOptions = {},
   ): [string, [string, string][]] {
-    const words = wordsOf(options, ["match", "count"]);
+    const words = wordsOf("hscan", options, ["match", "count"]);
     const [next, items] = this.read<[string, string[]]>(
       "hscan", key, [cursor, ...words], ["0", []]);
     return [next, inPairs(items)];

@@ -6,12 +6,12 @@ import { Commands, flat, ifGiven, isKey, wordsOf, type Several } from "./command
 export abstract class KeyCommands extends Commands {
   /** Drops keys. How many were there. */
   del(...keys: Several<Key>): number {
-    return this.number("del", flat(keys));
+    return this.number("del", flat(keys), Infinity);
   }
 
   /** `del` by another name: here nothing is left for later. */
   unlink(...keys: Several<Key>): number {
-    return this.number("unlink", flat(keys));
+    return this.number("unlink", flat(keys), Infinity);
   }
 
   /** How many of the keys are there; a key that is named twice counts twice. */
@@ -27,7 +27,7 @@ export abstract class KeyCommands extends Commands {
   private countOf(name: string, keys: Several<MaybeKey>): number {
     const wanted = flat(keys);
     const there = wanted.filter(isKey);
-    return wanted.length > 0 && there.length === 0 ? 0 : this.number(name, there);
+    return wanted.length > 0 && there.length === 0 ? 0 : this.number(name, there, Infinity);
   }
 
   /** Lets a key expire in so many seconds. 1, or 0 if there is no such key or it may not. */
@@ -82,7 +82,7 @@ export abstract class KeyCommands extends Commands {
 
   /** All keys that match a pattern. */
   keys(pattern: Key = "*"): string[] {
-    return this.run("keys", [pattern]) as string[];
+    return this.run("keys", [pattern], 0) as string[];
   }
 
   /** Any of the keys, each as likely as another; null if there is none. */
@@ -95,8 +95,8 @@ export abstract class KeyCommands extends Commands {
    * there all the while comes at least once.
    */
   scan(cursor: string | number | bigint, options: ScanOptions = {}): [string, string[]] {
-    const words = wordsOf(options, ["match", "count", "type"]);
-    return this.run("scan", [cursor, ...words]) as [string, string[]];
+    const words = wordsOf("scan", options, ["match", "count", "type"]);
+    return this.run("scan", [cursor, ...words], 0) as [string, string[]];
   }
 
   /** All keys, a few at a time; the cache may change in between. */
@@ -111,11 +111,11 @@ export abstract class KeyCommands extends Commands {
 
   /** Drops every key. */
   flushdb(how?: "ASYNC" | "SYNC"): "OK" {
-    return this.run("flushdb", ifGiven(how)) as "OK";
+    return this.run("flushdb", ifGiven(how), 0) as "OK";
   }
 
   /** "PONG", or the message. */
   ping(message?: Value): string {
-    return this.run("ping", ifGiven(message)) as string;
+    return this.run("ping", ifGiven(message), 0) as string;
   }
 }

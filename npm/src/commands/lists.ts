@@ -1,7 +1,7 @@
 // Commands on lists. Those that wait for an element are not here: nothing at the edge can wait.
 
 import type { Key, MaybeKey, Value } from "../types.js";
-import { flat, ifGiven, wordsOf, type Several } from "./commands.js";
+import { counted, flat, ifGiven, wordsOf, type Several } from "./commands.js";
 import { HashCommands } from "./hashes.js";
 
 /** An end of a list. */
@@ -56,9 +56,8 @@ export abstract class ListCommands extends HashCommands {
   lmpop(
     keys: Key | readonly Key[], end: ListEnd, options: { count?: number } = {},
   ): [string, string[]] | null {
-    const all = flat([keys]);
-    const words = wordsOf(options, ["count"]);
-    return this.run("lmpop", [all.length, ...all, end, ...words]) as [string, string[]] | null;
+    const words = [...counted("lmpop", keys), end, ...wordsOf("lmpop", options, ["count"])];
+    return this.run("lmpop", words, 0) as [string, string[]] | null;
   }
 
   /** The number of elements. */
@@ -83,7 +82,7 @@ export abstract class ListCommands extends HashCommands {
   lpos(
     key: MaybeKey, value: Value, options: LposOptions & { count?: number } = {},
   ): number | number[] | null {
-    const words = wordsOf(options, ["rank", "maxlen", "count"]);
+    const words = wordsOf("lpos", options, ["rank", "maxlen", "count"]);
     const ifMissing = options.count === undefined ? null : [];
     return this.read<number | number[] | null>("lpos", key, [value, ...words], ifMissing);
   }
@@ -112,11 +111,11 @@ export abstract class ListCommands extends HashCommands {
 
   /** Moves an element from an end of one list to an end of another, or of the same. It, or null. */
   lmove(source: Key, destination: Key, from: ListEnd, to: ListEnd): string | null {
-    return this.run("lmove", [source, destination, from, to]) as string | null;
+    return this.run("lmove", [source, destination, from, to], 2) as string | null;
   }
 
   /** `lmove` from the right to the left, by its older name. */
   rpoplpush(source: Key, destination: Key): string | null {
-    return this.run("rpoplpush", [source, destination]) as string | null;
+    return this.run("rpoplpush", [source, destination], 2) as string | null;
   }
 }

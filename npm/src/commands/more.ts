@@ -2,6 +2,7 @@
 // together they would be a fifth of its wasm.
 
 import { LiteCache } from "../lite-cache.js";
+import { Mode } from "../face.js";
 import type { Key, MaybeKey, Value } from "../types.js";
 import { isKey, wordsOf } from "./commands.js";
 
@@ -14,17 +15,18 @@ export interface CopyOptions {
 export abstract class MoreCommands extends LiteCache {
   /** Copies a value with its expiry. 1, or 0 if it is not there or the destination is. */
   copy(source: Key, destination: Key, options: CopyOptions = {}): number {
-    return this.number("copy", [source, destination, ...wordsOf(options, ["replace"])]);
+    return this.number("copy", [source, destination, ...wordsOf("copy", options, [], "replace")],
+      2);
   }
 
   /** Gives a key another name, over what had that name before. */
   rename(key: Key, name: Key): "OK" {
-    return this.run("rename", [key, name]) as "OK";
+    return this.run("rename", [key, name], 2) as "OK";
   }
 
   /** Gives a key another name, if it is free: 1, or 0. */
   renamenx(key: Key, name: Key): number {
-    return this.number("renamenx", [key, name]);
+    return this.number("renamenx", [key, name], 2);
   }
 
   /** How a value is stored, in Redis's words; null if it is not there. */
@@ -36,7 +38,7 @@ export abstract class MoreCommands extends LiteCache {
   /** Always 1; null if the key is not there. */
   object(about: "refcount" | "REFCOUNT", key: MaybeKey): number | null;
   object(about: string, key: MaybeKey): string | number | null {
-    return isKey(key) ? this.run("object", [about, key]) as string | number | null : null;
+    return isKey(key) ? this.run("object", [about, key], 2) as string | number | null : null;
   }
 
   /**
@@ -49,7 +51,7 @@ export abstract class MoreCommands extends LiteCache {
 
   /** Adds to the end of a string. Its length in bytes afterwards. */
   append(key: Key, value: Value): number {
-    return this.number("append", [key, value]);
+    return this.put("append", key, value, Mode.append, 0);
   }
 
   /** Bytes `start` to `end` of a string, that one included; negative ones count from its end. */
@@ -62,7 +64,10 @@ export abstract class MoreCommands extends LiteCache {
     return this.read("substr", key, [start, end], "");
   }
 
-  /** Writes over a string from a byte on, behind zeros if it is shorter. Its length afterwards. */
+  /**
+   * Writes over a string from a byte on, behind zeros if it is shorter. Its length afterwards. What
+   * is written is held to the limit of one call (61432 bytes).
+   */
   setrange(key: Key, offset: number, value: Value): number {
     return this.number("setrange", [key, offset, value]);
   }

@@ -1,7 +1,7 @@
 // Commands on sets. Members come as arrays, in no order that anybody promises.
 
 import type { Key, MaybeKey, Value } from "../types.js";
-import { flat, ifGiven, wordsOf, type Several } from "./commands.js";
+import { counted, flat, ifGiven, wordsOf, type Several } from "./commands.js";
 import type { MemberScanOptions } from "./hashes.js";
 import { ListCommands } from "./lists.js";
 
@@ -56,50 +56,50 @@ export abstract class SetCommands extends ListCommands {
 
   /** Moves a member from one set to another: 1, or 0 if it is not there. */
   smove(source: Key, destination: Key, member: Value): number {
-    return this.number("smove", [source, destination, member]);
+    return this.number("smove", [source, destination, member], 2);
   }
 
   /** The members that all of the sets have. */
   sinter(...keys: Several<Key>): string[] {
-    return this.run("sinter", flat(keys)) as string[];
+    return this.run("sinter", flat(keys), Infinity) as string[];
   }
 
   /** Stores the members that all of the sets have. How many they are. */
   sinterstore(destination: Key, ...keys: Several<Key>): number {
-    return this.number("sinterstore", [destination, ...flat(keys)]);
+    return this.number("sinterstore", [destination, ...flat(keys)], Infinity);
   }
 
   /** How many members all of the sets have; with a limit it stops counting there. */
   sintercard(keys: Key | readonly Key[], options: { limit?: number } = {}): number {
-    const all = flat([keys]);
-    return this.number("sintercard", [all.length, ...all, ...wordsOf(options, ["limit"])]);
+    const words = wordsOf("sintercard", options, ["limit"]);
+    return this.number("sintercard", [...counted("sintercard", keys), ...words], 0);
   }
 
   /** The members that any of the sets has. */
   sunion(...keys: Several<Key>): string[] {
-    return this.run("sunion", flat(keys)) as string[];
+    return this.run("sunion", flat(keys), Infinity) as string[];
   }
 
   /** Stores the members that any of the sets has. How many they are. */
   sunionstore(destination: Key, ...keys: Several<Key>): number {
-    return this.number("sunionstore", [destination, ...flat(keys)]);
+    return this.number("sunionstore", [destination, ...flat(keys)], Infinity);
   }
 
   /** The members of the first set that none of the others has. */
   sdiff(...keys: Several<Key>): string[] {
-    return this.run("sdiff", flat(keys)) as string[];
+    return this.run("sdiff", flat(keys), Infinity) as string[];
   }
 
   /** Stores the members of the first set that none of the others has. How many they are. */
   sdiffstore(destination: Key, ...keys: Several<Key>): number {
-    return this.number("sdiffstore", [destination, ...flat(keys)]);
+    return this.number("sdiffstore", [destination, ...flat(keys)], Infinity);
   }
 
   /** Some of the members, and a cursor to go on with: see `scan`. */
   sscan(
     key: MaybeKey, cursor: string | number | bigint, options: MemberScanOptions = {},
   ): [string, string[]] {
-    const words = wordsOf(options, ["match", "count"]);
+    const words = wordsOf("sscan", options, ["match", "count"]);
     return this.read<[string, string[]]>("sscan", key, [cursor, ...words], ["0", []]);
   }
 

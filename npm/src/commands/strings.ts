@@ -18,13 +18,13 @@ interface GetexChoices {
   /** Lets it expire at this Unix time in milliseconds. */
   pxat: number;
   /** Takes its expiry away. */
-  persist: true;
+  persist: boolean;
 }
 
 /** The options of GETEX: one of them, or none. */
 export type GetexOptions = OneOf<GetexChoices> | NoneOf<GetexChoices>;
 
-const getexOptions = ["ex", "px", "exat", "pxat", "persist"];
+const getexTimes = ["ex", "px", "exat", "pxat"];
 
 export abstract class StringCommands extends KeyCommands {
   /** The values of several keys, in their order; null for what is not there or no string. */
@@ -32,29 +32,33 @@ export abstract class StringCommands extends KeyCommands {
     const wanted = flat(keys);
     const there = wanted.filter(isKey);
     if (there.length < wanted.length && there.length === 0) return wanted.map(() => null);
-    const values = (this.run("mget", there) as (string | null)[]).values();
+    const values = (this.run("mget", there, Infinity) as (string | null)[]).values();
     return wanted.map((key) => isKey(key) ? values.next().value ?? null : null);
   }
 
-  /** Sets several keys, given as pairs: all of them, or, if that fails, none. */
+  /**
+   * Sets several keys, given as pairs: all of them, or, if that fails, none. Together they are held
+   * to the limit of one call (61432 bytes), which `set` is not.
+   */
   mset(pairs: Iterable<Pair>): "OK";
-  /** Sets several keys, given as an object: all of them, or, if that fails, none. */
+  /** The same, given as an object. */
   mset(pairs: Pairs): "OK";
   mset(pairs: Pairs): "OK" {
-    return this.run("mset", inTurn(pairs)) as "OK";
+    return this.run("mset", inTurn(pairs), Infinity, 2) as "OK";
   }
 
-  /** Sets several keys, given as pairs, if none of them is there: 1, or 0. */
+  /** `mset` if none of the keys is there, given as pairs: 1, or 0. */
   msetnx(pairs: Iterable<Pair>): number;
-  /** Sets several keys, given as an object, if none of them is there: 1, or 0. */
+  /** The same, given as an object. */
   msetnx(pairs: Pairs): number;
   msetnx(pairs: Pairs): number {
-    return this.number("msetnx", inTurn(pairs));
+    return this.number("msetnx", inTurn(pairs), Infinity, 2);
   }
 
   /** The value of a key, or null; and changes its expiry. */
   getex(key: MaybeKey, options: GetexOptions = {}): string | null {
-    return this.read<string | null>("getex", key, wordsOf(options, getexOptions), null);
+    const words = wordsOf("getex", options, getexTimes, "persist");
+    return this.read<string | null>("getex", key, words, null);
   }
 
   /** The value of a key, or null; and drops the key. */
@@ -64,22 +68,22 @@ export abstract class StringCommands extends KeyCommands {
 
   /** Sets a key for good. The value that was there before, or null. */
   getset(key: Key, value: Value): string | null {
-    return this.run("getset", [key, value]) as string | null;
+    return this.store("getset", key, value, { get: true });
   }
 
   /** Sets a key if it is not there: 1, or 0. */
   setnx(key: Key, value: Value): number {
-    return this.number("setnx", [key, value]);
+    return Number(this.store("setnx", key, value, { nx: true }) !== null);
   }
 
   /** Sets a key for so many seconds. */
   setex(key: Key, seconds: number, value: Value): "OK" {
-    return this.run("setex", [key, seconds, value]) as "OK";
+    return this.store("setex", key, value, { ex: seconds }) as "OK";
   }
 
   /** Sets a key for so many milliseconds. */
   psetex(key: Key, milliseconds: number, value: Value): "OK" {
-    return this.run("psetex", [key, milliseconds, value]) as "OK";
+    return this.store("psetex", key, value, { px: milliseconds }) as "OK";
   }
 
   /** Adds one to an integer. Like its sisters it counts in 64 bits: beyond 2^53 use `call`. */

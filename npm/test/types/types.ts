@@ -54,6 +54,9 @@ export async function compiles(): Promise<void> {
   const old = cache.set("k", 1, { get: true, px: 1 });
   same<typeof old, string | null>();
   cache.set("k", 1n, { keepTtl: true, xx: true });
+  const isKept: boolean = Math.random() < 0.5;
+  cache.set("k", 1, { keepTtl: isKept, nx: isKept });
+  await cache.putResponse("k", cache.getResponse("k")!, { keepTtl: isKept });
   cache.set("k", new ArrayBuffer(1), { exat: 1 });
   cache.set("k", new Uint8Array(), { pxat: 1, get: false });
 
@@ -83,6 +86,9 @@ export function familiesCompile(cache: FerriteCache, pairs: Pairs, names: readon
 
   cache.getex("k", { ex: 1 });
   cache.getex("k", { persist: true });
+  cache.getex("k", { persist: names.length > 0 });
+  const any = cache.hrandfield("h", 2, { withValues: names.length > 0 });
+  same<typeof any, string[] | [string, string][]>();
   cache.getex(null);
   cache.mset(pairs);
   cache.mset(names.map((name) => [name, 1]));

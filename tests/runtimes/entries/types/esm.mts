@@ -7,6 +7,8 @@ import module from "@ferrite/edge/ferrite.wasm";
 const options: SetOptions = { ex: 60 };
 const cache: FerriteCache = await initFerrite(module, { maxMemory: "2mb" });
 export const value: string | null = cache.set("key", "value", options) && cache.get("key");
+export const bytes: Uint8Array | null = cache.getBytes("key");
+export const length = cache.withBytes("key", (shown) => shown.length + 1);
 export const either: LiteCache[] = [cache, await initLite(lite, { maxMemory: "2mb" })];
 export const error: Error = new FerriteError("ERR", { cause: value });
 // @ts-expect-error: one that would compile with any type
