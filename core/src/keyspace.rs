@@ -293,13 +293,12 @@ impl Keyspace {
     }
 
     /// The same, and where the string stands in the record if it is one as it is.
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-    #[cfg_attr(target_arch = "wasm32", inline)]
+    #[inline(always)]
     pub(crate) fn locate_text(&self, key: &[u8], hash: u64) -> Option<(Place, Addr, Option<Text>)> {
         if cfg!(target_arch = "wasm32") {
             // At the edge another loop over buckets would weigh more than the time is worth.
             let (place, addr) = self.locate_record(key, hash)?;
-            return Some((place, addr, Text::read(self.arena.record(addr)?, key.len())));
+            return Some((place, addr, self.text_at(addr, key.len())));
         }
         let text_of = |addr| Some((addr, Text::of_key(self.arena.record(addr)?, key)?));
         let (place, (addr, text)) = self.index.find(hash, text_of)?;

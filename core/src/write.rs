@@ -357,6 +357,12 @@ impl Keyspace {
         })
     }
 
+    /// Where the string of a key stands in the record at an address, if it does.
+    #[inline(always)]
+    pub(crate) fn text_at(&self, addr: Addr, key_len: usize) -> Option<Text> {
+        Text::read(self.arena.record(addr)?, key_len)
+    }
+
     /// Writes a string over one as long, if both expire or neither does: nothing else of the
     /// record changes.
     #[inline]

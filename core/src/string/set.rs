@@ -85,21 +85,21 @@ impl Cx<'_> {
         old: Option<ShowOld<'_>>,
     ) -> Result<bool> {
         let hash = self.keys.hash(key);
-        let there = self.keys.locate_text(key, hash);
+        let there = self.keys.locate_record(key, hash);
         if cfg!(feature = "shortcuts")
-            && let Some((place, addr, Some(text))) = &there
+            && let Some((place, addr)) = there
             && options.condition == Condition::Always
             && options.expiry != Expiry::Keep
             && old.is_none()
+            && let Some(text) = self.keys.text_at(addr, key.len())
             && !self.is_past(text.deadline)
         {
             let deadline = self.deadline(options.expiry, &None)?;
-            if self.keys.overwrite_text(*place, *addr, text, value, deadline) {
-                self.emit_set(key, *addr);
+            if self.keys.overwrite_text(place, addr, &text, value, deadline) {
+                self.emit_set(key, addr);
                 return Ok(true);
             }
         }
-        let there = there.map(|(place, addr, _)| (place, addr));
         self.set_any(key, hash, there, value, options, old)
     }
 
