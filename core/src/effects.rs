@@ -24,4 +24,8 @@ pub trait Effects {
 
     /// Nobody asked for the next effect, a DEL. Who only wants to do the same again need not care.
     fn cause(&mut self, _: Cause) {}
+
+    /// A command found nothing to change, but Redis tells of its key as if it had. Who only wants
+    /// to do the same again need not care.
+    fn touched(&mut self, _key: &[u8]) {}
 }

@@ -558,6 +558,15 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// Tells of a key that stays as it is, but is told of all the same.
+    pub(crate) fn tell_touched(&mut self, key: &[u8]) {
+        if cfg!(feature = "effects")
+            && let Some(effects) = &mut self.effects
+        {
+            effects.touched(key);
+        }
+    }
+
     /// Tells the listener, if there is one.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn emit(&mut self, arguments: &[Value<'_>]) {

@@ -62,11 +62,14 @@ impl Effects for Changes<'_> {
             }
             return;
         }
+        let is = |at: usize, word: &[u8]| text(at).eq_ignore_ascii_case(word);
+        let makes_stream = name == "xgroup" && is(1, b"create") && is(7, b"mkstream");
         for at in keys_of(name, keys, arguments.len(), text) {
             let key = text(at);
-            self.watched.touch(key);
             self.waiting.note(key);
-            self.news.tracking.invalidate(key, self.origin.client);
+            if news::touches(name, at) || makes_stream {
+                self.touch(key);
+            }
         }
         if self.news.has_classes() {
             self.note(name, keys, arguments.len(), &text);
@@ -75,6 +78,13 @@ impl Effects for Changes<'_> {
 
     fn cause(&mut self, cause: Cause) {
         self.cause = Some(cause);
+    }
+
+    fn touched(&mut self, key: &[u8]) {
+        self.touch(key);
+        if let Some(event) = news::event(&self.origin, self.origin.command) {
+            self.push(event, key);
+        }
     }
 }
 
@@ -91,6 +101,12 @@ impl<'d> Changes<'d> {
         let (events, shrunk) = (Vec::new(), Vec::new());
         let (log, cause, flushed) = (None, None, None);
         Changes { log, watched, waiting, news, origin, cause, events, shrunk, flushed }
+    }
+
+    /// Tells those who watch or track a key that it is not what it was.
+    fn touch(&self, key: &[u8]) {
+        self.watched.touch(key);
+        self.news.tracking.invalidate(key, self.origin.client);
     }
 
     /// What is to be told once the command is over.
@@ -140,7 +156,11 @@ impl<'d> Changes<'d> {
                 }
                 if let Some(event) = news::event(&self.origin, effect) {
                     for at in keys_of(effect, keys, count, text) {
-                        self.push(event, text(at));
+                        match effect {
+                            // A key that is named twice is set twice.
+                            "mset" => self.events.push((event, text(at).into())),
+                            _ => self.push(event, text(at)),
+                        }
                     }
                 }
                 let has_deadline = effect == "set" && text(3).eq_ignore_ascii_case(b"pxat");
@@ -178,12 +198,19 @@ impl<'d> Changes<'d> {
     }
 }
 
-/// Whether a command reads the key that stands so far behind its first one, and not only to write
+/// Whether a request reads the key that stands so far behind its first one, and not only to write
 /// it.
-fn reads(command: &Command, position: usize) -> bool {
+fn reads(command: &Command, request: &[&[u8]], position: usize) -> bool {
+    let has = |words: &[&[u8]]| {
+        let mut options = request.iter().skip(if command.name == "set" { 3 } else { 2 });
+        options.any(|option| words.iter().any(|word| option.eq_ignore_ascii_case(word)))
+    };
     match command.name {
         "object" => false,
-        "georadius" | "georadiusbymember" | "getset" | "pfmerge" | "sort" => true,
+        "georadius" | "georadiusbymember" | "getdel" | "getex" | "getset" | "pfmerge" | "sort"
+        | "xack" | "xautoclaim" | "xclaim" | "xreadgroup" => true,
+        "bitfield" => !has(&[b"set", b"incrby"]),
+        "set" => has(&[b"get"]),
         "copy" => position == 0,
         "bitop" => position > 0,
         name => command.has(READ) || name.ends_with("store") && position > 0,
@@ -191,7 +218,7 @@ fn reads(command: &Command, position: usize) -> bool {
 }
 
 /// The keys of a request that are not there before it is run. Those that it wants to read are
-/// missed.
+/// missed, as often as it looks for them.
 #[cold]
 fn absent<'a>(keys: &mut Keyspace, now_ms: Millis, changes: &mut Changes<'a>) -> Vec<&'a [u8]> {
     let Origin { command, arguments, .. } = changes.origin;
@@ -200,19 +227,30 @@ fn absent<'a>(keys: &mut Keyspace, now_ms: Millis, changes: &mut Changes<'a>) ->
         [command.name.as_bytes()].into_iter().chain(arguments.iter().copied()).collect();
     let text = |at: usize| request.get(at).copied().unwrap_or_default();
     let named = keys_of(command.name, command.keys, request.len(), text).map(text);
-    let named = named.enumerate().map(|(position, key)| (key, reads(command, position)));
+    let named = named.enumerate().map(|(position, key)| (key, reads(command, &request, position)));
     let stored = stored_in(command, &request).map(|at| (request[at], false));
     let mut absent: Vec<&[u8]> = Vec::new();
+    let mut missed: Vec<&[u8]> = Vec::new();
     for (key, is_read) in named.chain(stored) {
         // What has expired goes now, of which everybody hears as ever.
-        if absent.contains(&key) || keys.at(now_ms).with_effects(changes).is_there(key) {
-            continue;
+        if !absent.contains(&key) {
+            if keys.at(now_ms).with_effects(changes).is_there(key) {
+                continue;
+            }
+            absent.push(key);
         }
-        absent.push(key);
         if is_read {
-            changes.events.push((MISSED, key.into()));
+            missed.push(key);
         }
     }
+    match command.name {
+        // It is over with the first.
+        "xreadgroup" => missed.truncate(1),
+        // It looks for the ends of all streams before it reads any.
+        "xread" => missed.extend_from_within(..),
+        _ => {}
+    }
+    changes.events.extend(missed.into_iter().map(|key| (MISSED, key.into())));
     absent
 }
 

@@ -65,6 +65,9 @@ pub mod state {
     /// What it does does not count as a use of keys.
     pub const NO_TOUCH: u32 = 1 << 13;
 
+    /// The command that it runs, or that waits, is not to be answered.
+    pub const MUTED: u32 = 1 << 14;
+
     /// The letters, as Redis has them, in its order.
     pub const LETTERS: [(u32, char); 11] = [
         (MONITOR, 'O'),

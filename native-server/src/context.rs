@@ -260,6 +260,11 @@ impl Context<'_> {
     fn run_gated(&mut self, command: Option<&'static Command>, request: &[&[u8]]) {
         let Some((name, arguments)) = request.split_first() else { return };
         let mark = self.wire.out.len();
+        let is_muted = self.session.replies != Replies::On;
+        if is_muted {
+            // It may wait, and be answered by others.
+            self.session.client.set(state::MUTED, true);
+        }
         let Some(command) = command else {
             if is_of_http(name) {
                 return self.turn_away();
@@ -286,7 +291,13 @@ impl Context<'_> {
         // Confirmations of these are messages, as what comes of them is.
         let is_message = command.has(flags::PUBSUB) && command.name.ends_with("subscribe");
         let is_error = self.wire.out.get(mark) == Some(&b'-');
-        self.mute(mark, is_message && !is_error);
+        // What a pause holds up comes again.
+        if self.session.paused_until.is_none() {
+            self.mute(mark, is_message && !is_error);
+        }
+        if is_muted && !self.session.is_held_up() {
+            self.session.client.set(state::MUTED, false);
+        }
     }
 
     /// The command to be run now: a subcommand where there are some. `None` if it is queued.
@@ -388,7 +399,10 @@ impl Context<'_> {
         if !session.login.is_unrestricted {
             self.permit(command, request)?;
         }
-        if command.has(DENYOOM) && self.config.is_starved() {
+        // What is queued takes memory, too, whatever it is.
+        let is_queued = session.transaction.is_some()
+            && !matches!(command.name, "exec" | "discard" | "quit" | "reset");
+        if (command.has(DENYOOM) || is_queued) && self.config.is_starved() {
             return Err(Error::OutOfMemory.into());
         }
         let is_listening =

@@ -171,6 +171,24 @@ pub fn group_event(command: &str, subcommand: &[u8]) -> Option<Event> {
     BY_SUBCOMMAND.iter().find(is_it).map(|(_, event)| *event)
 }
 
+/// Whether who watches or tracks the key at a position of an effect hears of it. As in Redis nobody
+/// is told of what happens to a stream's groups, nor of what is merely copied.
+pub fn touches(effect: &str, position: usize) -> bool {
+    match effect {
+        "copy" => position == 2,
+        "xack" | "xclaim" | "xgroup" | "xsetid" => false,
+        _ => true,
+    }
+}
+
+/// Whether ZADD was asked to add to a score, as ZINCRBY does.
+fn increments(arguments: &[&[u8]]) -> bool {
+    let is = |option: &[u8], word: &[u8]| option.eq_ignore_ascii_case(word);
+    let options: [&[u8]; 6] = [b"nx", b"xx", b"gt", b"lt", b"ch", b"incr"];
+    let is_option = |option: &&&[u8]| options.iter().any(|word| is(option, word));
+    arguments.iter().skip(1).take_while(is_option).any(|option| is(option, b"incr"))
+}
+
 /// Whether a command that sets a string with a deadline was asked for that deadline.
 pub fn gives_deadline(origin: &Origin<'_>) -> bool {
     let keeps = |option: &&[u8]| option.eq_ignore_ascii_case(b"keepttl");
@@ -200,6 +218,7 @@ pub fn event(origin: &Origin<'_>, effect: &str) -> Option<Event> {
         // What it keeps for the next time is no change.
         ("pfcount", _) => return None,
         ("zmpop" | "bzmpop", _) => return Some(popped(origin.arguments)),
+        ("zadd", "zadd") if increments(origin.arguments) => return Some(('z', "zincr")),
         ("move", "del") => return Some(('g', "move_from")),
         // It is told behind that.
         ("move", "restore") => return None,

@@ -237,6 +237,6 @@ impl Tracker {
 fn write_keys(wire: &mut Wire<'_>, keys: Option<&[&[u8]]>) {
     match keys {
         Some(keys) => wire.texts(keys),
-        None => wire.null_array(),
+        None => wire.null(),
     }
 }

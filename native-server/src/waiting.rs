@@ -108,7 +108,8 @@ impl Ticket {
     /// Answers it, with a reply that must not arrive before the log is durable up to a position.
     pub fn answer(&self, logged_to: u64, reply: &[u8]) {
         // In this order: whoever sees that it is done finds the reply.
-        self.client.send_after(logged_to, reply);
+        let is_muted = self.client.is(state::MUTED);
+        self.client.send_after(logged_to, if is_muted { b"" } else { reply });
         self.client.set(state::BLOCKED, false);
         self.is_done.store(true, Ordering::Release);
         self.client.signal(signal::LOOK);
@@ -229,6 +230,9 @@ impl Waiting {
     }
 }
 
+const GROUP_GONE: &str =
+    "NOGROUP the consumer group this client was blocked on no longer exists";
+
 fn type_of(database: &mut Database, now_ms: Millis, key: &[u8]) -> Option<&'static str> {
     database.with(now_ms, |cx| cx.type_name(key))
 }
@@ -249,12 +253,13 @@ pub fn serve(database: &mut Database, now_ms: Millis) -> Vec<Unblocked> {
                 .with_origin(origin, now_ms, |cx| (ticket.attempt)(cx, &arguments, &mut wire));
             let is_refused = outcome.is_err() || wire.out.first() == Some(&b'-');
             match outcome {
-                _ if is_refused
-                    && ticket.command == "xreadgroup"
-                    && type_of(database, now_ms, &key) != Some("stream") =>
-                {
+                // What it waited for is gone: the stream, or the group.
+                _ if is_refused && ticket.command == "xreadgroup" => {
                     wire.out.clear();
-                    wire.error_text("UNBLOCKED the stream key no longer exists");
+                    wire.error_text(match type_of(database, now_ms, &key) {
+                        Some("stream") => GROUP_GONE,
+                        _ => "UNBLOCKED the stream key no longer exists",
+                    });
                 }
                 Ok(false) => continue,
                 Ok(true) => {}

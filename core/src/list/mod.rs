@@ -296,6 +296,7 @@ impl Cx<'_> {
         let len = self.keys.list_len(&found);
         let range = range(start, stop, len);
         if range.len() == len {
+            self.tell_touched(key);
             return Ok(());
         }
         match (range.is_empty(), self.keys.object_of(&found)) {

@@ -178,16 +178,17 @@ fn create(
     added?;
     if cx.is_heard() {
         let (last, read) = (last.text(), Digits::new(options.entries_read));
-        cx.emit(&[
+        let effect = [
             "XGROUP".into(),
             "CREATE".into(),
             told.key.into(),
             told.group.into(),
             last.as_bytes().into(),
-            "MKSTREAM".into(),
             "ENTRIESREAD".into(),
             read.as_bytes().into(),
-        ]);
+            "MKSTREAM".into(),
+        ];
+        cx.emit(effect.get(..effect.len() - usize::from(!is_new)).unwrap_or(&effect));
     }
     cx.grow_index();
     reply.simple("OK");

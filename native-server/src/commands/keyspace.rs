@@ -189,6 +189,7 @@ fn move_(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 }
 
 fn copy(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    let arguments = args.as_slice();
     let (source, destination) = (args.required(), args.required());
     let (mut to, mut replaces) = (cx.session.database, false);
     while let Some(option) = args.next() {
@@ -202,7 +203,7 @@ fn copy(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         }
     }
     let from = cx.session.database;
-    let origin = Origin { command: "copy", client: cx.session.client.id, ..Origin::default() };
+    let origin = Origin { command: "copy", client: cx.session.client.id, arguments };
     let is_copied = if from == to {
         let now_ms = cx.now_ms;
         let database = cx.held.get(to);

@@ -58,10 +58,6 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
 
 fn tracking(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let word = args.required();
-    let is_on = word.eq_ignore_ascii_case(b"on");
-    if !is_on && !word.eq_ignore_ascii_case(b"off") {
-        return Err(Error::Syntax.into());
-    }
     let (mut mode, mut prefixes, mut is_broadcast) = (Mode::default(), Vec::new(), false);
     while let Some(option) = args.next() {
         let is = |word: &[u8]| option.eq_ignore_ascii_case(word);
@@ -76,7 +72,11 @@ fn tracking(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         } else if is(b"prefix") {
             prefixes.push(args.value()?.into());
         } else if is(b"redirect") {
-            let id = number::integer(args.value()?).ok_or(Error::NotAnInteger)?;
+            let text = args.value()?;
+            if mode.redirect.is_some() {
+                return Err("ERR A client can only redirect to a single other client".into());
+            }
+            let id = number::integer(text).ok_or(Error::NotAnInteger)?;
             let client = u64::try_from(id).ok().and_then(|id| cx.server.clients.get(id));
             let missing = "ERR The client ID you want redirect to does not exist";
             mode.redirect = Some(client.ok_or(missing)?);
@@ -85,42 +85,61 @@ fn tracking(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         }
     }
     let client = &cx.session.client;
-    if !is_on {
+    if word.eq_ignore_ascii_case(b"off") {
+        cx.session.caches_next = None;
         cx.server.news.tracking.stop(client);
         cx.wire.ok();
         return Ok(());
     }
-    if !is_broadcast && !prefixes.is_empty() {
-        return Err("ERR PREFIX option requires BCAST mode to be enabled".into());
+    if !word.eq_ignore_ascii_case(b"on") {
+        return Err(Error::Syntax.into());
     }
-    if is_broadcast && (mode.is_opt_in || mode.is_opt_out) {
-        return Err("ERR OPTIN and OPTOUT are not compatible with BCAST".into());
-    }
-    if mode.is_opt_in && mode.is_opt_out {
-        return Err("ERR You can't use both OPTIN and OPTOUT modes".into());
-    }
-    if let Some(before) = cx.server.news.tracking.mode(client) {
-        if before.prefixes.is_some() != is_broadcast {
-            return Err(
-                "ERR You can't switch BCAST mode on/off before disabling tracking for this \
-                        client, and then re-enabling it with a different mode."
-                    .into(),
-            );
-        }
-        refuse_overlaps(&prefixes, before.prefixes.as_deref().unwrap_or_default())?;
-        prefixes.extend(before.prefixes.unwrap_or_default());
-    } else {
-        refuse_overlaps(&prefixes, &[])?;
-    }
+    let before = cx.server.news.tracking.mode(client);
+    look_at_modes(&mode, is_broadcast, &prefixes, before.as_ref())?;
+    let before = before.and_then(|before| before.prefixes).unwrap_or_default();
+    refuse_overlaps(&prefixes, &before)?;
     if is_broadcast {
+        prefixes.extend(before);
+        prefixes.sort();
         if prefixes.is_empty() {
             prefixes.push(Box::default());
         }
         mode.prefixes = Some(prefixes);
     }
-    cx.session.caches_next = None;
     cx.server.news.tracking.start(client, mode);
     cx.wire.ok();
+    Ok(())
+}
+
+/// Looks whether ways of tracking go together, and with the way the client tracks by now.
+fn look_at_modes(
+    mode: &Mode,
+    is_broadcast: bool,
+    prefixes: &[Box<[u8]>],
+    before: Option<&Mode>,
+) -> Result<()> {
+    if !is_broadcast && !prefixes.is_empty() {
+        return Err("ERR PREFIX option requires BCAST mode to be enabled".into());
+    }
+    if before.is_some_and(|before| before.prefixes.is_some() != is_broadcast) {
+        return Err("ERR You can't switch BCAST mode on/off before disabling tracking for this \
+                    client, and then re-enabling it with a different mode."
+            .into());
+    }
+    if is_broadcast && (mode.is_opt_in || mode.is_opt_out) {
+        return Err("ERR OPTIN and OPTOUT are not compatible with BCAST".into());
+    }
+    if mode.is_opt_in && mode.is_opt_out {
+        return Err("ERR You can't specify both OPTIN mode and OPTOUT mode".into());
+    }
+    let switches = |before: &Mode| {
+        mode.is_opt_in && before.is_opt_out || mode.is_opt_out && before.is_opt_in
+    };
+    if before.is_some_and(switches) {
+        return Err("ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this \
+                    client, and then re-enabling it with a different mode."
+            .into());
+    }
     Ok(())
 }
 
@@ -150,7 +169,7 @@ fn refuse_overlaps(prefixes: &[Box<[u8]>], before: &[Box<[u8]>]) -> Result<()> {
 fn caching(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let word = args.required();
     let mode = cx.server.news.tracking.mode(&cx.session.client);
-    let Some(mode) = mode.filter(|mode| mode.is_opt_in || mode.is_opt_out) else {
+    let Some(mode) = mode else {
         return Err("ERR CLIENT CACHING can be called only when the client is in tracking mode \
                     with OPTIN or OPTOUT mode enabled"
             .into());

@@ -71,7 +71,10 @@ impl Connection {
             is_over = self.timer.get_or_insert_with(sleep).as_mut().poll(task).is_ready();
         }
         if is_over {
-            let mut wire = Wire::new(&mut self.output, self.session.protocol);
+            let mut unwanted = Vec::new();
+            let is_muted = self.session.client.is(state::MUTED);
+            let output = if is_muted { &mut unwanted } else { &mut self.output };
+            let mut wire = Wire::new(output, self.session.protocol);
             wait.answer(&self.server.databases.log, &mut wire);
             self.session.log_wait = None;
             self.resume();
@@ -91,7 +94,10 @@ impl Connection {
             }
             database.waiting.remove(&blocked.ticket);
         }
-        let mut wire = Wire::new(&mut self.output, self.session.protocol);
+        let mut unwanted = Vec::new();
+        let is_muted = self.session.client.is(state::MUTED);
+        let output = if is_muted { &mut unwanted } else { &mut self.output };
+        let mut wire = Wire::new(output, self.session.protocol);
         if with_error {
             wire.error_text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
             let command = blocked.ticket.command;
@@ -105,7 +111,7 @@ impl Connection {
     fn resume(&mut self) {
         self.has_resumed = true;
         self.session.blocked = None;
-        self.session.client.set(state::BLOCKED, false);
+        self.session.client.set(state::BLOCKED | state::MUTED, false);
         self.timer = None;
         let input = std::mem::take(&mut self.input);
         let thread = Rc::clone(&self.thread);
