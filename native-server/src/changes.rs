@@ -66,9 +66,13 @@ impl Effects for Changes<'_> {
         let makes_stream = name == "xgroup" && is(1, b"create") && is(7, b"mkstream");
         for at in keys_of(name, keys, arguments.len(), text) {
             let key = text(at);
-            self.waiting.note(key);
-            if news::touches(name, at) || makes_stream {
+            let is_touched = news::touches(name, at) || makes_stream;
+            if is_touched {
                 self.touch(key);
+            }
+            // Who waits for what a group has to give hears of its end.
+            if is_touched || name == "xgroup" && is(1, b"destroy") {
+                self.waiting.note(key);
             }
         }
         if self.news.has_classes() {

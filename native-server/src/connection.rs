@@ -384,6 +384,7 @@ impl Connection {
             functions: &mut thread.functions,
             is_in_exec: false,
             is_in_script: false,
+            script_keys: Vec::new(),
         };
         let consumed = run_requests(&mut context, &mut self.parser, input, &mut thread.arguments);
         context.meter.begin(&thread.stats);

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ferrite_engine::{
-    Args, Cx, DENYOOM, Error, FAST, Millis, READ, Reply, Run, WRITE, refuse_unknown,
+    Args, Cx, DENYOOM, Error, FAST, Group, Millis, READ, Reply, Run, WRITE, refuse_unknown,
 };
 
 use crate::acl::log::Entry;
@@ -34,6 +34,7 @@ use crate::resp::wire::{Protocol, Wire};
 use crate::scripting::busy;
 use crate::server::Server;
 use crate::session::{Queued, Replies, Session};
+use crate::slowlog::redacted;
 use crate::stats::ThreadStats;
 use crate::waiting::{self, Unblocked};
 
@@ -61,6 +62,8 @@ pub struct Context<'b> {
     pub is_in_exec: bool,
     /// Whether a script runs it.
     pub is_in_script: bool,
+    /// The keys that the script was given, if its client tracks any.
+    pub script_keys: Vec<Box<[u8]>>,
 }
 
 impl Context<'_> {
@@ -156,7 +159,8 @@ impl Context<'_> {
         if !is_amid && !command.name.starts_with("client|") {
             self.session.caches_next = None;
         }
-        if !command.has(READ) {
+        // Of a script the keys are those that it was given, once it reads any.
+        if !command.has(READ) || command.group == Group::Scripting {
             return;
         }
         let client = &self.session.client;
@@ -165,7 +169,9 @@ impl Context<'_> {
             Some(is_yes) => is_yes,
             None => !mode.is_opt_in,
         });
-        if is_wanted {
+        if is_wanted && self.is_in_script {
+            self.script_keys.iter().for_each(|key| tracking.remember(client.id, key));
+        } else if is_wanted {
             let text = |at: usize| match at {
                 0 => command.name.as_bytes(),
                 at => arguments.get(at - 1).copied().unwrap_or_default(),
@@ -280,9 +286,9 @@ impl Context<'_> {
             // It was queued.
             Ok(None) => {}
             Err((command, refusal)) => {
-                match command.name == "exec" && self.session.transaction.is_some() {
-                    true => transaction::abort(self, &refusal),
-                    false => refusal.answer(command.name, &mut self.wire),
+                match command.name {
+                    "exec" => transaction::abort(self, &refusal),
+                    name => refusal.answer(name, &mut self.wire),
                 }
                 self.session.refuse_transaction();
                 self.count_error(Some(command), |tally| tally.rejected_calls.add(1));
@@ -518,7 +524,7 @@ impl Context<'_> {
             Action::Subcommand => self.help(command),
         }
         // As in Redis a command is shown after it was run: EXEC behind what it ran.
-        if self.server.gate.is_closed() && !command.has(SKIP_MONITOR | ADMIN | NO_AUTH) {
+        if self.server.gate.is_closed() && !command.has(SKIP_MONITOR | ADMIN) {
             self.show(request);
         }
     }
@@ -528,13 +534,6 @@ impl Context<'_> {
         self.held.get(self.session.database).keys.keep_expired(keeps);
     }
 
-    /// Shows a command to those who watch, before those that it runs.
-    pub fn show_early(&self, request: &[&[u8]]) {
-        if self.server.gate.is_closed() {
-            self.show(request);
-        }
-    }
-
     #[cold]
     fn show(&self, request: &[&[u8]]) {
         let (now_us, session) = (self.server.clock.now_us(), &self.session);
@@ -542,7 +541,7 @@ impl Context<'_> {
             true => "lua".into(),
             false => session.client.watched_address(),
         };
-        self.server.gate.show(now_us, session.database, &address, request);
+        self.server.gate.show(now_us, session.database, &address, &redacted(request));
     }
 
     /// Runs a command of the engine that is no use of its keys: those that stay keep their ages.
@@ -573,6 +572,9 @@ impl Context<'_> {
         let skipped = usize::from(command.name.contains('|'));
         let mut args = Args::new(arguments.get(skipped..).unwrap_or_default());
         self.meter.begin(self.stats);
+        if command.has(SKIP_MONITOR) && self.server.gate.is_closed() {
+            self.show(request);
+        }
         if let Err(refusal) = run(self, &mut args) {
             self.wire.out.truncate(mark);
             refusal.answer(command.name, &mut self.wire);

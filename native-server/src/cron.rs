@@ -14,6 +14,7 @@ use crate::client::{signal, state};
 use crate::config::Config;
 use crate::limits::{EXPIRY_BUCKETS, EXPIRY_STEPS_MAX, SHRINK_STEPS};
 use crate::server::Server;
+use crate::waiting;
 
 /// How often rates are taken.
 const SAMPLE_MS: u128 = 100;
@@ -77,6 +78,10 @@ fn tend_databases(server: &Server, config: &Config) {
             let dropped =
                 if expires { database.with(now_ms, |cx| cx.tick(EXPIRY_BUCKETS)) } else { 0 };
             expiring += began.elapsed();
+            if database.waiting.has_changes() {
+                // Who waited for a stream that has expired is told so; nobody counts that.
+                let _ = waiting::serve(database, now_ms);
+            }
             let is_over = !is_paused && database.with(now_ms, |cx| cx.shrink(SHRINK_STEPS));
             // Where a good part of what was looked at had expired there is more of it.
             if dropped < EXPIRY_BUCKETS && !is_over {

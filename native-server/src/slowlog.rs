@@ -94,7 +94,7 @@ impl SlowLog {
 }
 
 /// A request without what nobody is to read in it: names and passwords.
-fn redacted<'a>(words: &[&'a [u8]]) -> Vec<&'a [u8]> {
+pub fn redacted<'a>(words: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let mut words = words.to_vec();
     let is = |at: usize, name: &[u8]| {
         words.get(at).is_some_and(|word: &&[u8]| word.eq_ignore_ascii_case(name))

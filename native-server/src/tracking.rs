@@ -222,21 +222,25 @@ impl Tracker {
             let mut wire = Wire::new(&mut message, Protocol::Resp3);
             wire.push(2);
             wire.text("invalidate");
-            write_keys(&mut wire, keys);
+            self.write_keys(&mut wire, keys);
         } else if redirect.is_some() && to.is(state::SUBSCRIBER) {
             let mut wire = Wire::new(&mut message, Protocol::Resp2);
             wire.push(3);
             wire.text("message");
             wire.text("__redis__:invalidate");
-            write_keys(&mut wire, keys);
+            self.write_keys(&mut wire, keys);
         }
         to.send(&message);
     }
-}
-
-fn write_keys(wire: &mut Wire<'_>, keys: Option<&[&[u8]]>) {
-    match keys {
-        Some(keys) => wire.texts(keys),
-        None => wire.null(),
+    fn write_keys(&self, wire: &mut Wire<'_>, keys: Option<&[&[u8]]>) {
+        match keys {
+            Some(keys) => wire.texts(keys),
+            // As in Redis this goes by who tracks, whoever is told.
+            None => {
+                let is_typed = self.client.is(state::RESP3);
+                let protocol = if is_typed { Protocol::Resp3 } else { Protocol::Resp2 };
+                Wire::new(wire.out, protocol).null();
+            }
+        }
     }
 }

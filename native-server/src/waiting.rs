@@ -230,8 +230,7 @@ impl Waiting {
     }
 }
 
-const GROUP_GONE: &str =
-    "NOGROUP the consumer group this client was blocked on no longer exists";
+const GROUP_GONE: &str = "NOGROUP the consumer group this client was blocked on no longer exists";
 
 fn type_of(database: &mut Database, now_ms: Millis, key: &[u8]) -> Option<&'static str> {
     database.with(now_ms, |cx| cx.type_name(key))

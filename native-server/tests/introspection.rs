@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Raw, TestServer};
+use common::{Connection, Raw, TestServer};
 use ferrite_tests::answer::Answer;
 use ferrite_tests::oracle::Oracle;
 use ferrite_tests::subject::Subject;
@@ -425,4 +425,67 @@ fn a_master_alone_is_what_it_is_told_to_be() {
     }
     let refused = "ERR replication is not supported: this server is nobody's replica";
     assert_eq!(client.ask("REPLICAOF 127.0.0.1 6379"), Raw::Error(refused.into()));
+}
+
+/// What Redis says of commands that is not so here: nothing is run while the server loads, nothing
+/// is ever stale, and whoever watches a key waits for its database.
+const NOT_HERE: [&str; 3] = ["loading", "stale", "no_async_loading"];
+const NOT_WHILE_BUSY: [&str; 3] = ["shutdown", "unwatch", "watch"];
+
+/// What COMMAND INFO says: flags, the arity where that is Redis 7.0's, key positions, categories,
+/// hints, and key specifications but for their notes. Flags and categories are in no order.
+fn described(answer: Raw) -> Option<(String, String)> {
+    let Raw::Array(mut facts) = answer else { return None };
+    let name = facts[0].text();
+    let arity = facts[1].clone();
+    let texts = |facts: &Raw| -> Vec<String> {
+        let Raw::Array(facts) = facts else { panic!("an array: {facts:?}") };
+        let mut texts: Vec<String> = facts.iter().map(Raw::text).collect();
+        texts.sort();
+        texts
+    };
+    let mut flags = texts(&facts[2]);
+    flags.retain(|flag| !NOT_HERE.contains(&flag.as_str()));
+    if NOT_WHILE_BUSY.contains(&name.as_str()) {
+        flags.retain(|flag| flag != "allow_busy");
+    }
+    let categories = [texts(&facts[6]), texts(&facts[7])];
+    if let Raw::Array(specs) = &mut facts[8] {
+        for spec in specs {
+            let Raw::Array(parts) = spec else { panic!("a specification: {spec:?}") };
+            if parts[0].text() == "notes" {
+                parts.drain(..2);
+            }
+        }
+    }
+    // These take WITHSCORE, as of Redis 7.2.
+    let arity = if name.ends_with("rank") { None } else { Some(arity) };
+    let said = format!("{arity:?} {flags:?} {:?} {categories:?} {:?}", &facts[3..6], facts[8]);
+    Some((name, said))
+}
+
+#[test]
+fn commands_are_described_as_by_redis() {
+    let Some(oracle) = Oracle::start_or_skip() else { return };
+    let server = TestServer::plain();
+    let (mut ours, mut theirs) = (server.connect(), Connection::new(oracle.address));
+    let Raw::Array(names) = theirs.ask("COMMAND LIST") else { panic!("names") };
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for name in names {
+        let [our, their] = [&mut ours, &mut theirs].map(|side| {
+            let Raw::Array(mut all) = side.ask(&format!("COMMAND INFO {}", name.text())) else {
+                panic!("an array")
+            };
+            all.pop().and_then(described)
+        });
+        // Some, of replicas and clusters, there are not.
+        if our.is_some() {
+            count += 1;
+            if our != their {
+                failures.push(format!("ours {our:?}\ntheirs {their:?}"));
+            }
+        }
+    }
+    assert!(count > 300, "{count} commands are there");
+    assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
 }

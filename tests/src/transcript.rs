@@ -131,7 +131,11 @@ fn milliseconds(text: &str) -> Result<i64, String> {
     number.filter(|&ms| ms > 0).ok_or_else(|| format!("not a time: {text:?}"))
 }
 
-fn request(text: &str) -> Result<Vec<Vec<u8>>, String> {
+/// The words of a request: between spaces, or in quotes.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn request(text: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut cursor = Cursor { rest: text };
     let mut words = Vec::new();
     loop {

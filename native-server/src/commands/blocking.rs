@@ -56,6 +56,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         name: "blmpop",
         arity: Arity::AtLeast(5),
         keys: Keys::counted(2),
+        flags: WRITE | BLOCKING,
         since: docs("7.0.0"),
         syntax: docs("timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]"),
         summary: docs("Pops elements of the first list that has some, once there is one."),
@@ -101,6 +102,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         name: "bzmpop",
         arity: Arity::AtLeast(5),
         keys: Keys::counted(2),
+        flags: WRITE | BLOCKING,
         group: Group::SortedSet,
         since: docs("7.0.0"),
         syntax: docs("timeout numkeys key [key ...] <MIN | MAX> [COUNT count]"),
@@ -110,7 +112,6 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
                 try_engine(cx, "zmpop", args.get(1..).unwrap_or_default(), wire)
             })
         },
-        ..POP_ROW
     },
     ServerSpec {
         name: "bzpopmax",
@@ -309,7 +310,10 @@ pub fn wait(
         return Ok(());
     }
     if cx.is_in_exec {
-        cx.wire.null_array();
+        match command {
+            "blmove" | "brpoplpush" => cx.wire.null(),
+            _ => cx.wire.null_array(),
+        }
         return Ok(());
     }
     let owned = |texts: &[&[u8]]| texts.iter().map(|text| (*text).into()).collect();

@@ -22,7 +22,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "lastsave",
         arity: Arity::Exactly(1),
-        flags: ADMIN | FAST,
+        flags: FAST,
         summary: docs("Returns when the last checkpoint was taken, in seconds."),
         run: |cx, _| {
             cx.wire.integer(cx.server.saver.saved_s());

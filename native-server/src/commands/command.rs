@@ -2,9 +2,13 @@
 
 use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, Keys, READ, Reply, STORES, WRITE, docs};
 
-use crate::commands::flags::{ADMIN, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB};
+use crate::commands::flags::{
+    ADMIN, ALLOW_BUSY, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB, SKIP_MONITOR,
+};
 use crate::commands::key_use::{self, Use};
-use crate::commands::{Action, Command, ROW, Result, ServerSpec, keys_of, stored_in, table, tips};
+use crate::commands::{
+    Action, Command, ROW, Result, ServerSpec, key_specs, keys_of, stored_in, table, tips,
+};
 use crate::context::Context;
 use crate::glob;
 
@@ -82,10 +86,22 @@ fn flag_names(command: &Command) -> Vec<&'static str> {
         (BLOCKING, "blocking"),
         (NO_AUTH, "no_auth"),
         (NO_MULTI, "no_multi"),
+        (SKIP_MONITOR, "skip_monitor"),
+        (ALLOW_BUSY, "allow_busy"),
         (FAST, "fast"),
     ];
     let mut names: Vec<_> =
         names.iter().filter(|(flag, _)| command.has(*flag)).map(|(_, name)| *name).collect();
+    if command.name == "exec" {
+        names.push("skip_slowlog");
+    }
+    if is_about_hyperloglogs_inside(command) {
+        names.push("admin");
+    }
+    // Scripts may have no keys.
+    if is_counted(command) && command.group == Group::Scripting {
+        names.push("no_mandatory_keys");
+    }
     // What BY and GET of SORT name depends on the request, too.
     if is_counted(command) || command.has(STORES) || command.name == "sort_ro" {
         names.push("movablekeys");
@@ -124,7 +140,7 @@ const FURTHER: &[(&str, &[&str])] = &[
     ("set", &["sort", "sort_ro"]),
     ("sortedset", &["sort", "sort_ro"]),
     ("list", &["sort", "sort_ro"]),
-    ("admin", &["pfdebug", "pfselftest", "role"]),
+    ("admin", &["lastsave", "pfdebug", "pfselftest", "role"]),
     (
         "dangerous",
         &[
@@ -132,6 +148,7 @@ const FURTHER: &[(&str, &[&str])] = &[
             "flushdb",
             "info",
             "keys",
+            "lastsave",
             "pfdebug",
             "pfselftest",
             "restore",
@@ -146,8 +163,7 @@ const FURTHER: &[(&str, &[&str])] = &[
 
 /// The categories of a command, without their `@`, as Redis has them.
 pub fn categories(command: &Command) -> Vec<&'static str> {
-    if matches!(command.action, Action::Subcommand) && !command.subcommands.is_empty() {
-        // It is nothing by itself.
+    if is_container(command) {
         return vec!["slow"];
     }
     let name = command.name;
@@ -173,7 +189,7 @@ pub fn categories(command: &Command) -> Vec<&'static str> {
                 "read" => command.has(READ) && command.group != Group::Scripting,
                 "admin" | "dangerous" => command.has(ADMIN),
                 "pubsub" => command.has(PUBSUB) && !name.ends_with("|help"),
-                "blocking" => command.has(BLOCKING) && name != "wait",
+                "blocking" => command.has(BLOCKING),
                 "fast" => command.has(FAST),
                 "slow" => !command.has(FAST),
                 _ => false,
@@ -186,6 +202,29 @@ fn is_counted(command: &Command) -> bool {
     command.keys.last == 0 && command.keys.first > 0 || command.keys == Keys::BEHIND_STREAMS
 }
 
+/// The engine's rows have no flag for what is for operators.
+fn is_about_hyperloglogs_inside(command: &Command) -> bool {
+    matches!(command.name, "pfdebug" | "pfselftest")
+}
+
+/// Whether it is nothing without a subcommand.
+fn is_container(command: &Command) -> bool {
+    matches!(command.action, Action::Subcommand) && !command.subcommands.is_empty()
+}
+
+/// The positions of its keys. In clusters channels of shards go by slots as keys do.
+fn positions(command: &Command) -> [i8; 3] {
+    let Keys { first, last, step } = command.keys;
+    match command.name {
+        "spublish" => [1, 1, 1],
+        "ssubscribe" | "sunsubscribe" => [1, -1, 1],
+        _ if is_container(command) => [0, 0, 0],
+        name if is_counted(command) && name.ends_with("store") => [1, 1, 1],
+        _ if is_counted(command) => [0, 0, 0],
+        _ => [first, last, step],
+    }
+}
+
 fn describe(cx: &mut Context<'_>, command: &Command) {
     let wire = &mut cx.wire;
     wire.array(10);
@@ -194,24 +233,20 @@ fn describe(cx: &mut Context<'_>, command: &Command) {
         Arity::Exactly(count) => count as i64,
         Arity::AtLeast(least) => -(least as i64),
     });
-    let names = flag_names(command);
+    let names = if is_container(command) { Vec::new() } else { flag_names(command) };
     wire.set(names.len());
     names.iter().for_each(|name| wire.status(name));
-    let keys = command.keys;
-    let positions = match (is_counted(command), command.name.ends_with("store")) {
-        (false, _) => [keys.first, keys.last, keys.step],
-        (true, true) => [1, 1, 1],
-        (true, false) => [0, 0, 0],
-    };
-    positions.iter().for_each(|&position| wire.integer(position.into()));
+    positions(command).iter().for_each(|&position| wire.integer(position.into()));
     let categories = categories(command);
     wire.set(categories.len());
     categories.iter().for_each(|category| wire.status(&format!("@{category}")));
     let tips = tips::of(command.name);
     wire.array(tips.len());
     tips.iter().for_each(|tip| wire.text(tip));
-    // Key specifications: there are none.
-    wire.array(0);
+    match is_container(command) {
+        true => wire.array(0),
+        false => key_specs::write(command, wire),
+    }
     wire.array(command.subcommands.len());
     command.subcommands.iter().for_each(|sub| describe(cx, sub));
 }

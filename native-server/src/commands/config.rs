@@ -71,7 +71,7 @@ fn get(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 
 fn set(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let (pairs, []) = args.as_slice().as_chunks::<2>() else {
-        return Err(ferrite_engine::Error::WrongArity.into());
+        return Err(ferrite_engine::Error::Syntax.into());
     };
     let before = cx.server.config.snapshot().config;
     let mut names = BTreeSet::new();

@@ -17,6 +17,8 @@ use crate::number;
 
 const ADMIN_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, ..ROW };
 
+const SLOWLOG_ROW: ServerSpec = ServerSpec { flags: ADMIN, since: docs("2.2.12"), ..ROW };
+
 pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "debug",
@@ -57,42 +59,34 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         },
         ..ADMIN_ROW
     },
-    ServerSpec {
-        name: "slowlog",
-        since: docs("2.2.12"),
-        summary: docs("Shows commands that were slow."),
-        ..ADMIN_ROW
-    },
+    ServerSpec { name: "slowlog", summary: docs("Shows commands that were slow."), ..SLOWLOG_ROW },
     ServerSpec {
         name: "slowlog|get",
-        since: docs("2.2.12"),
         syntax: docs("[count]"),
         summary: docs("Returns the newest commands that were slow."),
         run: slowlog_get,
-        ..ADMIN_ROW
+        ..SLOWLOG_ROW
     },
     ServerSpec {
         name: "slowlog|len",
         arity: Arity::Exactly(2),
-        since: docs("2.2.12"),
         summary: docs("Returns how many there are."),
         run: |cx, _| {
             cx.wire.integer(cx.server.slow.len() as i64);
             Ok(())
         },
-        ..ADMIN_ROW
+        ..SLOWLOG_ROW
     },
     ServerSpec {
         name: "slowlog|reset",
         arity: Arity::Exactly(2),
-        since: docs("2.2.12"),
         summary: docs("Forgets them."),
         run: |cx, _| {
             cx.server.slow.truncate(0);
             cx.wire.ok();
             Ok(())
         },
-        ..ADMIN_ROW
+        ..SLOWLOG_ROW
     },
     ServerSpec {
         name: "time",

@@ -141,11 +141,6 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
 ];
 
 fn fcall(cx: &mut Context<'_>, args: &mut Args<'_>, command: &'static str) -> Result<()> {
-    if cx.server.gate.is_closed() {
-        let given = args.as_slice().iter().copied();
-        let request: Vec<&[u8]> = [command.as_bytes()].into_iter().chain(given).collect();
-        cx.show_early(&request);
-    }
     let mut seen = cx.functions.take_seen(&cx.server.functions.loaded);
     let outcome = fcall_of(&mut seen, cx, args, command);
     cx.functions.keep_seen(seen);

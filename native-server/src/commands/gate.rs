@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ferrite_engine::{Args, Arity, Error, Group, Reply, docs};
 
 use crate::client::{signal, state};
-use crate::commands::flags::{ADMIN, BLOCKING, NO_SCRIPT, SKIP_MONITOR};
+use crate::commands::flags::{ADMIN, NO_SCRIPT};
 use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
 use crate::gate::Pause;
@@ -44,9 +44,11 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "monitor",
         arity: Arity::Exactly(1),
-        flags: ADMIN | NO_SCRIPT | SKIP_MONITOR,
         summary: docs("Shows every command that is run from now on."),
         run: |cx, _| {
+            if cx.is_in_exec {
+                return Err("ERR MONITOR isn't allowed for DENY BLOCKING client".into());
+            }
             cx.session.client.set(state::MONITOR, true);
             cx.server.gate.add_monitor(&cx.session.client);
             cx.wire.ok();
@@ -57,7 +59,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
         name: "wait",
         arity: Arity::Exactly(3),
-        flags: NO_SCRIPT | BLOCKING,
+        flags: NO_SCRIPT,
         group: Group::Generic,
         since: docs("3.0.0"),
         syntax: docs("numreplicas timeout"),

@@ -146,6 +146,9 @@ pub(crate) fn transfer(
 ) -> Result<bool> {
     let (source_database, target) = held.get_two(from, to);
     let Some(payload) = source_database.with(now_ms, |cx| run(cx, &[b"DUMP", source]))? else {
+        if !is_move {
+            source_database.news.notify(from, 'm', "keymiss", source);
+        }
         return Ok(false);
     };
     if !replaces && target.with(now_ms, |cx| cx.exists(destination)) {
@@ -215,6 +218,8 @@ fn copy(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         is_copied
     } else {
         let (source, target) = ((from, source), (to, destination));
+        // The arguments name keys of two databases.
+        let origin = Origin { arguments: &[], ..origin };
         let is_copied = transfer(&mut cx.held, origin, cx.now_ms, source, target, replaces, false);
         serve(cx, to, &is_copied);
         release(cx);

@@ -20,6 +20,7 @@ pub mod digest;
 pub mod functions;
 pub mod gate;
 pub mod info;
+pub mod key_specs;
 pub mod key_use;
 pub mod keyspace;
 pub mod latency;
@@ -66,7 +67,7 @@ pub mod flags {
     pub const BLOCKING: u16 = 1 << 12;
     /// Not in a transaction.
     pub const NO_MULTI: u16 = 1 << 13;
-    /// Not shown to MONITOR.
+    /// MONITOR shows it before the commands that it runs.
     pub const SKIP_MONITOR: u16 = 1 << 14;
     /// It touches databases other than the one selected.
     pub const ALL_DATABASES: u16 = 1 << 15;

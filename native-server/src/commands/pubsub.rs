@@ -37,7 +37,7 @@ const UNSUBSCRIBE_ROW: ServerSpec = ServerSpec {
 };
 
 /// PUBSUB's subcommands tell; a listener in RESP2 may not ask.
-const TELL_ROW: ServerSpec = ServerSpec { flags: 0, since: docs("2.8.0"), ..PUBSUB_ROW };
+const TELL_ROW: ServerSpec = ServerSpec { flags: PUBSUB, since: docs("2.8.0"), ..PUBSUB_ROW };
 
 pub(crate) const COMMANDS: &[ServerSpec] = &[
     ServerSpec {
@@ -168,6 +168,9 @@ fn answer(cx: &mut Context<'_>, word: &str, name: Option<&[u8]>, kind: Kind) {
 }
 
 fn subscribe(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()> {
+    if kind == Kind::Shard && cx.is_in_exec {
+        return Err("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client".into());
+    }
     for name in args {
         // First the confirmation, then the first message: nobody else writes to the output here.
         let bytes = &cx.session.client.kept_bytes[kept::CHANNELS];

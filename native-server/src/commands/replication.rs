@@ -36,6 +36,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         since: docs("3.0.0"),
         syntax: docs("subcommand [arg ...]"),
         summary: docs("Concerns clusters, of which this server is none."),
+        flags: 0,
         run: no_cluster,
         ..ROW
     },

@@ -133,7 +133,6 @@ fn run(cx: &mut Context<'_>, args: &mut Args<'_>, form: Form) -> Result<()> {
     let (keys, args) = split.ok_or("ERR Number of keys can't be greater than number of args")?;
     let request: Vec<&[u8]> =
         [form.name.as_bytes()].into_iter().chain(given.iter().copied()).collect();
-    cx.show_early(&request);
     eval::eval(cx, form, source, keys, args, &request)
 }
 

@@ -132,9 +132,8 @@ fn look_at_modes(
     if mode.is_opt_in && mode.is_opt_out {
         return Err("ERR You can't specify both OPTIN mode and OPTOUT mode".into());
     }
-    let switches = |before: &Mode| {
-        mode.is_opt_in && before.is_opt_out || mode.is_opt_out && before.is_opt_in
-    };
+    let switches =
+        |before: &Mode| mode.is_opt_in && before.is_opt_out || mode.is_opt_out && before.is_opt_in;
     if before.is_some_and(switches) {
         return Err("ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this \
                     client, and then re-enabling it with a different mode."

@@ -130,7 +130,8 @@ pub fn abort(cx: &mut Context<'_>, why: &Refusal) {
     let mut line = Vec::new();
     why.answer("exec", &mut Wire::new(&mut line, cx.wire.protocol));
     let text = String::from_utf8_lossy(line.get(1..).unwrap_or_default());
-    let text = format!("EXECABORT Transaction discarded because of: {}", text.trim_end());
+    let why = text.strip_prefix("ERR ").unwrap_or(&text).trim_end();
+    let text = format!("EXECABORT Transaction discarded because of: {why}");
     cx.wire.error_text(&text);
 }
 

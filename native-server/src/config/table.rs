@@ -162,7 +162,7 @@ pub const SETTINGS: &[Setting] = &[
             limits::SPARSE_SKETCH_BYTES_MAX as u64,
         ),
     ),
-    row("hz", Live, Number(|config| &mut config.hz, 1, 500)),
+    row("hz", Live, Other(|config| config.hz.to_string(), read_hz, Plain)),
     row("io-threads", AtStart, Number(|config| &mut config.io_threads, 1, IO_THREADS_MAX as i64)),
     row(
         "latency-monitor-threshold",
@@ -374,7 +374,8 @@ impl Setting {
                 *at(config) = number;
             }
             Memory(at, least, most) => {
-                let bytes = parse_memory(text.as_bytes());
+                // As in Redis nothing is nothing.
+                let bytes = if text.is_empty() { Ok(0) } else { parse_memory(text.as_bytes()) };
                 let bytes = bytes.map_err(|_| "argument must be a memory value")?;
                 if !(least..=most).contains(&bytes) {
                     return Err(between(least, most));
@@ -415,6 +416,18 @@ fn memory(bytes: u64) -> String {
 fn between(least: impl ToString, most: impl ToString) -> Refusal {
     let (least, most) = (least.to_string(), most.to_string());
     format!("argument must be between {least} and {most} inclusive").into()
+}
+
+/// Redis takes any number of turns a second, and does no more and no fewer of them than it can.
+fn read_hz(config: &mut Config, text: &str) -> Result<(), Refusal> {
+    let number = crate::number::integer(text.as_bytes());
+    let number = number.ok_or("argument couldn't be parsed into an integer")?;
+    let most = i32::MAX.into();
+    if !(0..=most).contains(&number) {
+        return Err(between(0, most));
+    }
+    config.hz = number.clamp(1, 500);
+    Ok(())
 }
 
 fn show_share(config: &Config) -> String {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use mlua::{MultiValue, Table, Value};
 
+use crate::client::state;
 use crate::commands::{Refusal, table};
 use crate::context::Context;
 use crate::functions::host::Kind;
@@ -57,7 +58,7 @@ pub fn run(
     let failed = |why: mlua::Error| Refusal::from(format!("ERR {}", message_of(&why)));
     let keys = list(machine, request.keys).map_err(failed)?;
     let args = list(machine, request.args).map_err(failed)?;
-    let before = Before::take(cx);
+    let before = Before::take(cx, request.keys);
     let shared = &machine.shared;
     shared.protocol.set(2);
     shared.is_running.set(true);
@@ -144,9 +145,7 @@ fn prepare(cx: &mut Context<'_>, request: &Request<'_>) -> Result<Rights, Refusa
             }
         }
         if cx.config.is_starved() && !allows_oom && !never_writes {
-            return Err("OOM allow-oom flag is not set on the script, can not run it when used \
-                        memory > 'maxmemory'"
-                .into());
+            return Err(ferrite_engine::Error::OutOfMemory.into());
         }
     }
     let holds_all = request.may_roam || request.args.iter().any(|arg| may_roam(arg));
@@ -177,7 +176,10 @@ struct Before {
 }
 
 impl Before {
-    fn take(cx: &mut Context<'_>) -> Before {
+    fn take(cx: &mut Context<'_>, keys: &[&[u8]]) -> Before {
+        if cx.session.client.is(state::TRACKING) {
+            cx.script_keys = keys.iter().map(|key| (*key).into()).collect();
+        }
         let before = Before {
             database: cx.session.database,
             protocol: cx.session.protocol,

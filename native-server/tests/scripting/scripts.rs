@@ -105,7 +105,7 @@ fn what_is_watched_shows_a_script_before_its_commands() {
     let (mut client, mut monitor) = (server.connect(), server.connect());
     assert_eq!(monitor.ask("MONITOR").text(), "OK");
     eval(&mut client, "return redis.call('PING')", &[]);
-    assert!(monitor.read().text().contains("\"eval\""));
+    assert!(monitor.read().text().contains("\"EVAL\""));
     assert!(monitor.read().text().contains("lua] \"PING\""));
     let code =
         "#!lua name=l\nredis.register_function('f', function() return redis.call('TIME') end)";
