@@ -112,6 +112,6 @@ fn what_is_watched_shows_a_script_before_its_commands() {
     client.ask_words(&["FUNCTION", "LOAD", code]);
     client.ask("FCALL f 0");
     let mut next = || monitor.read().text();
-    while !next().contains("\"fcall\" \"f\"") {}
+    while !next().contains("\"FCALL\" \"f\"") {}
     assert!(next().contains("lua] \"TIME\""));
 }

@@ -34,6 +34,8 @@ fn put(out: &mut Vec<u8>, value: &Value, level: usize) -> Result<(), Refused> {
         Value::String(text) => put_bytes(out, &text.as_bytes()),
         Value::Boolean(is_true) => out.push(if *is_true { 0xc3 } else { 0xc2 }),
         Value::Integer(number) => put_integer(out, *number),
+        // A zero with a sign is a whole number as well.
+        Value::Number(number) if *number == 0.0 => put_integer(out, 0),
         Value::Number(number) => put_number(out, *number),
         Value::Table(table) if level < NESTING_MAX => put_table(out, table, level + 1)?,
         _ => out.push(0xc0),
