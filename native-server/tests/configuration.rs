@@ -3,12 +3,11 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::program::Program;
 use common::{Connection, Raw, TestServer};
 use ferrite_server::config::{Config, file};
 use tempfile::TempDir;
@@ -120,27 +119,6 @@ fn what_is_set_holds_for_the_next_command_of_a_pipeline() {
     assert_eq!(client.ask("SLOWLOG LEN"), Raw::Integer(1));
 }
 
-/// The program, with these settings, once it is ready; and where.
-fn program(directory: &Path, settings: &[&str]) -> (Child, Connection) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_ferrite"))
-        .args(["--port", "0", "--bind", "127.0.0.1", "--dir"])
-        .arg(directory)
-        .args(settings)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the program");
-    let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-    let address = loop {
-        let line = lines.next().expect("a server that starts").expect("a line");
-        if let Some((_, address)) = line.split_once("ready on ") {
-            break address.parse().expect("an address");
-        }
-    };
-    // It may go on to say something.
-    std::thread::spawn(move || lines.for_each(drop));
-    (process, Connection::new(address))
-}
-
 #[test]
 fn signals_end_the_server_as_it_was_told() {
     for (settings, signal, is_saved) in [
@@ -151,11 +129,10 @@ fn signals_end_the_server_as_it_was_told() {
         (&["--save", "", "--shutdown-on-sigint", "save"], "-TERM", false),
     ] {
         let directory = directory();
-        let (mut process, mut client) = program(directory.path(), settings);
-        assert_eq!(client.ask("SET k v"), ok());
-        let sent = Command::new("kill").args([signal, &process.id().to_string()]).status();
-        assert!(sent.expect("kill").success());
-        assert!(process.wait().expect("an end").success(), "{settings:?}");
+        let program = Program::start(directory.path(), settings);
+        assert_eq!(program.connect().ask("SET k v"), ok());
+        program.signal(signal);
+        assert!(program.wait().success(), "{settings:?}");
         assert_eq!(checkpoints(directory.path()).len(), usize::from(is_saved), "{settings:?}");
     }
 }
@@ -164,12 +141,13 @@ fn signals_end_the_server_as_it_was_told() {
 fn the_system_is_told_how_soon_to_end_the_server() {
     let directory = directory();
     let settings = ["--oom-score-adj", "absolute", "--oom-score-adj-values", "700", "800", "900"];
-    let (mut process, mut client) = program(directory.path(), &settings);
+    let program = Program::start(directory.path(), &settings);
+    let mut client = program.connect();
     let score = |pid: &str| -> i64 {
         let text = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).expect("a score");
         text.trim().parse().expect("a number")
     };
-    let (first, pid) = (score("self"), process.id().to_string());
+    let (first, pid) = (score("self"), program.id().to_string());
     assert_eq!(score(&pid), 700);
     assert_eq!(client.ask("CONFIG SET oom-score-adj relative"), ok());
     assert_eq!(score(&pid), (first + 700).min(1000));
@@ -177,8 +155,6 @@ fn the_system_is_told_how_soon_to_end_the_server() {
     assert_eq!(score(&pid), (first + 710).min(1000));
     assert_eq!(client.ask("CONFIG SET oom-score-adj no"), ok());
     assert_eq!(score(&pid), first);
-    process.kill().expect("a process that runs");
-    process.wait().expect("a process that ends");
 }
 
 #[test]

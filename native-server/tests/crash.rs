@@ -2,53 +2,24 @@
 //!
 //! `FERRITE_CRASH_ROUNDS` sets how often; 20 by default.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use common::program::Program;
 use ferrite_tests::random::Random;
 
 const CLIENTS: usize = 4;
 const PIPELINE: u64 = 8;
 
-struct Program {
-    process: Child,
-    address: String,
-}
-
-impl Program {
-    fn start(directory: &Path, fsync: &str) -> Program {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ferrite"))
-            .args(["--port", "0", "--bind", "127.0.0.1", "--appendonly", "yes"])
-            .args(["--appendfsync", fsync, "--io-threads", "2", "--dir"])
-            .arg(directory)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program");
-        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let address = loop {
-            let line = lines.next().expect("a server that starts").expect("a line");
-            if let Some((_, address)) = line.split_once("ready on ") {
-                break address.to_string();
-            }
-        };
-        Program { process, address }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.address).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
-        stream
-    }
-
-    fn kill(mut self) {
-        self.process.kill().expect("a process that runs");
-        self.process.wait().expect("a process that ends");
-    }
+/// A server that is under test.
+fn start(directory: &Path, fsync: &str) -> Program {
+    let settings = ["--appendonly", "yes", "--appendfsync", fsync, "--io-threads", "2"];
+    Program::start(directory, &settings)
 }
 
 /// What a client has sent and what it was told, in numbers that grow.
@@ -120,7 +91,7 @@ fn number(stream: &mut TcpStream, request: &str) -> u64 {
 
 /// Looks whether all that a client was told is there, and nothing in part.
 fn judge(program: &Program, known: &[Arc<Mutex<Known>>], round: u64, is_strict: bool) {
-    let mut stream = program.connect();
+    let mut stream = program.connect_raw();
     for (client, known) in known.iter().enumerate() {
         let mut known = known.lock().expect("no panic");
         let single = number(&mut stream, &format!("GET single:{client}"));
@@ -169,7 +140,7 @@ fn run(fsync: &str, rounds: u64, is_strict: bool) {
     let known: Vec<Arc<Mutex<Known>>> = (0..CLIENTS).map(|_| Arc::default()).collect();
     let mut random = Random::new(7);
     for round in 0..rounds {
-        let program = Program::start(directory.path(), fsync);
+        let program = start(directory.path(), fsync);
         judge(&program, &known, round, is_strict);
         let told = Arc::new(AtomicU64::new(0));
         let clients: Vec<_> = known
@@ -177,7 +148,7 @@ fn run(fsync: &str, rounds: u64, is_strict: bool) {
             .enumerate()
             .map(|(client, known)| {
                 let (stream, known, told) =
-                    (program.connect(), Arc::clone(known), Arc::clone(&told));
+                    (program.connect_raw(), Arc::clone(known), Arc::clone(&told));
                 std::thread::spawn(move || work(stream, client, &known, &told))
             })
             .collect();
@@ -189,7 +160,7 @@ fn run(fsync: &str, rounds: u64, is_strict: bool) {
         program.kill();
         clients.into_iter().for_each(|client| client.join().expect("a client that ends"));
     }
-    let program = Program::start(directory.path(), fsync);
+    let program = start(directory.path(), fsync);
     judge(&program, &known, rounds, is_strict);
     program.kill();
 }

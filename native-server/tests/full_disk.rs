@@ -7,11 +7,11 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::program::{Program, ferrite};
 use common::{Connection, Raw, TestServer};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,53 +26,29 @@ shift
 exec "$@"
 "#;
 
-struct Program {
-    process: Child,
-    address: String,
+/// A server on that disk.
+struct Full {
+    program: Program,
     /// Its directory, as seen from here.
     directory: PathBuf,
 }
 
-impl Program {
+impl Full {
     /// `None` where nobody may mount.
-    fn start(mountpoint: &Path, fsync: &str) -> Option<Program> {
+    fn start(mountpoint: &Path, fsync: &str) -> Option<Full> {
         let namespaces: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
-        namespaces.iter().find_map(|namespaces| {
-            let mut process = Command::new("unshare")
-                .args(*namespaces)
-                .args(["sh", "-c", SCRIPT, "sh"])
-                .arg(mountpoint)
-                .arg(env!("CARGO_BIN_EXE_ferrite"))
-                .args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
-                .args(["--auto-aof-rewrite-percentage", "0", "--appendfsync", fsync, "--dir"])
-                .arg(mountpoint)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()
-                .ok()?;
-            let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-            let address = lines.map_while(Result::ok).find_map(|line| {
-                line.split_once("ready on ").map(|(_, address)| address.to_string())
-            });
-            let Some(address) = address else {
-                process.wait().expect("a process that ends");
-                return None;
-            };
-            let mountpoint = mountpoint.strip_prefix("/").expect("a path from the root");
-            let directory = PathBuf::from(format!("/proc/{}/root", process.id())).join(mountpoint);
-            Some(Program { process, address, directory })
-        })
-    }
-
-    fn connect(&self) -> Connection {
-        Connection::new(self.address.parse().expect("an address"))
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let program = namespaces.iter().find_map(|namespaces| {
+            let mut command = Command::new("unshare");
+            command.args(*namespaces).args(["sh", "-c", SCRIPT, "sh"]).arg(mountpoint);
+            command.arg(ferrite().get_program());
+            command.args(["--port", "0", "--bind", "127.0.0.1", "--save", ""]);
+            command.args(["--appendonly", "yes", "--appendfsync", fsync]);
+            command.args(["--auto-aof-rewrite-percentage", "0", "--dir"]).arg(mountpoint);
+            Program::begin(command.stderr(Stdio::null()))
+        })?;
+        let mountpoint = mountpoint.strip_prefix("/").expect("a path from the root");
+        let directory = PathBuf::from(format!("/proc/{}/root", program.id())).join(mountpoint);
+        Some(Full { program, directory })
     }
 }
 
@@ -93,7 +69,7 @@ fn write_until_refused(connection: &mut Connection, first: usize) -> (usize, Str
 
 fn run(fsync: &str) {
     let mountpoint = tempfile::tempdir().expect("a directory");
-    let Some(program) = Program::start(mountpoint.path(), fsync) else {
+    let Some(Full { program, directory }) = Full::start(mountpoint.path(), fsync) else {
         println!("skipped: nobody may mount a file system here");
         return;
     };
@@ -115,7 +91,7 @@ fn run(fsync: &str) {
     assert!(reads.ask("DEL key:0").text().starts_with("MISCONF"), "{what}");
     assert_eq!(reads.ask("DBSIZE"), Raw::Integer(8), "{what}");
     // There is room again.
-    fs::remove_file(program.directory.join("ballast")).expect("the ballast");
+    fs::remove_file(directory.join("ballast")).expect("the ballast");
     let end = Instant::now() + PATIENCE;
     while reads.ask("SET back yes") != Raw::Simple("OK".into()) {
         assert!(Instant::now() < end, "{what}: writes come back");
@@ -129,7 +105,7 @@ fn run(fsync: &str) {
     assert_eq!(reads.ask("WAITAOF 1 0 0"), both, "{what}");
     // What is on the disk has all that was answered, and nothing else.
     let copy = tempfile::tempdir().expect("a directory");
-    for entry in fs::read_dir(&program.directory).expect("the directory") {
+    for entry in fs::read_dir(&directory).expect("the directory") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name");
         fs::copy(&path, copy.path().join(name)).expect("a copy");

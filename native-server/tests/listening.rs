@@ -4,14 +4,13 @@
 mod common;
 
 use std::fs;
-use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use common::program::{Program, ferrite};
 use common::{Connection, Raw, TestServer};
 use ferrite_server::config::Config;
 use tempfile::TempDir;
@@ -131,7 +130,7 @@ fn what_a_server_left_is_replaced_and_nothing_else_is() {
     let _alone = alone();
     let (_directory, path) = place();
     let refused = |expected: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_ferrite"))
+        let output = ferrite()
             .args(["--port", "0", "--save", "", "--unixsocket"])
             .arg(&path)
             .output()
@@ -160,24 +159,13 @@ fn what_a_server_left_is_replaced_and_nothing_else_is() {
 fn a_signal_ends_the_server_and_the_file() {
     let _alone = alone();
     let (_directory, path) = place();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_ferrite"))
-        .args(["--port", "0", "--save", "", "--unixsocket"])
-        .arg(&path)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the program");
-    let mut output = process.stdout.take().expect("its output");
-    let (mut said, mut piece) = (String::new(), [0; 1024]);
-    while !said.contains("ready on ") {
-        let count = output.read(&mut piece).expect("its output");
-        assert!(count > 0, "a server that starts: {said}");
-        said.push_str(&String::from_utf8_lossy(&piece[..count]));
-    }
-    assert!(said.contains(&format!("ready on {}\n", path.display())), "{said}");
+    let mut command = ferrite();
+    command.args(["--port", "0", "--save", "", "--unixsocket"]).arg(&path);
+    let program = Program::begin(&mut command).expect("a server that starts");
+    assert_eq!(program.place, path.display().to_string());
     assert!(is_socket(&path));
-    let asked = Command::new("kill").arg(process.id().to_string()).status();
-    assert!(asked.expect("kill").success());
-    assert!(process.wait().expect("a process that ends").success());
+    program.signal("-TERM");
+    assert!(program.wait().success());
     assert!(!path.exists());
 }
 

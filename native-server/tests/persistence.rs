@@ -7,6 +7,8 @@ use std::path::Path;
 use common::{Connection, Raw, TestServer};
 use ferrite_server::clock::Clock;
 use ferrite_server::config::Config;
+use ferrite_server::persist::files::Directory;
+use ferrite_server::persist::reader;
 use ferrite_server::server;
 use ferrite_tests::subject::START_MS;
 use ferrite_tests::transcript;
@@ -240,4 +242,38 @@ fn writes_are_held_up_while_too_much_waits_for_the_disk_and_reads_are_not() {
     server.shared().gate.set_crowded(false);
     assert_eq!(writes.read(), Raw::Simple("OK".into()));
     assert_eq!(writes.read(), Raw::bulk("after"));
+}
+
+#[test]
+fn libraries_are_restored_as_a_whole_after_a_crash() {
+    let library = |name: &str| {
+        format!("#!lua name={name}\nredis.register_function('f_{name}', function() return 1 end)")
+    };
+    let (directory, other) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let payload = {
+        let server = start(other.path(), "always");
+        let mut connection = server.connect();
+        for name in ["a", "b", "c"] {
+            connection.ask_words(&["FUNCTION", "LOAD", &library(name)]);
+        }
+        connection.ask("FUNCTION DUMP")
+    };
+    let Raw::Bulk(payload) = payload else { panic!("{payload:?}") };
+    {
+        let server = start(directory.path(), "always");
+        let mut connection = server.connect();
+        connection.ask_words(&["FUNCTION", "LOAD", &library("old")]);
+        let words = [&b"FUNCTION"[..], b"RESTORE", &payload, b"FLUSH"];
+        assert_eq!(connection.ask_words(&words), Raw::Simple("OK".into()));
+    }
+    // A crash leaves whole units.
+    let mut units = Vec::new();
+    let files = Directory::to_read(directory.path());
+    let read = reader::read(&files, 0, &mut |_, unit| {
+        units.push(String::from_utf8_lossy(unit).matches("#!lua").count());
+        Ok(())
+    });
+    read.expect("a log");
+    assert_eq!(units, [1, 3]);
 }

@@ -3,12 +3,10 @@
 mod common;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Connection, Raw, TestServer};
+use common::{Connection, Raw, TestServer, program};
 use ferrite_server::clock::Clock;
 use ferrite_server::config::Config;
 use ferrite_server::persist::format::segment_number;
@@ -209,6 +207,10 @@ fn a_log_whose_checkpoint_is_damaged_is_not_left_out() {
         {
             assert_eq!(connection.ask(request), Raw::Simple("OK".into()), "{request}");
         }
+        // It is not in the checkpoint that the new log goes with.
+        wait_until("the checkpoint ends", || {
+            figure(&mut connection, "aof_rewrite_in_progress") == 0
+        });
         connection.ask("SET c 3");
     }
     let entries = fs::read_dir(directory.path()).expect("a directory");
@@ -223,11 +225,11 @@ fn a_log_whose_checkpoint_is_damaged_is_not_left_out() {
     let why = refusal(directory.path());
     assert!(why.contains(" goes on from ") && why.contains("which is damaged"), "{why}");
     let path = directory.path().to_str().expect("a path");
-    let (output, text) = tool(&["check", path], b"");
+    let (output, text) = program::run(&["check", path], b"");
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("not well: ") && text.contains("a start is refused"), "{text}");
     fs::write(&newest, whole).expect("a file");
-    let (output, text) = tool(&["check", path], b"");
+    let (output, text) = program::run(&["check", path], b"");
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains(": 2 keys; the log goes on at position "), "{text}");
     let server = start(directory.path(), true);
@@ -249,7 +251,7 @@ fn a_log_that_begins_amid_a_change_is_well_behind_a_checkpoint() {
         assert_eq!(connection.ask("SAVE"), Raw::Simple("OK".into()));
         connection.ask("SET a 1");
     }
-    let (output, text) = tool(&["check", directory.path().to_str().expect("a path")], b"");
+    let (output, text) = program::run(&["check", directory.path().to_str().expect("a path")], b"");
     assert_eq!(output.status.code(), Some(0), "{text}");
 }
 
@@ -293,21 +295,6 @@ fn a_log_cannot_be_turned_on_in_another_servers_directory() {
     assert_eq!(second.connect().ask("SET key value"), Raw::Simple("OK".into()));
 }
 
-fn tool(arguments: &[&str], input: &[u8]) -> (Output, String) {
-    let child = Command::new(env!("CARGO_BIN_EXE_ferrite"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = child.expect("the program");
-    child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
-    let output = child.wait_with_output().expect("it ends");
-    let text = [&output.stdout[..], &output.stderr].concat();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    (output, text)
-}
-
 #[test]
 fn a_damaged_log_is_looked_at_and_repaired() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -322,13 +309,14 @@ fn a_damaged_log_is_looked_at_and_repaired() {
             assert_eq!(connection.ask("WAITAOF 1 0 0"), both);
         }
         let file = segments(directory.path())[0].clone();
-        let (output, text) = tool(&["repair", file.to_str().expect("a path"), "--yes"], b"");
+        let (output, text) =
+            program::run(&["repair", file.to_str().expect("a path"), "--yes"], b"");
         assert!(
             !output.status.success() && text.contains("a server uses this directory"),
             "{text}"
         );
     }
-    let (output, text) = tool(&["check", path], b"");
+    let (output, text) = program::run(&["check", path], b"");
     assert!(output.status.success() && text.contains("10 changes"), "{text}");
     let file = segments(directory.path())[0].clone();
     let name = file.to_str().expect("a path");
@@ -338,12 +326,12 @@ fn a_damaged_log_is_looked_at_and_repaired() {
     fs::write(&file, &bytes).expect("a segment");
     let refused = refusal(directory.path());
     assert!(refused.contains("ferrite-00000001.log: damaged at offset"), "{refused}");
-    let (output, text) = tool(&["check", path], b"");
+    let (output, text) = program::run(&["check", path], b"");
     assert!(!output.status.success() && text.contains("not well"), "{text}");
-    let (output, text) = tool(&["repair", name], b"n\n");
+    let (output, text) = program::run(&["repair", name], b"n\n");
     assert!(output.status.success() && text.contains("nothing was changed"), "{text}");
     assert_eq!(fs::read(&file).expect("a segment"), bytes);
-    let (output, text) = tool(&["repair", name], b"y\n");
+    let (output, text) = program::run(&["repair", name], b"y\n");
     assert!(output.status.success() && text.contains("cut at"), "{text}");
     let server = start(directory.path(), true);
     let mut connection = server.connect();

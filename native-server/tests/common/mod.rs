@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod program;
 pub mod shape;
 
 use std::io::{BufRead, BufReader, Read, Write};
