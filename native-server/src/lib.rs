@@ -50,6 +50,7 @@ pub mod socket;
 pub mod stats;
 pub mod supply;
 pub mod tls;
+pub mod tool;
 pub mod tracking;
 pub mod waiting;
 pub mod watch;

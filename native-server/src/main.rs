@@ -2,6 +2,7 @@
 //!
 //! Not here: anything that a test could not do as well through the library.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,9 +10,9 @@ use std::process::ExitCode;
 use ferrite_server::clock::Clock;
 use ferrite_server::config::Config;
 use ferrite_server::config::file::{self, Fault};
-use ferrite_server::persist::tools;
-use ferrite_server::rdb::tool;
-use ferrite_server::server;
+use ferrite_server::persist::{repair, tools};
+use ferrite_server::tool::{self, Asked};
+use ferrite_server::{rdb, server};
 
 const HELP: &str = "\
 ferrite: a server that speaks Redis's protocol
@@ -21,6 +22,8 @@ ferrite: a server that speaks Redis's protocol
     ferrite repair FILE [--yes]   cuts a file of a log where it is damaged, after asking
     ferrite import DUMP.RDB | AOF [CONFIG-FILE | -] [--SETTING VALUE ...]
     ferrite export DUMP.RDB [--rdb-version 10|12] [CONFIG-FILE | -] [--SETTING VALUE ...]
+
+A path that begins with a dash stands behind --, or is written with ./ before it.
 
 The configuration file is in redis.conf's grammar; - reads it from the standard input. Every setting
 of CONFIG GET * may be given on the command line, for example:
@@ -59,31 +62,11 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 
 fn main() -> ExitCode {
     ferrite_server::allocator::settle();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("-h" | "--help" | "help") => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Some("-v" | "--version" | "version") => {
-            println!("Ferrite server v={}", env!("CARGO_PKG_VERSION"));
-            return ExitCode::SUCCESS;
-        }
-        _ => {}
-    }
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["check", path] => return told(tools::check(path)),
-        ["repair", path] => return told(tools::repair(path, false).map(|()| true)),
-        ["repair", path, "--yes"] | ["repair", "--yes", path] => {
-            return told(tools::repair(path, true).map(|()| true));
-        }
-        ["check" | "repair", ..] => {
-            return told(Err("it takes one path (see --help)".into()));
-        }
-        _ => {}
-    }
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+    let outcome = arguments().and_then(|arguments| run(&arguments));
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        // Something is not well, and was said.
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("ferrite: {error}");
             ExitCode::FAILURE
@@ -91,24 +74,56 @@ fn main() -> ExitCode {
     }
 }
 
-/// How a tool ends: not with success where something is not well.
-fn told(outcome: Result<bool, String>) -> ExitCode {
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(why) => {
-            eprintln!("ferrite: {why}");
-            ExitCode::FAILURE
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn arguments() -> Outcome<Vec<String>> {
+    let text = |word: OsString| word.into_string();
+    let words = std::env::args_os().skip(1).map(text).collect::<Result<_, _>>();
+    words.map_err(|word| format!("an argument is no text in UTF-8: {}", word.display()).into())
+}
+
+/// Does what the words say. Whether all is well.
+fn run(arguments: &[String]) -> Outcome<bool> {
+    let (command, rest) = arguments.split_first().map_or(("", arguments), |(c, r)| (c, r));
+    match command {
+        "-h" | "--help" | "help" => help(),
+        "-v" | "--version" | "version" => {
+            println!("Ferrite server v={}", env!("CARGO_PKG_VERSION"));
+            Ok(true)
         }
+        "check" | "repair" | "import" | "export" => run_tool(command, rest),
+        "run" if matches!(rest.first().map(String::as_str), Some("-h" | "--help")) => help(),
+        "run" => serve(rest),
+        _ => serve(arguments),
     }
 }
 
-fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    match arguments.split_first() {
-        Some((command, rest)) if command == "import" => return import(rest),
-        Some((command, rest)) if command == "export" => return export(rest),
-        _ => {}
+fn help() -> Outcome<bool> {
+    print!("{HELP}");
+    Ok(true)
+}
+
+fn run_tool(command: &str, words: &[String]) -> Outcome<bool> {
+    let asked = match command {
+        "check" => tool::read(command, &[], words),
+        "repair" => tool::read(command, &["--yes"], words),
+        _ => tool::read_before_settings(command, words),
+    };
+    let Asked::Work { path, mut options } = asked? else { return help() };
+    match command {
+        "check" => return Ok(tools::check(&path)?),
+        "repair" => repair::repair(&path, !options.is_empty())?,
+        "import" => rdb::tool::run_import(configure(&options)?, Path::new(&path))?,
+        _ => {
+            let version = rdb::tool::take_version(&mut options)?;
+            rdb::tool::run_export(configure(&options)?, Path::new(&path), version)?;
+        }
     }
+    Ok(true)
+}
+
+/// Runs a server until it ends.
+fn serve(arguments: &[String]) -> Outcome<bool> {
     let config = configure(arguments)?;
     let without_effect = config.without_effect.join(", ");
     let running = server::start(config, Clock::System)?;
@@ -121,23 +136,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     end_on_signal(&running)?;
     running.wait();
     server.log.notice("Ferrite ends, bye");
-    Ok(())
-}
-
-/// `ferrite import PATH`.
-fn import(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    let (path, options) = arguments.split_first().ok_or("import which file? (--help)")?;
-    tool::run_import(configure(options)?, Path::new(path))?;
-    Ok(())
-}
-
-/// `ferrite export PATH`.
-fn export(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    let (path, rest) = arguments.split_first().ok_or("export into which file? (--help)")?;
-    let mut options = rest.to_vec();
-    let version = tool::take_version(&mut options)?;
-    tool::run_export(configure(&options)?, Path::new(path), version)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Says that the server is ready. A signal that asks the process to end ends it from then on, as
@@ -183,10 +182,6 @@ fn configure(arguments: &[String]) -> Result<Config, Fault> {
             file::set(&mut config, setting, &[value]).map_err(fault)?;
         }
     }
-    let arguments = match arguments {
-        [first, rest @ ..] if first == "run" => rest,
-        all => all,
-    };
     let options = match arguments {
         [flag, name, rest @ ..] if flag == "-c" || flag == "--config" => {
             read_file(&mut config, name)?;

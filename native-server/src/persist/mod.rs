@@ -18,6 +18,7 @@ pub mod log;
 pub mod reader;
 pub mod recover;
 mod reload;
+pub mod repair;
 pub mod replies;
 mod rewrite;
 pub mod simulated;

@@ -1,16 +1,14 @@
-//! `ferrite check` and `ferrite repair`: what is in a log, and cutting one that is damaged.
+//! `ferrite check`: what is in a log, and whether it is well.
 //!
-//! Invariant: `check` changes nothing. `repair` changes nothing before it was told to, and removes
-//! nothing: files behind the cut get another name.
+//! Invariant: it changes nothing. Not here: what is done about it (repair.rs).
 
 use std::fs;
-use std::io::{self, BufRead, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ferrite_engine::Policy;
-use rustix::fs::{FlockOperation, flock};
 
 use crate::checkpoint;
 use crate::database::Databases;
@@ -18,27 +16,25 @@ use crate::limits::DATABASES_MAX;
 use crate::persist::entry::{Entries, Entry};
 use crate::persist::files::Directory;
 use crate::persist::format::{
-    RECORD_HEAD_BYTES, RecordHead, SEGMENT_HEAD_BYTES, SegmentHead, segment_number,
+    BadHead, RECORD_HEAD_BYTES, RecordHead, SEGMENT_HEAD_BYTES, SegmentHead, segment_number,
 };
-use crate::persist::home::LOCK;
 use crate::persist::reader::{self, Segments};
 
 /// A segment, looked at on its own.
-struct Looked {
+pub(super) struct Looked {
     /// The positions of its first record and behind its last.
-    start: Option<u64>,
-    end: u64,
-    records: u64,
+    pub start: Option<u64>,
+    pub end: u64,
+    pub records: u64,
     /// Where the records end that follow each other.
-    offset: u64,
+    pub offset: u64,
     /// Records that verify behind that.
-    later: u64,
-    len: u64,
+    pub later: u64,
+    pub len: u64,
 }
 
-fn look(bytes: &[u8]) -> Result<Looked, String> {
-    let head = SegmentHead::read(bytes.get(..SEGMENT_HEAD_BYTES).unwrap_or(bytes));
-    let head = head.map_err(|why| why.to_string())?;
+pub(super) fn look(bytes: &[u8]) -> Result<Looked, BadHead> {
+    let head = SegmentHead::read(bytes.get(..SEGMENT_HEAD_BYTES).unwrap_or(bytes))?;
     let block = head.block_bytes as usize;
     let (mut at, len) = (block, bytes.len() as u64);
     let mut looked = Looked { start: None, end: 0, records: 0, offset: 0, later: 0, len };
@@ -82,7 +78,7 @@ impl Segments for Single {
     }
 }
 
-fn number_of(path: &Path) -> Option<u64> {
+pub(super) fn number_of(path: &Path) -> Option<u64> {
     path.file_name().and_then(|name| name.to_str()).and_then(segment_number)
 }
 
@@ -120,13 +116,14 @@ pub fn check(path: &str) -> Result<bool, String> {
 
 /// What the checkpoints of a directory are.
 #[derive(Default, PartialEq, Eq)]
-struct Saved {
+pub(super) struct Saved {
     /// From which position on the log knows more than the newest that is whole.
-    log_position: Option<u64>,
+    pub log_position: Option<u64>,
     is_damaged: bool,
 }
 
-fn check_checkpoints(path: &Path) -> Saved {
+/// Loads the newest, and tells what is in it.
+pub(super) fn check_checkpoints(path: &Path) -> Saved {
     let news = Arc::default();
     let databases = Databases::new(DATABASES_MAX, 0, Policy::NoEviction, || 0, &news);
     match checkpoint::load(path, &databases) {
@@ -205,63 +202,6 @@ fn check_log<S: Segments>(
     Ok(end.orphan)
 }
 
-fn told(path: &Path, why: &dyn std::fmt::Display) -> String {
+pub(super) fn told(path: &Path, why: &dyn std::fmt::Display) -> String {
     format!("{}: {why}", path.display())
-}
-
-/// Cuts a file of a log behind its last whole record.
-///
-/// # Errors
-/// It is none, a server uses it, or it cannot be written.
-pub fn repair(path: &str, is_sure: bool) -> Result<(), String> {
-    let path = Path::new(path);
-    let number = number_of(path).ok_or_else(|| told(path, &"its name is none of a log"))?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = Directory::to_read(parent.unwrap_or(Path::new(".")));
-    let lock = directory.path().join(LOCK);
-    let lock =
-        fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(lock);
-    let lock = lock.map_err(|why| told(directory.path(), &why))?;
-    flock(&lock, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| told(directory.path(), &"a server uses this directory: stop it first"))?;
-    let bytes = fs::read(path).map_err(|why| told(path, &why))?;
-    let looked = look(&bytes).map_err(|why| told(path, &why))?;
-    let numbers = directory.list().map_err(|why| told(directory.path(), &why))?;
-    let behind: Vec<u64> = numbers.into_iter().filter(|other| *other > number).collect();
-    println!(
-        "{}: {} records up to position {}, then {} of {} bytes that do not follow; {} whole \
-         records stand behind",
-        path.display(),
-        looked.records,
-        looked.end,
-        looked.len - looked.offset,
-        looked.len,
-        looked.later
-    );
-    for number in &behind {
-        println!(
-            "{}: follows this file, and will be set aside",
-            directory.segment(*number).display()
-        );
-    }
-    if !is_sure && !ask("Cut it there? What stands behind is lost. [y/N] ")? {
-        println!("nothing was changed");
-        return Ok(());
-    }
-    for number in behind {
-        let file = directory.segment(number);
-        let aside = file.with_extension("log.lost");
-        fs::rename(&file, aside).map_err(|why| told(&file, &why))?;
-    }
-    directory.cut(number, looked.offset).map_err(|why| told(path, &why))?;
-    println!("{}: cut at {} bytes", path.display(), looked.offset);
-    Ok(())
-}
-
-fn ask(question: &str) -> Result<bool, String> {
-    print!("{question}");
-    io::stdout().flush().map_err(|why| why.to_string())?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(|why| why.to_string())?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
