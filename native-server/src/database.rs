@@ -10,7 +10,7 @@
 //! Not here: what is done with a database; and shards of one (see ARCHITECTURE.md).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ferrite_engine::{Keyspace, Options, Policy, Stats, limits};
@@ -174,6 +174,8 @@ pub struct Databases {
     /// The budget of all together; 0 for none.
     max_bytes: AtomicU64,
     chain: Mutex<Chain>,
+    /// The server ends, and waits for no checkpoint.
+    gives_up: AtomicBool,
 }
 
 impl Databases {
@@ -199,6 +201,7 @@ impl Databases {
             log: Arc::default(),
             max_bytes: AtomicU64::new(max_bytes),
             chain: Mutex::default(),
+            gives_up: AtomicBool::new(false),
         };
         databases.each(|_, _| {});
         databases
@@ -222,6 +225,16 @@ impl Databases {
     /// The checkpoints that there are of them, locked against whoever else would write one.
     pub fn chain(&self) -> MutexGuard<'_, Chain> {
         self.chain.lock()
+    }
+
+    /// No checkpoint is wanted any more, nor the one that is being written.
+    pub fn give_up_checkpoints(&self) {
+        self.gives_up.store(true, Ordering::Release);
+    }
+
+    /// See [`give_up_checkpoints`](Self::give_up_checkpoints).
+    pub fn gives_up_checkpoints(&self) -> bool {
+        self.gives_up.load(Ordering::Acquire)
     }
 
     /// A holder of locks that has none yet.

@@ -144,12 +144,13 @@ impl Gate {
         self.is_closed() && self.current_pause().is_some()
     }
 
-    /// Somebody wants writes refused, with this line, or no longer.
-    pub fn refuse_writes(&self, who: &'static str, line: Option<Cow<'static, str>>) {
-        self.change(|state| match line {
-            Some(line) => drop(state.refusals.insert(who, line)),
-            None => drop(state.refusals.remove(who)),
+    /// Somebody wants writes refused, with this line, or no longer. Whether they did before.
+    pub fn refuse_writes(&self, who: &'static str, line: Option<Cow<'static, str>>) -> bool {
+        let before = self.change(|state| match line {
+            Some(line) => state.refusals.insert(who, line),
+            None => state.refusals.remove(who),
         });
+        before.is_some()
     }
 
     /// Why writes are refused.

@@ -36,6 +36,7 @@ pub mod news;
 pub mod number;
 pub mod oom;
 pub mod persist;
+pub mod plain_file;
 pub mod preload;
 pub mod process;
 pub mod pubsub;

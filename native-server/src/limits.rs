@@ -122,6 +122,10 @@ pub const CHECKPOINT_CHAIN_MAX: usize = 64;
 /// (Redis's `CONFIG_BGSAVE_RETRY_DELAY`).
 pub const CHECKPOINT_RETRY_MS: i64 = 5_000;
 
+/// Milliseconds after a checkpoint that failed in which a log that has grown does not try again:
+/// it is written to as before, so there is time.
+pub const REWRITE_RETRY_MS: i64 = 60_000;
+
 /// Segments of memory that are made ahead at once while a file is loaded, and how often that.
 pub const SUPPLY_SEGMENTS: usize = 64;
 /// See [`SUPPLY_SEGMENTS`].

@@ -62,7 +62,7 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 
 fn main() -> ExitCode {
     ferrite_server::allocator::settle();
-    let outcome = arguments().and_then(|arguments| run(&arguments));
+    let outcome = outlive_limits().and_then(|()| run(&arguments()?));
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         // Something is not well, and was said.
@@ -75,6 +75,16 @@ fn main() -> ExitCode {
 }
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// A file that may not grow (`ulimit -f`) is an error of its write from now on, as a full disk is,
+/// and no end of the process.
+fn outlive_limits() -> Outcome<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    // What is done about a signal stays so.
+    runtime.block_on(async { signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop) })?;
+    Ok(())
+}
 
 fn arguments() -> Outcome<Vec<String>> {
     let text = |word: OsString| word.into_string();
@@ -149,8 +159,6 @@ fn end_on_signal(running: &server::Running) -> std::io::Result<()> {
     runtime.block_on(async move {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        // A file that may not grow (`ulimit -f`) is an error of its write, as a full disk is.
-        let _grown = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
         for place in server.entrances.places() {
             server.log.notice(format_args!("ready on {place}"));
         }

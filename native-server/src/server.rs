@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::acl::Access;
 use crate::checkpoint::CheckpointError;
-use crate::checkpoint::saver::Saver;
+use crate::checkpoint::saver::{self, Saver};
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Current};
@@ -189,6 +189,7 @@ impl Running {
             // A thread that panicked has said so; the others end as well.
             let _ = thread.join();
         }
+        saver::give_up(&self.server);
         self.server.persistence.close();
         drop(self.pid_file);
     }
@@ -285,9 +286,16 @@ pub(crate) fn prepare(
     if let Err(why) = oom::apply(&current) {
         server.log.warning(format_args!("oom-score-adj cannot be set: {why}"));
     }
-    let gate = Arc::clone(&server.gate);
+    let (gate, log) = (Arc::clone(&server.gate), Arc::clone(&server.log));
     server.databases.log.tell(move |notice| match notice {
-        Notice::Trouble(why) => gate.refuse_writes("log", why.map(Into::into)),
+        Notice::Trouble(why) => {
+            let line = why.clone();
+            match (gate.refuse_writes("log", why.map(Into::into)), line) {
+                (false, Some(line)) => log.warning(format_args!("writes are refused: {line}")),
+                (true, None) => log.notice("writes are taken again"),
+                _ => {}
+            }
+        }
         Notice::Crowded(is_crowded) => gate.set_crowded(is_crowded),
     });
     Ok(server)

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::program::{Program, ferrite};
+use common::program::{Program, ferrite, finish};
 use common::{Connection, Raw, TestServer};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,6 +26,9 @@ shift
 exec "$@"
 "#;
 
+/// How one gets a namespace: as root, or as anybody.
+const NAMESPACES: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+
 /// A server on that disk.
 struct Full {
     program: Program,
@@ -36,8 +39,7 @@ struct Full {
 impl Full {
     /// `None` where nobody may mount.
     fn start(mountpoint: &Path, fsync: &str) -> Option<Full> {
-        let namespaces: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
-        let program = namespaces.iter().find_map(|namespaces| {
+        let program = NAMESPACES.iter().find_map(|namespaces| {
             let mut command = Command::new("unshare");
             command.args(*namespaces).args(["sh", "-c", SCRIPT, "sh"]).arg(mountpoint);
             command.arg(ferrite().get_program());
@@ -65,6 +67,49 @@ fn write_until_refused(connection: &mut Connection, first: usize) -> (usize, Str
         }
     }
     unreachable!("numbers do not end")
+}
+
+/// How the shell that mounted nothing ends, and `unshare` that may not.
+const NOT_MOUNTED: [Option<i32>; 2] = [Some(9), Some(1)];
+
+/// What a server says that cannot start, behind lines of the shell. `None` where nobody may mount.
+fn refusal(before: &str, directory: &Path) -> Option<String> {
+    NAMESPACES.iter().find_map(|namespaces| {
+        let mut command = Command::new("unshare");
+        let script = format!("{before}\nshift\n\"$@\" || exit 7");
+        command.args(*namespaces).args(["sh", "-c", &script, "sh"]).arg(directory);
+        command.arg(ferrite().get_program()).args(["--port", "0", "--appendonly", "yes"]);
+        let (output, text) = finish(command.arg("--dir").arg(directory), b"");
+        if NOT_MOUNTED.contains(&output.status.code()) {
+            return None;
+        }
+        assert_eq!(output.status.code(), Some(7), "{text}");
+        Some(text)
+    })
+}
+
+#[test]
+fn a_start_that_finds_no_room_says_what_it_needs() {
+    let place = tempfile::tempdir().expect("a directory");
+    let name = place.path().display().to_string();
+    for (before, why) in [
+        (r#"mount -t tmpfs -o size=8m none "$1" || exit 9"#, "No space left on device"),
+        // There is room for less than the lock.
+        (
+            r#"mount -t tmpfs -o size=64k none "$1" || exit 9
+               cat /dev/zero > "$1/ballast" 2> /dev/null"#,
+            "No space left on device",
+        ),
+        ("ulimit -f 2048", "File too large"),
+    ] {
+        let Some(text) = refusal(before, place.path()) else {
+            println!("skipped: nobody may mount a file system here");
+            return;
+        };
+        assert!(text.starts_with("ferrite: cannot "), "{text}");
+        assert!(text.contains(&name) && text.contains(why), "{text}");
+        assert!(text.contains("32 MB") && text.lines().count() == 1, "{text}");
+    }
 }
 
 fn run(fsync: &str) {

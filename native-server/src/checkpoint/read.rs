@@ -23,6 +23,7 @@ use crate::limits::{
     CHECKPOINT_BLOCK_BYTES, CHECKPOINT_CHAIN_MAX, CHECKPOINT_READ_BLOCKS,
     CHECKPOINT_READ_THREADS_MAX, DATABASES_MAX,
 };
+use crate::plain_file;
 
 /// A block that was read. The buffer may be longer than it.
 struct Arrived {
@@ -122,7 +123,7 @@ fn chain<'n>(newest: &'n Name, known: &'n [Name]) -> Result<Vec<(&'n Name, Heade
     let mut name = newest;
     while files.len() < CHECKPOINT_CHAIN_MAX {
         let fail = damaged(&name.path);
-        let mut file = File::open(&name.path).map_err(io_error(&name.path))?;
+        let mut file = plain_file::open(&name.path).map_err(io_error(&name.path))?;
         let mut bytes = [0; HEADER_BYTES];
         read_exact(&mut file, &mut bytes, 0).map_err(|why| why.about(&name.path))?;
         let header = Header::read(&bytes).map_err(&fail)?;
@@ -193,7 +194,7 @@ fn thread_count() -> usize {
 
 /// Reads a whole file.
 fn read_file(name: &Name, gathered: &mut Gathered) -> Result<()> {
-    let mut file = File::open(&name.path).map_err(io_error(&name.path))?;
+    let mut file = plain_file::open(&name.path).map_err(io_error(&name.path))?;
     gathered.extra.clear();
     let outcome = thread::scope(|scope| {
         let (empty, buffers) = channel();

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::checkpoint::{CheckpointError, Loaded, Saved, load};
 use crate::config::Config;
@@ -17,6 +18,9 @@ const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it
                        disabled, because this instance is configured to report errors during \
                        writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). \
                        Please check the Redis logs for details about the RDB error.";
+
+/// How long the end waits for a checkpoint that was given up.
+const GIVE_UP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a checkpoint is not begun.
 pub const IN_PROGRESS: &str = "ERR Background save already in progress";
@@ -130,6 +134,11 @@ impl Saver {
         state.is_scheduled || config.save.iter().any(is_met)
     }
 
+    /// Whether so much time has passed since one was begun.
+    pub fn has_rested(&self, now_ms: i64, rest_ms: i64) -> bool {
+        now_ms.saturating_sub(self.lock().tried_ms) > rest_ms
+    }
+
     /// Claims that a checkpoint is being taken. False if one is already.
     fn begin(&self, now_ms: i64) -> bool {
         let mut state = self.lock();
@@ -179,6 +188,16 @@ pub fn save_now(server: &Server) -> Result<(), String> {
 pub fn save_at_end(server: &Server) -> Result<(), String> {
     server.saver.wait();
     save_now(server)
+}
+
+/// Gives up the checkpoint that is being taken, if one is, and waits until nothing is left of it:
+/// the server ends. A disk that does not answer is not waited for; what it has then the next start
+/// removes.
+pub fn give_up(server: &Server) {
+    server.databases.give_up_checkpoints();
+    let state = server.saver.lock();
+    let is_running = |state: &mut State| state.begun_ms.is_some();
+    drop(server.saver.has_ended.wait_timeout_while(state, GIVE_UP_PATIENCE, is_running));
 }
 
 /// Notes that a checkpoint is wanted once a transaction is over.

@@ -70,10 +70,11 @@ fn write_file(
         Ok((moment, last))
     })?;
     let last = Last { log_position: moment.log_position, ended_ms: now_ms(), ..last };
-    let bytes = last.to_bytes();
-    let head = BlockHead::of(Kind::Last, 0, &bytes).to_bytes();
-    let written = file.write_all(&[&head[..], &bytes].concat()).and_then(|()| file.sync_all());
-    written.map_err(io_error(&name.path))?;
+    put_last(&mut file, &last).map_err(io_error(&name.path))?;
+    if databases.gives_up_checkpoints() {
+        // The directory may be another server's soon.
+        return Err(CheckpointError::GivenUp);
+    }
     let whole = Name::whole(directory, sequence);
     std::fs::rename(&name.path, &whole.path).map_err(io_error(&whole.path))?;
     files::sync(directory)?;
@@ -141,6 +142,9 @@ fn walk(databases: &Databases, queue: &Queue) -> bool {
         for index in 0..databases.count() {
             loop {
                 queue.wait_for_room();
+                if databases.gives_up_checkpoints() {
+                    queue.close();
+                }
                 if queue.is_closed() {
                     return false;
                 }
@@ -173,6 +177,13 @@ fn put_extra(queue: &Queue, extra: Vec<u8>) {
     for part in extra.chunks(CHECKPOINT_BLOCK_BYTES) {
         queue.put(Block { kind: Kind::Extra, database: 0, bytes: part.into() });
     }
+}
+
+fn put_last(file: &mut File, last: &Last) -> io::Result<()> {
+    let bytes = last.to_bytes();
+    let head = BlockHead::of(Kind::Last, 0, &bytes).to_bytes();
+    file.write_all(&[&head[..], &bytes].concat())?;
+    file.sync_all()
 }
 
 /// Writes blocks as they come. One that cannot be written closes the queue.

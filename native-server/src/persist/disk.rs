@@ -84,6 +84,12 @@ pub trait Disk: Send {
     /// Waits until something has ended, the bell is rung, or the time is up.
     fn wait(&mut self, bell: &Bell, timeout: Option<Duration>);
 
+    /// Segments that are made from now on go into the directory that has the name now.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn enter(&mut self) -> io::Result<()>;
+
     /// Begins to make a segment ready, durably.
     fn make(&mut self, make: Make);
 

@@ -4,30 +4,33 @@
 //! hold what nobody reads, and flushing it costs more than the write.
 //!
 //! Invariant: a segment is made under another name, and gets its own when it is whole and durable.
+//! Invariant: what is written goes into the directory that was there at first, wherever that is
+//! moved to.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate};
-use rustix::io::{ReadWriteFlags, pwritev2};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, fallocate, openat, renameat, unlinkat};
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
 use crate::persist::disk::{Bell, Disk, Done, Make, Slots, Write};
 use crate::persist::format::{
     BLOCK_BYTES_MIN, RECORD_BYTES_MAX, SEGMENT_HEAD_BYTES, segment_name, segment_number,
 };
 use crate::persist::uring::{self, Ring};
+use crate::plain_file;
 
 /// A segment that is being made.
-const SPARE: &str = "ferrite-spare.tmp";
+pub(super) const SPARE: &str = "ferrite-spare.tmp";
 /// What is tried to learn how the file system wants to be written.
-const PROBE: &str = "ferrite-probe.tmp";
+pub(super) const PROBE: &str = "ferrite-probe.tmp";
 /// Bytes that are written at once when a segment is filled: little, so that writes in between do
 /// not wait long.
 const FILL_BYTES: usize = 256 * 1024;
@@ -36,6 +39,9 @@ const FILL_BYTES: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct Directory {
     path: PathBuf,
+    /// The directory itself, where it is written to: whatever comes to stand under its name is
+    /// none of it.
+    handle: Option<Arc<File>>,
     /// Flags that segments are opened with.
     flags: OFlags,
     /// See [`Disk::block_bytes`].
@@ -45,7 +51,8 @@ pub struct Directory {
 impl Directory {
     /// One that is only read from.
     pub fn to_read(path: &Path) -> Directory {
-        Directory { path: path.into(), flags: OFlags::empty(), block_bytes: BLOCK_BYTES_MIN }
+        let (flags, block_bytes) = (OFlags::empty(), BLOCK_BYTES_MIN);
+        Directory { path: path.into(), handle: None, flags, block_bytes }
     }
 
     /// One that is written to: the smallest block that goes past the page cache is found out.
@@ -54,11 +61,13 @@ impl Directory {
     /// No file can be written there.
     pub fn to_write(path: &Path) -> io::Result<Directory> {
         let mut directory = Directory::to_read(path);
-        let probe = path.join(PROBE);
-        let outcome = File::create(&probe).and_then(|file| file.set_len(1 << 16));
+        directory.handle = Some(Arc::new(File::open(path)?));
+        directory.clear(PROBE)?;
+        let outcome = directory.create(PROBE, OFlags::empty());
+        let outcome = outcome.and_then(|file| file.set_len(1 << 16));
         let mut slots = Slots::new(1, 1 << 16);
         if outcome.is_ok()
-            && let Ok(file) = open(&probe, OFlags::DIRECT)
+            && let Ok(file) = directory.open_at(PROBE, OFlags::DIRECT)
         {
             for block_bytes in [BLOCK_BYTES_MIN, 4096] {
                 let block = slots.get(0).get(..block_bytes).unwrap_or_default();
@@ -69,8 +78,33 @@ impl Directory {
                 }
             }
         }
-        let _ = fs::remove_file(&probe);
+        let _ = directory.clear(PROBE);
         outcome.map(|()| directory)
+    }
+
+    fn handle(&self) -> io::Result<&File> {
+        self.handle.as_deref().ok_or_else(|| io::Error::other("the directory is only read"))
+    }
+
+    fn open_at(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::WRONLY | OFlags::CLOEXEC;
+        Ok(openat(self.handle()?, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+    }
+
+    fn create(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        self.open_at(name, flags | OFlags::CREATE | OFlags::EXCL)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(renameat(self.handle()?, from, self.handle()?, to)?)
+    }
+
+    /// Sees to it that there is no file of this name.
+    fn clear(&self, name: &str) -> io::Result<()> {
+        match unlinkat(self.handle()?, name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            outcome => Ok(outcome?),
+        }
     }
 
     /// Where it is.
@@ -101,7 +135,7 @@ impl Directory {
     /// # Errors
     /// It cannot be read.
     pub fn read_at(&self, number: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        File::open(self.segment(number))?.read_at(buffer, offset)
+        plain_file::open(&self.segment(number))?.read_at(buffer, offset)
     }
 
     /// Cuts a segment off.
@@ -114,12 +148,21 @@ impl Directory {
         file.sync_all()
     }
 
+    /// Gives back what stands in a segment behind its last record: it was made ready to be
+    /// written, and nobody is going to.
+    pub fn trim(&self, number: u64, len: u64) {
+        if fs::metadata(self.segment(number)).is_ok_and(|found| found.len() > len) {
+            // Where that fails it takes room, and does no harm.
+            let _ = self.cut(number, len);
+        }
+    }
+
     /// Opens a segment to be written.
     ///
     /// # Errors
     /// It cannot be.
     pub fn open(&self, number: u64) -> io::Result<File> {
-        open(&self.segment(number), self.flags)
+        self.open_at(&segment_name(number), self.flags)
     }
 
     /// Makes a segment.
@@ -127,30 +170,38 @@ impl Directory {
     /// # Errors
     /// There is no room for it, or it cannot be written.
     pub fn make(&self, make: &Make) -> io::Result<()> {
-        let spare = self.path.join(SPARE);
         let recycled = make.recycled.is_some_and(|number| {
-            let path = self.segment(number);
-            let has_length = fs::metadata(&path).is_ok_and(|found| found.len() == make.bytes);
-            has_length && fs::rename(&path, &spare).is_ok()
+            let found = self.open(number).and_then(|file| file.metadata());
+            let has_length = found.is_ok_and(|found| found.len() == make.bytes);
+            has_length && self.rename(&segment_name(number), SPARE).is_ok()
         });
-        let outcome = self.fill(make, &spare, recycled);
+        let outcome = self.fill(make, recycled);
         if outcome.is_err() {
-            let _ = fs::remove_file(&spare);
+            let _ = self.clear(SPARE);
         }
         outcome?;
-        fs::rename(&spare, self.segment(make.number))?;
-        File::open(&self.path)?.sync_all()
+        let name = segment_name(make.number);
+        let outcome = self.rename(SPARE, &name).and_then(|()| self.handle()?.sync_all());
+        if outcome.is_err() {
+            // It may be gone after a loss of power, so it is not used; the next has another name.
+            let _ = self.clear(&name);
+        }
+        outcome
     }
 
-    fn fill(&self, make: &Make, spare: &Path, is_recycled: bool) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(!is_recycled);
-        let file = options.custom_flags(self.flags.bits() as i32).open(spare)?;
+    fn fill(&self, make: &Make, is_recycled: bool) -> io::Result<()> {
+        let file = match is_recycled {
+            true => self.open_at(SPARE, self.flags)?,
+            false => {
+                self.clear(SPARE)?;
+                self.create(SPARE, self.flags)?
+            }
+        };
         if !is_recycled {
             match fallocate(&file, FallocateFlags::empty(), 0, make.bytes) {
                 Ok(()) => {}
                 // Not every file system can; what is filled below need not be promised.
-                Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(make.bytes)?,
+                Err(Errno::OPNOTSUPP) => file.set_len(make.bytes)?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -171,10 +222,6 @@ impl Directory {
         file.write_all_at(head, 0)?;
         file.sync_all()
     }
-}
-
-fn open(path: &Path, flags: OFlags) -> io::Result<File> {
-    OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path)
 }
 
 /// Makes segments, and removes them, on threads of its own, which end before it does: so nothing
@@ -226,7 +273,7 @@ impl Maker {
         self.run(move || {
             for number in numbers {
                 // What stays does no harm: the next start looks at it again, and removes it.
-                let _ = fs::remove_file(directory.segment(number));
+                let _ = directory.clear(&segment_name(number));
             }
         });
     }
@@ -330,12 +377,21 @@ impl Files {
         Ok(written)
     }
 
+    fn is_gone(&self) -> bool {
+        let found = self.current.as_ref().map(File::metadata);
+        found.is_some_and(|found| found.is_ok_and(|found| found.nlink() == 0))
+    }
+
     fn begin_write(&mut self, write: Write) -> io::Result<()> {
         let file = self.current.as_ref().ok_or_else(no_segment)?;
         let Way::Ring(ring) = &mut self.way else { return Err(no_segment()) };
         self.unmeasured += 1;
         ring.write(file, write)
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the file was removed while it was written")
 }
 
 fn no_segment() -> io::Error {
@@ -392,7 +448,14 @@ impl Disk for Files {
 
     fn reap(&mut self) -> Option<Done> {
         let done = self.done.pop_front();
-        done.or_else(|| if let Way::Ring(ring) = &mut self.way { ring.reap() } else { None })
+        let done =
+            done.or_else(|| if let Way::Ring(ring) = &mut self.way { ring.reap() } else { None });
+        // What was written into a file that has no name any more is there for nobody.
+        match done? {
+            Done::Write(slot, Ok(_)) if self.is_gone() => Some(Done::Write(slot, Err(gone()))),
+            Done::Sync(Ok(())) if self.is_gone() => Some(Done::Sync(Err(gone()))),
+            done => Some(done),
+        }
     }
 
     fn wait(&mut self, bell: &Bell, timeout: Option<Duration>) {
@@ -404,6 +467,11 @@ impl Disk for Files {
             // The ring is not needed for that.
             _ => bell.wait(timeout),
         }
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        self.maker.directory = Directory::to_write(self.maker.directory.path())?;
+        Ok(())
     }
 
     fn make(&mut self, make: Make) {

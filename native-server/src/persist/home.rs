@@ -5,18 +5,26 @@
 //!
 //! Invariant: two servers never write one directory: whoever writes holds a [`Claim`], and the
 //! directory is given back only when nobody does, or the server ends.
+//! Invariant: what is removed, or replaced by another directory, is noticed: the log takes nothing
+//! any more then, until a checkpoint stands in the new one.
 //! Invariant: a log stays in one directory, since a checkpoint is worth nothing beside another's.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::checkpoint;
+use crate::persist::files::{PROBE, SPARE};
 use crate::persist::format::segment_number;
+use crate::persist::log::Trouble;
 use crate::persist::{OpenError, Persistence};
+use crate::plain_file;
 use crate::process::system_text;
+use crate::rdb::start::has_own_files;
 
 /// What a server holds while it writes a directory.
 pub(super) const LOCK: &str = "ferrite.lock";
@@ -24,7 +32,25 @@ pub(super) const LOCK: &str = "ferrite.lock";
 /// Where a server keeps what it keeps.
 pub(super) struct Home {
     pub(super) directory: PathBuf,
-    lock: Option<Arc<File>>,
+    hold: Option<Hold>,
+}
+
+/// What a server has of the directory that it took. Both stay what they are whatever becomes of
+/// their names.
+struct Hold {
+    lock: Arc<File>,
+    directory: File,
+}
+
+/// What stands under the directory's name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    /// What was taken, as it was taken; or nobody can tell now.
+    Same,
+    /// The same directory, in which the lock's file was removed.
+    Unlocked,
+    /// Another one, or none.
+    Other,
 }
 
 /// A directory that is this server's at least as long as somebody has this.
@@ -36,40 +62,104 @@ pub struct Claim {
 
 impl Home {
     pub(super) fn new(directory: &str) -> Home {
-        Home { directory: directory.into(), lock: None }
+        Home { directory: directory.into(), hold: None }
     }
 
     fn claim(&mut self) -> Result<Claim, OpenError> {
-        let lock = match &self.lock {
-            Some(lock) => Arc::clone(lock),
-            None => Arc::new(lock(&self.directory)?),
+        let standing = self.standing();
+        // What is there is no affair of this server, and would not fit what it writes.
+        if standing == Standing::Other && has_own_files(&self.directory)? {
+            return Err(OpenError::Replaced(self.directory.display().to_string()));
+        }
+        let hold = match self.hold.take_if(|_| standing == Standing::Same) {
+            Some(hold) => hold,
+            None => Hold::take(&self.directory)?,
         };
-        self.lock = Some(Arc::clone(&lock));
+        let lock = Arc::clone(&self.hold.insert(hold).lock);
         Ok(Claim { directory: self.directory.clone(), _lock: lock })
+    }
+
+    fn standing(&self) -> Standing {
+        let Some(hold) = &self.hold else { return Standing::Same };
+        let lock = is_under(&self.directory.join(LOCK), &hold.lock);
+        match lock.and_then(|is_same| Ok((is_same, is_under(&self.directory, &hold.directory)?))) {
+            Ok((true, _)) | Err(_) => Standing::Same,
+            Ok((false, true)) => Standing::Unlocked,
+            Ok((false, false)) => Standing::Other,
+        }
+    }
+
+    /// Why nothing may be written there any more, if that is so. A lock whose file was removed is
+    /// made again.
+    fn look(&mut self) -> Result<(), OpenError> {
+        match self.standing() {
+            Standing::Same => Ok(()),
+            Standing::Unlocked => match self.claim() {
+                // It is just being removed, one after the other.
+                Err(OpenError::Directory { why, .. }) if why.kind() == ErrorKind::NotFound => {
+                    Err(self.gone())
+                }
+                outcome => outcome.map(drop),
+            },
+            Standing::Other => Err(self.gone()),
+        }
+    }
+
+    fn gone(&self) -> OpenError {
+        OpenError::Gone(self.directory.display().to_string())
     }
 
     /// Gives the directory back at the end, whatever is being written: it ends with the process.
     pub(super) fn leave(&mut self) {
-        if let Some(lock) = self.lock.take() {
+        if let Some(hold) = self.hold.take() {
             // Where that fails it is given back with the file.
-            let _ = flock(&*lock, FlockOperation::Unlock);
+            let _ = flock(&*hold.lock, FlockOperation::Unlock);
         }
     }
 }
 
+impl Hold {
+    fn take(directory: &Path) -> Result<Hold, OpenError> {
+        let lock = Arc::new(lock(directory)?);
+        let unusable = |why| unusable(directory, why);
+        Ok(Hold { lock, directory: File::open(directory).map_err(unusable)? })
+    }
+}
+
+/// Whether a file is what stands under a name.
+fn is_under(path: &Path, file: &File) -> io::Result<bool> {
+    let identity = |found: Metadata| (found.dev(), found.ino());
+    match fs::metadata(path) {
+        Ok(found) => Ok(identity(found) == identity(file.metadata()?)),
+        Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(why) => Err(why),
+    }
+}
+
+fn unusable(directory: &Path, why: io::Error) -> OpenError {
+    OpenError::Directory { directory: directory.display().to_string(), why }
+}
+
 /// Locks a directory against other servers.
-fn lock(directory: &Path) -> Result<File, OpenError> {
-    let name = || directory.display().to_string();
+pub(super) fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join(LOCK);
+    match plain_file::look(&path) {
+        Err(why) if why.kind() != ErrorKind::NotFound => {
+            return Err(unusable(&path, why));
+        }
+        _ => {}
+    }
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = opened.map_err(|why| OpenError::Directory { directory: name(), why })?;
+    let mut file = opened.map_err(|why| unusable(directory, why))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let owner = io::read_to_string(&file).unwrap_or_default();
         let owner = match owner.trim() {
             "" => String::new(),
             process => format!(" (process {process})"),
         };
-        return Err(OpenError::InUse { directory: name(), owner });
+        return Err(OpenError::InUse { directory: directory.display().to_string(), owner });
     }
     // What is in the file only helps people; the lock is what counts.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
@@ -87,7 +177,44 @@ impl Persistence {
     /// # Errors
     /// Another server has it, or it cannot be written.
     pub fn claim(&self) -> Result<Claim, OpenError> {
+        // What is in other files than the log writes is lost, whatever comes next.
+        self.look_at_home();
         self.home().claim()
+    }
+
+    /// Looks whether the directory is still the one that the log is written to, and refuses writes
+    /// if it is not.
+    pub(super) fn look_at_home(&self) {
+        let looked = self.home().look();
+        if let Err(why) = looked
+            && self.log().is_on()
+            && !self.log().has_failed()
+        {
+            self.log().set_trouble(Some(Trouble::Failed(why.to_string())));
+            self.log().bell.ring();
+        }
+    }
+
+    /// Removes files that somebody was writing when their server ended. Where another server has
+    /// the directory they are its own.
+    pub(super) fn sweep(&self) {
+        let mut home = self.home();
+        let directory = home.directory.clone();
+        let mut left: Vec<PathBuf> = [SPARE, PROBE].map(|name| directory.join(name)).into();
+        let known = checkpoint::files::list(&directory).unwrap_or_default();
+        left.extend(known.into_iter().filter(|file| file.is_temporary).map(|file| file.path));
+        left.retain(|path| fs::symlink_metadata(path).is_ok());
+        if left.is_empty() {
+            return;
+        }
+        let is_held = home.hold.is_some();
+        if home.claim().is_ok() {
+            // What cannot be removed now is tried again before one of its name is written.
+            left.iter().for_each(|path| drop(fs::remove_file(path)));
+            if !is_held {
+                home.leave();
+            }
+        }
     }
 
     /// Moves on to another directory.

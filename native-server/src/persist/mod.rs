@@ -28,7 +28,7 @@ mod walk;
 mod window;
 pub mod writer;
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -49,7 +49,7 @@ use crate::server::Server;
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The directory is not there, or cannot be written.
-    #[error("cannot write in the directory {directory} ('dir'): {why}")]
+    #[error("cannot write in the directory {directory} ('dir'): {why}{}", remedy(why))]
     Directory {
         /// The directory.
         directory: String,
@@ -64,6 +64,15 @@ pub enum OpenError {
         /// Its process, if that is known.
         owner: String,
     },
+    /// It is not there any more, or another one is.
+    #[error(
+        "the directory {0} was removed or replaced while the server used it: BGREWRITEAOF writes \
+         everything anew where an empty one is there"
+    )]
+    Gone(String),
+    /// Another one is in its place, and is somebody's.
+    #[error("the directory {0} was replaced by one that has files of a server: move that away")]
+    Replaced(String),
     /// What is there cannot be read.
     #[error("{0}; 'ferrite check {1}' tells more")]
     Unreadable(Fault, String),
@@ -90,16 +99,34 @@ pub enum OpenError {
         checkpoint: String,
     },
     /// A checkpoint cannot be read, or not be written where one is needed.
-    #[error(transparent)]
+    #[error("{why}{remedy}", why = .0, remedy = remedy_of(.0))]
     Checkpoint(#[from] CheckpointError),
     /// The first file of the log cannot be made.
-    #[error("cannot begin the log in {directory}: {why}")]
+    #[error("cannot begin the log in {directory}: {why}{}", remedy(why))]
     Begin {
         /// The directory.
         directory: String,
         /// Why not.
         why: io::Error,
     },
+}
+
+/// What helps against an error of the system, if that is known.
+fn remedy(why: &io::Error) -> &'static str {
+    match why.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ": make room there, for the log begins with a file of 32 MB"
+        }
+        ErrorKind::FileTooLarge => {
+            ": the system lets no file grow so large (see ulimit -f), and the log begins with \
+             one of 32 MB"
+        }
+        _ => "",
+    }
+}
+
+fn remedy_of(error: &CheckpointError) -> &'static str {
+    if let CheckpointError::Io { why, .. } = error { remedy(why) } else { "" }
 }
 
 /// What the server keeps on disk.
@@ -135,6 +162,9 @@ struct State {
     /// What recovery has found.
     end: Option<End>,
     thread: Option<JoinHandle<()>>,
+    /// The log began anew, and the checkpoint of at least this position that it goes with is not
+    /// there yet.
+    anew: Option<u64>,
     figures: Figures,
 }
 
@@ -186,6 +216,7 @@ impl Persistence {
         if config.appendonly {
             self.claim()?;
         }
+        self.sweep();
         let loaded = saver::load_at_start(server)?;
         let (from, damaged) = loaded.clone().unwrap_or_default();
         let end = self.replay(server, config, from)?;
@@ -319,6 +350,8 @@ impl Persistence {
         if let Some(torn) = end.torn {
             directory.cut(torn.number, torn.offset)?;
             segments.retain(|segment| segment.number <= torn.number);
+        } else if let Some((number, len)) = end.whole {
+            directory.trim(number, len);
         }
         // What is not needed, or was never acknowledged.
         let numbers = directory.list()?;

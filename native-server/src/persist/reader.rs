@@ -95,6 +95,8 @@ pub struct End {
     pub position: u64,
     /// What stands behind it.
     pub torn: Option<Torn>,
+    /// The segment that ends with the last whole unit, and where in it that is.
+    pub whole: Option<(u64, u64)>,
     /// The segments that hold something, in order.
     pub segments: Vec<Segment>,
     /// Segments that hold nothing, or go with a checkpoint that is not there.
@@ -154,6 +156,7 @@ pub fn read<S: Segments>(source: &S, from: u64, deliver: &mut Deliver<'_>) -> Re
     })?;
     if let Some(walked) = walked {
         end.torn = walked.torn;
+        end.whole = Some(walked.whole);
         end.bytes = walked.bytes;
         end.position = walked.end.max(from);
     }

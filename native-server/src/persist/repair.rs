@@ -14,6 +14,7 @@ use crate::persist::format::BadHead;
 use crate::persist::home::LOCK;
 use crate::persist::reader::{self, Segments, first_record};
 use crate::persist::tools::{Looked, check_checkpoints, look, number_of, told};
+use crate::plain_file;
 
 /// Repairs a file of a log, after asking if it is not told that this is wanted.
 ///
@@ -30,7 +31,7 @@ pub fn repair(path: &str, is_sure: bool) -> Result<(), String> {
     let lock = lock.map_err(|why| told(directory.path(), &why))?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| told(directory.path(), &"a server uses this directory: stop it first"))?;
-    let bytes = fs::read(path).map_err(|why| told(path, &why))?;
+    let bytes = plain_file::read(path).map_err(|why| told(path, &why))?;
     let damage = Damage { directory, number, is_sure };
     let is_done = match look(&bytes) {
         Ok(looked) => damage.cut(&looked),

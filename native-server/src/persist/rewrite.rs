@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use crate::checkpoint::{self, CheckpointError, Saved, saver};
 use crate::config::Config;
-use crate::persist::log::Request;
+use crate::limits::{CHECKPOINT_RETRY_MS, REWRITE_RETRY_MS};
+use crate::persist::log::{Request, Trouble};
 use crate::persist::{OpenError, Persistence, policy};
 use crate::server::Server;
 
@@ -18,26 +19,42 @@ impl Persistence {
     /// # Errors
     /// Why there is none. The log goes on as it was.
     pub fn checkpoint(&self, server: &Server) -> checkpoint::Result<Saved> {
-        // Without a log it is the first that is written there.
-        let claim = self.claim().map_err(|why| CheckpointError::Directory(why.to_string()))?;
         let began = Instant::now();
-        let at = || self.log.keep_again();
-        let extra = || server.functions.payload();
-        let outcome = checkpoint::save(&server.databases, &claim.directory, at, extra);
+        let outcome = self.save(server);
+        if let Err(why) = &outcome {
+            self.log.lose_again();
+            self.doubt(why);
+        }
         let mut state = self.state();
         let figures = &mut state.figures;
         figures.rewrite_failed = outcome.is_err();
         figures.rewrite_seconds = Some(began.elapsed().as_secs());
-        match &outcome {
-            Ok(saved) => {
-                figures.base_position = saved.log_position;
-                figures.base_bytes = saved.bytes;
-                self.log.ask(Request::Restart(saved.log_position));
-                self.log.ask(Request::Forget(saved.log_position));
-            }
-            Err(_) => self.log.lose_again(),
+        if let Ok(saved) = &outcome {
+            figures.base_position = saved.log_position;
+            figures.base_bytes = saved.bytes;
+            state.anew = state.anew.filter(|anew| saved.log_position < *anew);
+            self.log.ask(Request::Restart(saved.log_position));
+            self.log.ask(Request::Forget(saved.log_position));
         }
         outcome
+    }
+
+    fn save(&self, server: &Server) -> checkpoint::Result<Saved> {
+        // Without a log it is the first that is written there.
+        let claim = self.claim().map_err(|why| CheckpointError::Directory(why.to_string()))?;
+        let at = || self.log.keep_again();
+        let extra = || server.functions.payload();
+        checkpoint::save(&server.databases, &claim.directory, at, extra)
+    }
+
+    /// There is no checkpoint, after all. A log that began without one is worth nothing then, and
+    /// nobody must be told that it has something.
+    fn doubt(&self, why: &CheckpointError) {
+        if self.state().anew.is_some() && !self.log.has_failed() {
+            let why = format!("the log began without a checkpoint, and none can be written: {why}");
+            self.log.set_trouble(Some(Trouble::Failed(why)));
+            self.log.bell.ring();
+        }
     }
 
     /// Begins a checkpoint on a thread of its own, or notes that one is wanted after the one that
@@ -76,11 +93,14 @@ impl Persistence {
     }
 
     /// Begins a log of what changes from now on, and a checkpoint of what is there. Until that is
-    /// whole the new log is worth nothing, and a start goes by the old files.
+    /// whole the new log is worth nothing, and a start goes by the old files: so nothing of it
+    /// counts as durable before, and writes are refused if there can be none.
     fn turn_on(&self, server: &Arc<Server>) -> Result<(), OpenError> {
         self.claim()?;
         // Not where the old log has ended: what changed in between is in neither.
-        self.begin_anew(server, self.position() + 1)?;
+        let anew = self.position() + 1;
+        self.begin_anew(server, anew)?;
+        self.state().anew = Some(anew);
         let outcome = self.rewrite_in_background(server);
         if let Err(why) = outcome {
             self.turn_off(server);
@@ -97,28 +117,37 @@ impl Persistence {
             (0..server.databases.count()).for_each(|index| held.get(index).is_logged = false);
         }
         self.end_log();
+        self.state().anew = None;
     }
 
     /// What is done by the clock: changes that nobody waits for go to the disk as well, and a log
     /// that has grown is cut off.
     pub fn tick(&self, server: &Arc<Server>, config: &Config) {
+        self.look_at_home();
         if self.log.waiting_bytes() > 0 {
             self.log.bell.ring();
         }
-        if config.auto_aof_rewrite_percentage == 0 || !self.log.is_on() {
+        if !self.log.is_on() || server.saver.is_running() {
             return;
         }
-        let figures = self.figures();
+        let (figures, is_anew) = (self.figures(), self.state().anew.is_some());
+        let rest_ms = if is_anew { CHECKPOINT_RETRY_MS } else { REWRITE_RETRY_MS };
+        if figures.rewrite_failed && !server.saver.has_rested(server.clock.now_ms(), rest_ms) {
+            return;
+        }
+        if is_anew && figures.rewrite_failed {
+            // Somebody may have been quicker.
+            let _ = self.rewrite_in_background(server);
+            return;
+        }
+        if config.auto_aof_rewrite_percentage == 0 {
+            return;
+        }
         let grown = self.position().saturating_sub(figures.base_position);
         let size = figures.base_bytes + grown;
         let percentage = u64::try_from(config.auto_aof_rewrite_percentage).unwrap_or(u64::MAX);
         let is_grown = grown / 100 >= figures.base_bytes.max(100) / 100 * percentage / 100;
-        // After one that failed it has to grow further first: whoever wants it sooner asks.
-        if is_grown
-            && size >= config.auto_aof_rewrite_min_size
-            && !server.saver.is_running()
-            && !figures.rewrite_failed
-        {
+        if is_grown && size >= config.auto_aof_rewrite_min_size {
             // Somebody may have been quicker.
             let _ = self.rewrite_in_background(server);
         }

@@ -297,6 +297,10 @@ impl Disk for Simulated {
         self.end_writes();
     }
 
+    fn enter(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn make(&mut self, make: Make) {
         let mut state = self.storage.state();
         if state.is_crashed {

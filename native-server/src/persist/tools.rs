@@ -2,7 +2,6 @@
 //!
 //! Invariant: it changes nothing. Not here: what is done about it (repair.rs).
 
-use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +18,7 @@ use crate::persist::format::{
     BadHead, RECORD_HEAD_BYTES, RecordHead, SEGMENT_HEAD_BYTES, SegmentHead, segment_number,
 };
 use crate::persist::reader::{self, Segments};
+use crate::plain_file;
 
 /// A segment, looked at on its own.
 pub(super) struct Looked {
@@ -74,7 +74,7 @@ impl Segments for Single {
     }
 
     fn read_at(&self, _: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        fs::File::open(&self.path)?.read_at(buffer, offset)
+        plain_file::open(&self.path)?.read_at(buffer, offset)
     }
 }
 
@@ -150,7 +150,7 @@ fn show(directory: &Directory, numbers: &[u64]) -> Result<Option<u64>, String> {
     let mut first = None;
     for &number in numbers {
         let file = directory.segment(number);
-        let bytes = fs::read(&file).map_err(|why| told(&file, &why))?;
+        let bytes = plain_file::read(&file).map_err(|why| told(&file, &why))?;
         match look(&bytes) {
             Err(why) => println!("{}: {why}", file.display()),
             Ok(Looked { start: None, .. }) => println!("{}: empty", file.display()),

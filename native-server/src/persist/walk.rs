@@ -51,6 +51,8 @@ impl Unit {
 pub struct Walked {
     /// The end of the last whole unit.
     pub end: u64,
+    /// Where that is: a segment, and the offset in it.
+    pub whole: (u64, u64),
     /// What stands behind it.
     pub torn: Option<Torn>,
     /// Bytes of the log that were read.
@@ -137,7 +139,8 @@ impl<'s, S: Segments> Walk<'s, S> {
         }
         let has_rest = self.has_rest || !self.begun.is_empty();
         let torn = has_rest.then_some(self.whole);
-        Ok(Some(Walked { end: self.delivered, torn, bytes: self.bytes }))
+        let whole = (self.whole.number, self.whole.offset);
+        Ok(Some(Walked { end: self.delivered, whole, torn, bytes: self.bytes }))
     }
 
     fn segment(&mut self, number: u64, start: Option<u64>) -> Result<(), Stop> {

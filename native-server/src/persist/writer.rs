@@ -124,6 +124,9 @@ pub struct Writer {
     /// The last record is written.
     is_sealed: bool,
     has_failed: bool,
+    /// The log began anew, and the checkpoint that it goes with is not there yet: nobody is told
+    /// that anything is durable.
+    is_void: bool,
     /// The disk is full, and why.
     full: Option<String>,
 }
@@ -189,6 +192,7 @@ impl Writer {
             is_closing: false,
             is_sealed: false,
             has_failed: false,
+            is_void: options.anew > 0,
             full: None,
         })
     }
@@ -346,12 +350,15 @@ impl Writer {
         if len == 0 {
             return false;
         }
-        let block = u64::from(self.head.block_bytes);
-        let padded = (RECORD_HEAD_BYTES + len).next_multiple_of(block as usize);
-        if self.offset + padded as u64 > self.options.segment_bytes && !self.rotate(now) {
+        if self.offset + self.padded(len) as u64 > self.options.segment_bytes && !self.rotate(now) {
             return false;
         }
-        self.write_record(len, padded, if continues { CONTINUES } else { 0 })
+        self.write_record(len, self.padded(len), if continues { CONTINUES } else { 0 })
+    }
+
+    /// What a record of so many bytes takes in the current segment.
+    fn padded(&self, len: usize) -> usize {
+        (RECORD_HEAD_BYTES + len).next_multiple_of(self.head.block_bytes as usize)
     }
 
     /// Begins to write a record of the next bytes that were taken. False if no slot is free.
@@ -486,7 +493,10 @@ impl Writer {
         for request in requests {
             match request {
                 Request::Forget(position) => self.forget(position),
-                Request::Restart(position) => self.restart(position, now),
+                Request::Restart(position) => {
+                    self.confirm(position);
+                    self.restart(position, now);
+                }
                 Request::Close => self.is_closing = true,
             }
         }
@@ -513,8 +523,19 @@ impl Writer {
         self.disk.remove(&old);
     }
 
+    /// A checkpoint has all up to a position: a log that began anew is worth something.
+    fn confirm(&mut self, position: u64) {
+        if self.is_void && position >= self.options.anew {
+            self.is_void = false;
+            self.announce();
+        }
+    }
+
     /// A checkpoint has all up to a position: a log that had failed begins anew behind it.
     fn restart(&mut self, position: u64, now: Instant) {
+        if self.log.has_failed() {
+            self.fail("");
+        }
         if !self.has_failed || !self.log.is_whole_from(position) {
             return;
         }
@@ -522,12 +543,37 @@ impl Writer {
             self.disk.wait(&self.log.bell, None);
             self.reap(now);
         }
+        self.drop_spares();
+        if let Err(error) = self.disk.enter() {
+            self.log.set_trouble(Some(Trouble::Failed(format!("cannot begin again: {error}"))));
+            return;
+        }
         (self.written, self.durable, self.is_unsynced) = (position, position, false);
         self.has_failed = false;
         self.offset = self.options.segment_bytes;
         self.log.set_trouble(None);
         self.log.advance(position);
         self.look_at_spare(now);
+    }
+
+    /// Files that were made ready where something has failed are not trusted, and may be gone.
+    fn drop_spares(&mut self) {
+        let mut dropped = std::mem::take(&mut self.recycled);
+        let made = loop {
+            match self.spare {
+                Spare::Making(_) => {}
+                Spare::Ready(number, _) => break Some(number),
+                Spare::None | Spare::Failed(_) => break None,
+            }
+            match self.disk.made() {
+                Some(made) => break made.ok(),
+                None => self.disk.wait(&self.log.bell, None),
+            }
+            self.log.bell.hear();
+        };
+        dropped.extend(made);
+        self.spare = Spare::None;
+        self.disk.remove(&dropped);
     }
 
     /// Looks at what has ended.
@@ -552,7 +598,13 @@ impl Writer {
                 self.durable = flight.end;
             }
         }
-        if self.durable > before && !self.has_failed {
+        if self.durable > before {
+            self.announce();
+        }
+    }
+
+    fn announce(&self) {
+        if !self.has_failed && !self.is_void {
             self.log.advance(self.durable);
         }
     }

@@ -6,7 +6,6 @@
 //!
 //! Source of the format: `aof.c` of Redis 7.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::rc::Rc;
@@ -21,8 +20,8 @@ use crate::commands::keyspace::transfer;
 use crate::commands::{Action, Refusal, table};
 use crate::limits::{NOTE_BYTES_MAX, QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX, READ_BLOCK_BYTES};
 use crate::news::Origin;
-use crate::number;
 use crate::resp::parser::{Allowed, Parsed, Parser};
+use crate::{number, plain_file};
 
 /// The time at which nothing has expired.
 const BEGINNING_MS: Millis = 0;
@@ -95,7 +94,7 @@ pub fn load_file(loader: &mut Loader<'_>, path: &Path, is_last: bool) -> Result<
 
 fn begins_as_rdb(path: &Path) -> io::Result<bool> {
     let mut mark = Vec::new();
-    File::open(path)?.take(RDB_MARK.len() as u64).read_to_end(&mut mark)?;
+    plain_file::open(path)?.take(RDB_MARK.len() as u64).read_to_end(&mut mark)?;
     Ok(mark == RDB_MARK)
 }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use ferrite_engine::RdbInput;
 
 use crate::limits::PROGRESS_BYTES;
+use crate::plain_file;
 
 /// How far a load is.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ impl<'p> Source<'p> {
         keys: Rc<Cell<u64>>,
         progress: &'p mut dyn FnMut(&Progress),
     ) -> io::Result<Source<'p>> {
-        let file = File::open(path)?;
+        let file = plain_file::open(path)?;
         let bytes_total = file.metadata()?.len();
         Ok(Source { file, bytes: 0, bytes_total, told_at: 0, keys, progress, error: None })
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Problem};
 use crate::limits::MANIFEST_BYTES_MAX;
+use crate::plain_file;
 use crate::resp::inline;
 
 const EXTENSION: &str = "manifest";
@@ -42,11 +43,11 @@ pub fn in_directory(directory: &Path) -> Result<PathBuf, Fault> {
 
 /// Reads a manifest.
 pub fn read(path: &Path) -> Result<Manifest, Fault> {
-    let length = fs::metadata(path).map_err(|why| Fault::io(path, why))?.len();
+    let length = plain_file::look(path).map_err(|why| Fault::io(path, why))?.len();
     if length > MANIFEST_BYTES_MAX {
         return Err(Fault::whole(path, "it is too long for a manifest"));
     }
-    let text = fs::read(path).map_err(|why| Fault::io(path, why))?;
+    let text = plain_file::read(path).map_err(|why| Fault::io(path, why))?;
     parse(&text).map_err(|problem| Fault::whole(path, problem))
 }
 

@@ -23,6 +23,7 @@ use std::path::Path;
 use ferrite_engine::Millis;
 
 use crate::database::Databases;
+use crate::plain_file;
 
 pub use fault::{Fault, Problem};
 pub use input::Progress;
@@ -63,6 +64,8 @@ pub fn load(
         if metadata.is_dir() {
             let manifest = manifest::in_directory(path)?;
             aof::load_directory(&mut loader, path, &manifest)
+        } else if let Err(why) = plain_file::look(path) {
+            Err(Fault::io(path, why))
         } else if metadata.len() == 0 {
             Err(Fault::whole(path, "it is empty"))
         } else if manifest::is_one(path) {

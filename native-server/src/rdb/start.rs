@@ -2,6 +2,7 @@
 //! append-only file, else the `dump.rdb`.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use super::{Fault, Options, Progress, load};
 use crate::checkpoint::{CheckpointError, files};
 use crate::config::Config;
 use crate::persist::format::segment_number;
+use crate::plain_file;
 use crate::server::Server;
 
 /// How often a long load says how far it is.
@@ -24,7 +26,10 @@ pub struct Found {
 }
 
 /// Looks what there is.
-pub fn look(config: &Config) -> Found {
+///
+/// # Errors
+/// What ought to be a file is none.
+pub fn look(config: &Config) -> Result<Found, Fault> {
     let directory = Path::new(&config.dir);
     let manifest = format!("{}.manifest", config.appendfilename);
     let log = [
@@ -32,15 +37,28 @@ pub fn look(config: &Config) -> Found {
         // Before version 7 it was one file.
         directory.join(&config.appendfilename),
     ];
-    let has_bytes = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.len() > 0);
-    let log = log.into_iter().find(has_bytes);
-    let dump = Some(directory.join(&config.dbfilename)).filter(|path| path.is_file());
-    match (log, dump, config.appendonly) {
+    let bytes_of = |path: &Path| match plain_file::look(path) {
+        Ok(file) => Ok(Some(file.len())),
+        // There is none; or what stands before its name is no directory.
+        Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(why) => Err(Fault::io(path, why)),
+    };
+    let dump = directory.join(&config.dbfilename);
+    let dump = bytes_of(&dump)?.map(|_| dump);
+    let mut found = None;
+    for path in log {
+        if found.is_none() && bytes_of(&path)?.is_some_and(|bytes| bytes > 0) {
+            found = Some(path);
+        }
+    }
+    Ok(match (found, dump, config.appendonly) {
         // Without a log Redis would begin with nothing, and lose what is there.
         (log, dump, true) if log.is_none() => Found { path: dump, ignored: None },
         (log, dump, true) => Found { path: log, ignored: dump },
         (log, dump, false) => Found { path: dump, ignored: log },
-    }
+    })
 }
 
 /// Whether a directory has files of this server: then those of Redis are of the past.
@@ -67,7 +85,7 @@ pub fn begin(server: &Server, config: &Config) -> Result<(), Fault> {
     if has_own_files(Path::new(&config.dir)).unwrap_or(true) {
         return Ok(());
     }
-    let Found { path, ignored } = look(config);
+    let Found { path, ignored } = look(config)?;
     if let Some(path) = path {
         load_saying(&path, config, server, &mut |line| server.log.notice(line))?;
     }

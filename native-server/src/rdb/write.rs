@@ -12,6 +12,7 @@ use ferrite_engine::{Millis, RdbChecksum, RdbOutput, rdb_put_number, rdb_version
 use super::fault::{Fault, Problem, shown};
 use crate::database::{Databases, Held};
 use crate::limits::{SHOWN_KEYS_MAX, WRITE_BLOCK_BYTES};
+use crate::plain_file;
 
 /// The versions that are written: what Redis reads since 7.0, and since 7.4, with fields of hashes
 /// that expire.
@@ -54,6 +55,10 @@ pub fn export(
     version: Option<u16>,
     libraries: &[&[u8]],
 ) -> Result<Written, Fault> {
+    match plain_file::look(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(Fault::io(path, why)),
+        _ => {}
+    }
     let mut held = databases.hold();
     held.take_all();
     let name = path.file_name().ok_or_else(|| Fault::whole(path, "this names no file"))?;
