@@ -25,11 +25,11 @@ const builds = {
  * since no bundler of a user may. Stacks still name them, by the source maps.
  */
 const ownNames = new RegExp(`^(${[
-  "argumentsMax", "checked", "complaint", "configuration", "countOf", "cross", "gather", "glance",
-  "isLeft", "isTimed", "notFound", "ofEach", "ownReply", "partAt", "passed", "prepare",
+  "argumentsMax", "complaint", "configuration", "countOf", "cross", "gather", "glance",
+  "isLeft", "isTimed", "notFound", "ofEach", "partAt", "passed", "prepare",
   "putArgument", "putCall", "putCommand", "putCommands", "putKey", "putParts", "putValue",
-  "putWord", "refresh", "refuseLength", "refuseToLend", "replies", "replyAt", "resets",
-  "responses", "reused", "scanned", "seenOnce", "setDeadlines", "sweep", "writes",
+  "putWord", "refresh", "refuseLength", "refuseToLend", "replyAt", "resets",
+  "responses", "reused", "seenOnce", "setDeadlines", "sweep", "writes",
 ].join("|")})$`);
 const deflated = (file) => new URL(`${file}.deflate`, dist);
 const { exports } = JSON.parse(readFileSync(new URL("package.json", npm), "utf8"));

@@ -27,8 +27,8 @@ const defaults: Required<FerriteOptions> = {
   clock: { now: () => Date.now() },
 };
 const memoryForm =
-  "bytes as a number, or digits and one of b, k, kb, m, mb, g, gb, such as \"64mb\"";
-const known = ["maxMemory", "evictionPolicy", "compression", "clock"];
+  ": bytes as a number, or digits and one of b, k, kb, m, mb, g, gb, such as \"64mb\"";
+const known = Object.keys(defaults);
 
 /** @internal Draws two random words. */
 export type Seed = () => Uint32Array;
@@ -43,32 +43,32 @@ export function makeInit<Cache>(
   const make = (module: FerriteModule, options?: FerriteOptions) => (
     makeCache(cacheClass, module, options, seed));
   return async (first?: FerriteModule | FerriteOptions, second?: FerriteOptions) => {
-    if (isModule(first)) return make(first, second);
-    if (second === undefined) return make(await load(), first as FerriteOptions | undefined);
+    // Not instanceof: in Next's edge sandbox the module is of another realm.
+    if (kindOf(first) === wasmModule) return make(first as FerriteModule, second);
     if (first === undefined) return make(await load(), second);
-    throw new FerriteError("ERR the first of two arguments must be a WebAssembly.Module");
+    if (second === undefined) return make(await load(), first as FerriteOptions);
+    throw wrongKind("the first of two arguments", `a ${wasmModule}`, first);
   };
 }
 
-/** Not instanceof: in Next's edge sandbox the module is of another realm. */
-function isModule(value: unknown): value is FerriteModule {
-  return kindOf(value) === "WebAssembly.Module";
-}
+const wasmModule = "WebAssembly.Module";
 
 function makeCache<Cache>(
   cacheClass: CacheClass<Cache>, module: FerriteModule, options: FerriteOptions = {}, seed: Seed,
 ): Cache {
   if (kindOf(options) !== "Object") {
-    throw wrongKind("what 'initFerrite' takes", "options or a WebAssembly.Module", options);
+    throw wrongKind("what 'initFerrite' takes", `options or a ${wasmModule}`, options);
   }
-  const read = reading(() => ({ ...options }));
-  for (const name of Object.keys(read)) {
+  // What is undefined counts as not given.
+  const given = reading(() => Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined)));
+  for (const name of Object.keys(given)) {
     if (!known.includes(name)) {
       throw new FerriteError(`ERR unknown option "${name}": there are ${known.join(", ")}`);
     }
   }
   const { clock, maxMemory: budget, evictionPolicy: policy, compression } =
-    { ...defaults, ...given(read) };
+    { ...defaults, ...given };
   if (typeof reading(() => clock?.now) !== "function") {
     throw new FerriteError("ERR clock: it must have a function now()");
   }
@@ -79,20 +79,15 @@ function makeCache<Cache>(
   const instance = new Instance(module, families);
   const [maxMemory, evictionPolicy] = reading(() => [String(budget), String(policy)] as const);
   const complaint = instance.configure(maxMemory, evictionPolicy, compression);
-  if (complaint?.includes("compression")) throw refusal("compression", compression, complaint);
-  if (complaint?.includes("lru")) throw refusal("evictionPolicy", policy, complaint);
-  if (complaint?.includes("memory value")) {
-    throw refusal("maxMemory", budget, `${complaint}: ${memoryForm}`);
+  if (complaint !== undefined) {
+    if (complaint.includes("compression")) throw refusal("compression", compression, complaint);
+    if (complaint.includes("lru")) throw refusal("evictionPolicy", policy, complaint);
+    const form = complaint.includes("memory value") ? memoryForm : "";
+    throw refusal("maxMemory", budget, complaint + form);
   }
-  if (complaint !== undefined) throw refusal("maxMemory", budget, complaint);
   return new cacheClass(
     { module, families, maxMemory, evictionPolicy, compression, clock, seed }, instance,
   );
-}
-
-/** Without what is undefined, which counts as not given. */
-function given(options: FerriteOptions): FerriteOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 function refusal(name: string, value: unknown, complaint: string): FerriteError {

@@ -3,7 +3,7 @@
 // views without bytes; `refresh` comes after every call. Users never get one.
 // Not here: what a command means (cache.ts), and what happens when an instance is lost.
 
-import { FerriteError, wrongKind } from "./error.js";
+import { FerriteError, reading, wrongKind } from "./error.js";
 import { face, Families, Found, Mode, Result, Tag } from "./face.js";
 import { Pool } from "./pool.js";
 import { encodeText, readAscii, readText, wordAt, writeKey, writeText } from "./text.js";
@@ -154,8 +154,8 @@ export class Instance {
     const at = this.start + keyLength;
     const length = this.write(value, at, command, 2);
     if (length < 0) {
-      return this.putParts(keyLength, [
-        typeof value === "string" ? encodeText(value) : plainView(asBytes(value, command, 2))]);
+      return this.putParts(keyLength, [reading(() => typeof value === "string"
+        ? encodeText(value) : plainView(asBytes(value, command, 2)))]);
     }
     this.replyAt = at + length;
     return length;
@@ -214,6 +214,12 @@ export class Instance {
     this.count = count;
   }
 
+  /** The figures of the cache. */
+  stats(): number {
+    this.replyAt = this.start;
+    return this.exports.stats();
+  }
+
   /** Runs the command that was put; or so many, of which either all are run or none. */
   call(now: number, commands: number): number {
     return this.exports.call(now, commands, this.count, this.replyAt - this.start);
@@ -246,9 +252,9 @@ export class Instance {
   }
 
   private refuseLength(command: string): never {
-    throw new FerriteError(`ERR too much for one call of '${command}': with its name it may have ${
-      this.argumentsMax} arguments, of ${this.end - this.start - 4} bytes together (only set, its `
-      + "sisters and append take a value of any size)");
+    throw new FerriteError(`ERR too much for one call of '${command}': with its name at most ${
+      this.argumentsMax} arguments, of ${this.end - this.start - 4} bytes together (set and append take `
+      + "a value of any size)");
   }
 
   /** The value that `get` found, as text. */
@@ -333,27 +339,18 @@ export class Instance {
     this.parts.push(asCopy(this.bytes, pointer, pointer + length));
   }
 
-  /** Decodes the reply of a call that passed something in; an error is thrown. */
+  /** Decodes the reply. An error is thrown, but for those of several commands. */
   reply<Text>(length: number, decode: Decode<Text>): Decoded<Text> {
-    return this.reader(length, this.replyAt, decode).next();
-  }
-
-  /** Decodes the reply of a call that passed nothing in. */
-  ownReply<Text>(length: number, decode: Decode<Text>): Decoded<Text> {
-    return this.reader(length, this.start, decode).next();
-  }
-
-  /** Decodes the replies of several commands, errors among them. */
-  replies(length: number): Answer[] {
-    return this.reader(length, this.replyAt, asText).answers();
-  }
-
-  private reader<Text>(length: number, at: number, decode: Decode<Text>): Reader<Text> {
     if (length === Result.failed) throw new FerriteError(this.complaint());
-    if (this.parts.length === 0) return new Reader(this.bytes, at, decode);
-    const parts = [...this.parts, this.bytes.subarray(at, at + length)];
-    this.parts = [];
-    return new Reader(joined(parts), 0, decode);
+    let { bytes, replyAt } = this;
+    if (this.parts.length > 0) {
+      bytes = joined([...this.parts, bytes.subarray(replyAt, replyAt + length)]);
+      replyAt = 0;
+      this.parts = [];
+    }
+    const reply = new Reader(bytes, replyAt, decode).next();
+    if (reply instanceof FerriteError) throw reply;
+    return reply;
   }
 
   /** The error that stands behind the header. */
@@ -362,9 +359,6 @@ export class Instance {
     return readText(bytes, start + 5, start + 5 + wordAt(bytes, start + 1));
   }
 }
-
-/** What a command among several answers. */
-export type Answer = Decoded<string> | FerriteError;
 
 /** Makes of a bulk string what the caller wants. */
 export type Decode<Text> = (bytes: Bytes, start: number, end: number, isAscii: boolean) => Text;
@@ -385,35 +379,21 @@ class Reader<Text> {
     private readonly decode: Decode<Text>,
   ) {}
 
-  next(): Decoded<Text> {
+  next(): Decoded<Text> | FerriteError {
     const tag = this.bytes[this.at++];
     if (tag === Tag.null) return null;
     if (tag === Tag.integer) return this.integer();
     const length = this.word();
     if (tag === Tag.array) {
-      const items: Decoded<Text>[] = [];
-      for (let item = 0; item < length; item++) items.push(this.next());
+      const items = new Array<Decoded<Text>>(length);
+      for (let item = 0; item < length; item++) items[item] = this.next() as Decoded<Text>;
       return items;
     }
     const start = this.at;
     const end = this.at += length;
     if (tag === Tag.simple) return readAscii(this.bytes, start, end);
-    if (tag === Tag.error) throw new FerriteError(readText(this.bytes, start, end));
+    if (tag === Tag.error) return new FerriteError(readText(this.bytes, start, end));
     return this.decode(this.bytes, start, end, tag === Tag.ascii);
-  }
-
-  /** The items of an array, an error being one as well. */
-  answers(): (Decoded<Text> | FerriteError)[] {
-    if (this.bytes[this.at] !== Tag.array) return [this.next()];
-    this.at++;
-    return Array.from({ length: this.word() }, () => {
-      try {
-        return this.next();
-      } catch (error) {
-        if (error instanceof FerriteError) return error;
-        throw error;
-      }
-    });
   }
 
   /** A bigint only where a number would not be exact. */
@@ -448,10 +428,9 @@ function notThisBuild(cause?: unknown): FerriteError {
 }
 
 function notThisEntry(wanted: Families): FerriteError {
-  const entries = ["@ferrite/edge/lite", "@ferrite/edge"];
-  if (wanted === Families.strings) entries.reverse();
-  return new FerriteError(`ERR this WebAssembly module is that of ${entries[0]}, and this is ${
-    entries[1]}`);
+  const [of, other] = wanted === Families.all ? ["/lite", ""] : ["", "/lite"];
+  return new FerriteError(
+    `ERR this WebAssembly module is that of @ferrite/edge${of}, and this is @ferrite/edge${other}`);
 }
 
 /** Several runs of bytes as one. */
@@ -479,28 +458,23 @@ export function passedKey(key: unknown, command: string, nth = 1): string | Uint
 }
 
 // What subclasses may have in another way, as the language has it: a length that is not true would
-// let bytes be written over the engine's memory.
+// let bytes be written over the engine's memory. (Where a view begins they may say as they like: a
+// new one is checked.)
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
 const getter = /* @__NO_SIDE_EFFECTS__ */ <Result>(of: object, name: string | symbol) => (
   Object.getOwnPropertyDescriptor(of, name)!.get as (this: unknown) => Result);
-const placeIn = /* @__NO_SIDE_EFFECTS__ */ (of: object) => ({
-  buffer: getter<ArrayBuffer>(of, "buffer"),
-  offset: getter<number>(of, "byteOffset"),
-  length: getter<number>(of, "byteLength"),
-});
-const arrays = placeIn(typedArray);
-const dataViews = placeIn(DataView.prototype);
+const byteLength = getter<number>(typedArray, "byteLength");
 const kindOf = getter<string | undefined>(typedArray, Symbol.toStringTag);
 const bufferLength = getter<number>(ArrayBuffer.prototype, "byteLength");
 const { keys } = typedArray as { keys(this: unknown): unknown };
 
 /** How many bytes those are that `asBytes` gave. */
 export function lengthOf(bytes: Uint8Array): number {
-  return arrays.length.call(bytes);
+  return byteLength.call(bytes);
 }
 
-function plainView(view: unknown, { buffer, offset, length } = arrays): Bytes {
-  return new Uint8Array(buffer.call(view), offset.call(view), length.call(view));
+function plainView(view: ArrayBufferView, length = byteLength.call(view)): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, length);
 }
 
 /** The bytes of an argument, which may be of a subclass: only `lengthOf` tells how many. */
@@ -508,15 +482,14 @@ export function asBytes(value: unknown, command: string, nth: number): Uint8Arra
   try {
     if (ArrayBuffer.isView(value)) {
       const kind = kindOf.call(value);
-      if (kind === undefined) return plainView(value, dataViews);
+      if (kind === undefined) return plainView(value, value.byteLength);
       // It refuses a view whose memory is gone, or has become too short for it.
-      if (arrays.length.call(value) === 0) keys.call(value);
-      return kind === "Uint8Array" ? value as Uint8Array : plainView(value as Uint8Array);
+      if (byteLength.call(value) === 0) keys.call(value);
+      return kind === "Uint8Array" ? value as Uint8Array : plainView(value);
     }
     if (isBuffer(value)) return new Uint8Array(value);
   } catch (cause) {
-    throw new FerriteError("ERR these bytes are no longer there: their memory was taken away",
-      { cause });
+    throw new FerriteError("ERR these bytes are no longer there", { cause });
   }
   throw wrongKind(`argument ${nth} of '${command}'`, "text, bytes or a number", value);
 }

@@ -130,7 +130,7 @@ export class LiteCache extends StringCommands {
   protected put(
     name: string, key: Key, value: Value | readonly Uint8Array[], bits: number, expiry: number,
   ): number {
-    const now = this.begin(true);
+    const now = this.begin();
     const { instance } = this;
     const keyLength = instance.putKey(key, name);
     const valueLength = bits & Mode.streamed
@@ -179,15 +179,17 @@ export class LiteCache extends StringCommands {
     const name = "putResponse";
     passedKey(key, name);
     checkOptions(name, options);
-    const { maxBodyBytes = bodyBytesMaxByDefault, ...rest } = reading(() => ({ ...options }));
+    const { maxBodyBytes = bodyBytesMaxByDefault, encodeBody = "automatic", ...rest } =
+      reading(() => ({ ...options }));
     if (typeof maxBodyBytes !== "number" || !(maxBodyBytes >= 0)) {
-      throw new FerriteError("ERR maxBodyBytes is not a number of bytes");
+      throw refusedOption(name, "maxBodyBytes");
     }
+    if (!["automatic", "manual"].includes(encodeBody)) throw refusedOption(name, "encodeBody");
     const { bits, expiry } = readSetOptions(name, rest);
     if (bits & Mode.withOld) throw refusedOption(name, "get");
-    const head = reading(() => this.responses.pack(response));
+    const headOf = reading(() => this.responses.pack(response, encodeBody));
     const [body] = await Promise.all([readBody(response, maxBodyBytes), askForCopies()]);
-    const result = this.put(name, key, [head, ...body], bits | Mode.streamed, expiry);
+    const result = this.put(name, key, [headOf(body), ...body], bits | Mode.streamed, expiry);
     return result === 1 ? "OK" : null;
   }
 
@@ -203,13 +205,14 @@ export class LiteCache extends StringCommands {
    */
   multi<const Commands extends readonly Command[]>(commands: Commands): Replies<Commands> {
     const all = checkedCommands(commands);
-    const now = this.begin(true);
+    const now = this.begin();
     const { instance } = this;
     if (all.length === 0) return [] as unknown as Replies<Commands>;
     instance.putCommands(all);
     const length = this.cross(now, all.length);
     try {
-      return instance.replies(length).map(inNumbers) as Replies<Commands>;
+      const replies = instance.reply(length, asText) as (Reply | FerriteError)[];
+      return replies.map(inNumbers) as Replies<Commands>;
     } catch (cause) {
       throw new FerriteError("EXECABORT Transaction discarded because of previous errors.",
         { cause });
@@ -231,7 +234,7 @@ export class LiteCache extends StringCommands {
     if (!Number.isSafeInteger(buckets) || buckets < 0) {
       throw new FerriteError("ERR tick takes a number of buckets");
     }
-    return this.sweep(this.begin(false), buckets);
+    return this.sweep(this.begin(), buckets);
   }
 
   private sweep(now: number, buckets: number): number {
@@ -248,11 +251,11 @@ export class LiteCache extends StringCommands {
     const { instance } = this;
     let length: number;
     try {
-      length = instance.exports.stats();
+      length = instance.stats();
     } catch (error) {
       throw this.lost(error);
     }
-    const pairs = instance.ownReply(length, asText) as Decoded<string>[];
+    const pairs = instance.reply(length, asText) as Decoded<string>[];
     const stats: Record<string, number> = {};
     for (let at = 0; at < pairs.length; at += 2) {
       stats[pairs[at] as string] = Number(pairs[at + 1]);
@@ -310,7 +313,7 @@ export class LiteCache extends StringCommands {
   private decode<Text>(
     name: string, values: readonly Value[], decode: Decode<Text>,
   ): Decoded<Text> {
-    const now = this.begin(true);
+    const now = this.begin();
     const { instance } = this;
     instance.putCall(name, values);
     return instance.reply(this.cross(now, 0), decode);
@@ -329,11 +332,11 @@ export class LiteCache extends StringCommands {
   }
 
   /** What comes before an operation that is no plain read. The time. */
-  private begin(mayWrite: boolean): number {
+  private begin(): number {
     // Nobody may ask for the time in the middle of an operation.
     const now = this.now();
     if (this.state !== State.ready) this.prepare();
-    if (mayWrite && ++this.writes % writesPerTick === 0) this.sweep(now, bucketsPerTick);
+    if (++this.writes % writesPerTick === 0) this.sweep(now, bucketsPerTick);
     return now;
   }
 
@@ -352,8 +355,8 @@ export class LiteCache extends StringCommands {
     try {
       seed = this.configuration.seed();
     } catch (cause) {
-      throw new FerriteError("ERR no random numbers: in Workers the first use of a cache belongs "
-        + "into a request, not to the global scope", { cause });
+      throw new FerriteError("ERR no random numbers: a Worker's first use of a cache must be in a "
+        + "request, not at global scope", { cause });
     }
     this.instance.open(seed);
     this.state = State.ready;
@@ -367,8 +370,8 @@ export class LiteCache extends StringCommands {
       // What becomes of it nobody will hear.
       Promise.resolve(result).catch(() => {});
     }
-    throw new FerriteError("ERR the bytes that withBytes shows are there only until its function "
-      + "returns: it must not return them or be async (copy them with slice())");
+    throw new FerriteError("ERR the function that withBytes calls must not be async, or return the "
+      + "bytes (slice() copies them)");
   }
 
   /**
@@ -393,13 +396,12 @@ type NotAsync<Result> =
   : [Extract<Result, PromiseLike<unknown>>] extends [never] ? unknown : never;
 
 function jsonOf(value: unknown): string {
-  let text: string | undefined;
   let cause: unknown;
   try {
-    text = JSON.stringify(value);
+    const text: string | undefined = JSON.stringify(value);
+    if (text !== undefined) return text;
   } catch (error) {
     cause = error;
   }
-  if (text !== undefined) return text;
   throw new FerriteError(`ERR this ${typeof value} cannot be written as JSON`, { cause });
 }

@@ -7,9 +7,9 @@
 // Not here: what may be kept, and for how long, which is the caller's policy; and the cache.
 
 import { FerriteError, kindOf, wrongKind } from "./error.js";
-import { asBytes, lengthOf } from "./instance.js";
-import { readAscii, readText, wordAt } from "./text.js";
-import type { Bytes } from "./types.js";
+import { asBytes, joined, lengthOf } from "./instance.js";
+import { isDeno, isWorkerd, readAscii, readText, wordAt } from "./text.js";
+import type { Bytes, ResponseOptions } from "./types.js";
 
 /** A body is held in JavaScript's memory until it is whole. */
 export const bodyBytesMaxByDefault = 16 << 20;
@@ -21,6 +21,7 @@ const headBytes = 20;
 const mark = 0x01735200;
 const hasNoBody = 1;
 const isAscii = 2;
+const isCoded = 4;
 
 /** Sets that are shared, how long each may be, and how many are remembered that were seen once. */
 const setsMax = 512;
@@ -32,15 +33,20 @@ const ownNames = new Set([
   "age", "cf-ray", "content-disposition", "content-location", "content-range", "date", "etag",
   "expires", "last-modified", "link", "location", "set-cookie", "x-request-id", "x-trace-id",
 ]);
-/** Headers of one connection; and the length, which whoever sends the body counts anew. */
+/**
+ * Headers of one connection; the length, which whoever sends the body counts anew; and the coding,
+ * which is kept where it still is one.
+ */
 const unkeptNames = new Set([
-  "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
+  "connection", "content-encoding", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
   "transfer-encoding", "upgrade",
 ]);
-/** Codings that a body has no longer when it is read. */
-const decoded = /^\s*(?:(?:identity|x-gzip|gzip|deflate|br)\s*(?:,\s*|$))+$/i;
+/** Codings that a fetch takes off a body: in some runtimes, and mostly. */
+const decoded = /^\s*(?:(?:identity|x-gzip|gzip|deflate|br|zstd)\s*(?:,\s*|$))+$/i;
 
 const encoder = new TextEncoder();
+
+type HeadOf = (body: readonly Uint8Array[]) => Uint8Array;
 
 /** The responses of one cache. */
 export class Responses {
@@ -50,29 +56,33 @@ export class Responses {
   /** Which table a number belongs to, should a record be copied to another cache. */
   private token = 0;
 
-  /** The head of a response's record. */
-  pack(response: Response): Uint8Array {
+  /** What makes the head of a response's record, as it is now, once its body is there. */
+  pack(response: Response, encodeBody: ResponseOptions["encodeBody"]): HeadOf {
     checkResponse(response);
     const { status } = response;
     if (!(status >= 200 && status <= 599)) {
       throw new FerriteError(`ERR a response with status ${status} cannot be kept`);
     }
+    const { statusText } = response;
     const [own, common] = divide(response);
-    const number = this.share(common);
-    const lines = number === 0 ? [...own, ...common] : own;
-    const text = encoder.encode([response.statusText, ...lines].join("\n"));
-    const isPlain = text.every((byte) => byte < 128);
-    const flags = (response.body === null ? hasNoBody : 0) | (isPlain ? isAscii : 0);
-    const head = new Uint8Array(headBytes + text.length);
-    const fields = new DataView(head.buffer);
-    fields.setUint32(0, mark, true);
-    fields.setUint16(4, status, true);
-    fields.setUint8(6, flags);
-    fields.setUint32(8, this.token, true);
-    fields.setUint32(12, number, true);
-    fields.setUint32(16, text.length, true);
-    head.set(text, headBytes);
-    return head;
+    const coding = response.headers.get("content-encoding");
+    const isFetched = response.url !== "";
+    const noBody = response.body === null ? hasNoBody : 0;
+    return (body) => {
+      const coded = coding !== null && (encodeBody === "manual" || isStillIn(coding, body));
+      // Only a fetch decodes a body; who made a response says what its body is.
+      if (coding !== null && (coded || !isFetched || !decoded.test(coding))) {
+        common.push(`content-encoding:${coding}`);
+      }
+      const number = this.share(common);
+      const lines = number === 0 ? [...own, ...common] : own;
+      const text = encoder.encode([statusText, ...lines].join("\n"));
+      const flags = noBody | (text.every((byte) => byte < 128) ? isAscii : 0)
+        | (coded ? isCoded : 0);
+      // Words as linear memory has them: with their lowest byte first, or nothing would work here.
+      const words = Uint32Array.of(mark, status | flags << 16, this.token, number, text.length);
+      return joined([new Uint8Array(words.buffer), text]);
+    };
   }
 
   /** The response of a record, of which nothing is kept; the body is copied as it is built. */
@@ -90,8 +100,10 @@ export class Responses {
     const read = flags & isAscii ? readAscii : readText;
     const lines = read(record, headBytes, bodyAt).split("\n");
     const status = record[4]! | record[5]! << 8;
-    const init: ResponseInit = { status, statusText: lines[0]! };
+    const init: ResponseInit & { encodeBody?: "manual" } = { status, statusText: lines[0]! };
     if (headers) init.headers = headers;
+    // A Worker would code it again; no other runtime knows the word.
+    if (flags & isCoded) init.encodeBody = "manual";
     const response = new Response(flags & hasNoBody ? null : body(record, bodyAt), init);
     for (let at = 1; at < lines.length; at++) {
       response.headers.append(...asPair(lines[at]!));
@@ -161,13 +173,21 @@ function divide(response: Response): [own: string[], common: string[]] {
   const [own, common]: [string[], string[]] = [[], []];
   for (const [name, value] of response.headers) {
     if (unkeptNames.has(name) || name === "set-cookie") continue;
-    // Only a fetch has decoded the body; who made a response says what its body is.
-    if (name === "content-encoding" && response.url !== "" && decoded.test(value)) continue;
     (ownNames.has(name) ? own : common).push(`${name}:${value}`);
   }
   // Each apart: in one line their commas would be ambiguous.
   for (const cookie of response.headers.getSetCookie()) own.push(`set-cookie:${cookie}`);
   return [own, common];
+}
+
+/**
+ * Whether a body is still in its coding. Deno and workerd leave deflate alone, others know no zstd,
+ * and a Worker may ask for bodies as they come: those show what they are.
+ */
+function isStillIn(coding: string, body: readonly Uint8Array[]): boolean {
+  const [first, second] = joined(body.slice(0, 2).map((chunk) => chunk.subarray(0, 2)));
+  if (/deflate/i.test(coding)) return isWorkerd || isDeno;
+  return first === 0x28 && second === 0xb5 || isWorkerd && first === 0x1f && second === 0x8b;
 }
 
 function asPair(line: string): [name: string, value: string] {

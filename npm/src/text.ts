@@ -18,7 +18,8 @@ const { Buffer, Deno, navigator } = globalThis as unknown as {
 const { latin1Slice, utf8Write } = Buffer?.prototype ?? {};
 const hasSlice = typeof latin1Slice === "function";
 const hasWrite = hasSlice && typeof utf8Write === "function" && !Deno;
-const isWorkerd = navigator?.userAgent === "Cloudflare-Workers";
+export const isDeno = Deno !== undefined;
+export const isWorkerd = navigator?.userAgent === "Cloudflare-Workers";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -107,5 +108,5 @@ function isWellFormed(text: string): boolean {
 function refuseIllFormed(text: string): void {
   if (isWellFormed(text)) return;
   throw new FerriteError("ERR text with half a surrogate pair cannot be written as UTF-8: "
-    + "pass bytes (Uint8Array) instead");
+    + "pass bytes instead");
 }

@@ -42,6 +42,11 @@ export type ResponseOptions = SetExpiry & SetCondition & {
   get?: never;
   /** A longer body is an error, and is not read to its end. The default is 16 MiB. */
   maxBodyBytes?: number;
+  /**
+   * Whether the body is in the coding of its `Content-Encoding` already, as a Worker says it of a
+   * Response: "manual". For gzip, deflate and zstd that is found out.
+   */
+  encodeBody?: "automatic" | "manual";
 };
 
 /** The runtime's own `Response`, by whatever types the project has for it. */

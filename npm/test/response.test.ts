@@ -254,7 +254,7 @@ describe("putResponse", () => {
     await refusedLater(cache.putResponse("k", response, { ex: plain("1") }), /not an integer/);
     for (const maxBodyBytes of ["1kb", "5", NaN, -1, null, 5n]) {
       await refusedLater(cache.putResponse("k", response, { maxBodyBytes: plain(maxBodyBytes) }),
-        "ERR maxBodyBytes is not a number of bytes");
+        "ERR syntax error in option \"maxBodyBytes\" of 'putResponse'");
     }
     expect(response.bodyUsed).toBe(false);
     expect(await cache.putResponse("k", response)).toBe("OK");

@@ -32,13 +32,13 @@ export abstract class Commands {
   ): Answer {
     return isKey(key) ? this.run(name, [key, ...values]) as Answer : ifMissing;
   }
+}
 
-  /** @internal All that a scan gives. It begins here and now: what is wrong is not told later. */
-  protected scanned<Item>(
-    scan: (cursor: string) => [string, Item[]],
-  ): Generator<Item, void, undefined> {
-    return fromFirst(scan, scan("0"));
-  }
+/** All that a scan gives. It begins here and now: what is wrong is not told later. */
+export function scanned<Item>(
+  scan: (cursor: string) => [string, Item[]],
+): Generator<Item, void, undefined> {
+  return fromFirst(scan, scan("0"));
 }
 
 function* fromFirst<Item>(

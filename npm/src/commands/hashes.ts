@@ -2,7 +2,7 @@
 
 import type { ExpireCondition, Key, MaybeKey, ScanOptions, Value } from "../types.js";
 import {
-  flat, ifGiven, inPairs, inTurn, wordsOf, type Pair, type Pairs, type Several,
+  flat, ifGiven, inPairs, inTurn, scanned, wordsOf, type Pair, type Pairs, type Several,
 } from "./commands.js";
 import { MoreCommands } from "./more.js";
 
@@ -51,7 +51,11 @@ export abstract class HashCommands extends MoreCommands {
    */
   hgetall(key: MaybeKey): Record<string, string> | null {
     const items = this.read<string[]>("hgetall", key, [], []);
-    return items.length > 0 ? Object.fromEntries(inPairs(items)) : null;
+    if (items.includes("__proto__")) return Object.fromEntries(inPairs(items));
+    // For all others it is done without a pair for each.
+    const record: Record<string, string> = {};
+    for (let at = 0; at < items.length; at += 2) record[items[at]!] = items[at + 1]!;
+    return items.length > 0 ? record : null;
   }
 
   /** All fields. */
@@ -126,7 +130,7 @@ export abstract class HashCommands extends MoreCommands {
   hscanIterator(
     key: MaybeKey, options?: MemberScanOptions,
   ): Generator<[string, string], void, undefined> {
-    return this.scanned((cursor) => this.hscan(key, cursor, options));
+    return scanned((cursor) => this.hscan(key, cursor, options));
   }
 
   /**

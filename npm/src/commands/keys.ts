@@ -1,7 +1,7 @@
 // Commands on keys of any type, on all keys, and PING.
 
 import type { ExpireCondition, Key, MaybeKey, ScanOptions, Value } from "../types.js";
-import { Commands, flat, ifGiven, isKey, wordsOf, type Several } from "./commands.js";
+import { Commands, flat, ifGiven, isKey, scanned, wordsOf, type Several } from "./commands.js";
 
 export abstract class KeyCommands extends Commands {
   /** Drops keys. How many were there. */
@@ -101,7 +101,7 @@ export abstract class KeyCommands extends Commands {
 
   /** All keys, a few at a time; the cache may change in between. */
   scanIterator(options?: ScanOptions): Generator<string, void, undefined> {
-    return this.scanned((cursor) => this.scan(cursor, options));
+    return scanned((cursor) => this.scan(cursor, options));
   }
 
   /** The number of keys, those included that expired and were not yet noticed. */

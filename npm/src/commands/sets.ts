@@ -1,7 +1,7 @@
 // Commands on sets. Members come as arrays, in no order that anybody promises.
 
 import type { Key, MaybeKey, Value } from "../types.js";
-import { counted, flat, ifGiven, wordsOf, type Several } from "./commands.js";
+import { counted, flat, ifGiven, scanned, wordsOf, type Several } from "./commands.js";
 import type { MemberScanOptions } from "./hashes.js";
 import { ListCommands } from "./lists.js";
 
@@ -107,6 +107,6 @@ export abstract class SetCommands extends ListCommands {
   sscanIterator(
     key: MaybeKey, options?: MemberScanOptions,
   ): Generator<string, void, undefined> {
-    return this.scanned((cursor) => this.sscan(key, cursor, options));
+    return scanned((cursor) => this.sscan(key, cursor, options));
   }
 }

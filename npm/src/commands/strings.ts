@@ -24,8 +24,6 @@ interface GetexChoices {
 /** The options of GETEX: one of them, or none. */
 export type GetexOptions = OneOf<GetexChoices> | NoneOf<GetexChoices>;
 
-const getexTimes = ["ex", "px", "exat", "pxat"];
-
 export abstract class StringCommands extends KeyCommands {
   /** The values of several keys, in their order; null for what is not there or no string. */
   mget(...keys: Several<MaybeKey>): (string | null)[] {
@@ -57,7 +55,7 @@ export abstract class StringCommands extends KeyCommands {
 
   /** The value of a key, or null; and changes its expiry. */
   getex(key: MaybeKey, options: GetexOptions = {}): string | null {
-    const words = wordsOf("getex", options, getexTimes, "persist");
+    const words = wordsOf("getex", options, ["ex", "px", "exat", "pxat"], "persist");
     return this.read<string | null>("getex", key, words, null);
   }
 
