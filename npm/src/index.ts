@@ -12,5 +12,5 @@ export type { CopyOptions } from "./commands/more.js";
 export * from "./exports.js";
 
 /** Makes a cache. The module is compiled once, however many caches there are. */
-export const initFerrite = makeInit(FerriteCache, load, seed);
+export const initFerrite = /* @__PURE__ */ makeInit(FerriteCache, load, seed);
 export default initFerrite;

@@ -4,5 +4,5 @@
 import base64 from "../dist/ferrite.wasm.deflate";
 import { inlined } from "./compile.js";
 
-export const load = inlined(base64);
+export const load = /* @__PURE__ */ inlined(base64);
 export { webSeed as seed } from "./init.js";

@@ -8,5 +8,6 @@ import type { LiteOptions } from "./types.js";
 export * from "./exports.js";
 
 /** Makes a cache. The module is compiled once, however many caches there are. */
-export const initFerrite: InitFerrite<LiteCache, LiteOptions> = makeInit(LiteCache, load, seed);
+export const initFerrite: InitFerrite<LiteCache, LiteOptions> =
+  /* @__PURE__ */ makeInit(LiteCache, load, seed);
 export default initFerrite;

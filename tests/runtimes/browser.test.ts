@@ -7,7 +7,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { chromium, type Browser } from "playwright-core";
-import { afterAll, describe } from "vitest";
+import { afterAll, describe, expect } from "vitest";
 import { build as vite, createServer as viteInDevelopment } from "vite";
 import webpack from "webpack";
 import { consumer, find } from "./consumer.js";
@@ -73,7 +73,7 @@ const path = find("chromium") ?? find("chromium-browser") ?? find("google-chrome
 let browser: Browser | undefined;
 afterAll(() => browser?.close());
 
-async function visit(url: string): Promise<Report> {
+async function visit<Left = Report>(url: string): Promise<Left> {
   browser ??= await chromium.launch({
     executablePath: path!,
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -88,7 +88,7 @@ async function visit(url: string): Promise<Report> {
     await page.waitForFunction(isDone, undefined, { timeout: 60_000 }).catch((error) => {
       throw new AggregateError([...errors, error], errors.join("\n") || String(error));
     });
-    return await page.evaluate(() => (globalThis as { report?: unknown }).report) as Report;
+    return await page.evaluate(() => (globalThis as { report?: unknown }).report) as Left;
   } finally {
     await page.close();
   }
@@ -97,12 +97,13 @@ async function visit(url: string): Promise<Report> {
 const urlOf = (server: Pick<Server, "address">) => (
   `http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
 
-function serveFiles(folder: string): Promise<Server> {
+function serveFiles(folder: string, headers: Record<string, string> = {}): Promise<Server> {
   const server = createServer((request, response) => {
     const name = request.url === "/" ? "/index.html" : normalize(request.url!);
     try {
       const file = readFileSync(join(folder, name));
-      response.writeHead(200, { "Content-Type": types[extname(name)] ?? "text/plain" }).end(file);
+      const type = { "Content-Type": types[extname(name)] ?? "text/plain" };
+      response.writeHead(200, { ...headers, ...type }).end(file);
     } catch {
       response.writeHead(404).end();
     }
@@ -128,6 +129,34 @@ describe("Chromium", () => {
       }
     });
   }
+
+  needs("Chromium, where the page's policy forbids WebAssembly or does not", path, async () => {
+    const folder = join(consumer, "../browser/policy");
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    await esbuild({
+      stdin: {
+        contents: `import { initFerrite } from "@ferrite/edge";
+          initFerrite().then((cache) => cache.ping(), ({ name, message }) => name + ": " + message)
+            .then((said) => { globalThis.report = said; });`,
+        resolveDir: consumer,
+      },
+      outfile: join(folder, "page.js"), bundle: true, format: "esm", logLevel: "warning",
+    });
+    writeFileSync(join(folder, "index.html"), html);
+    for (const [policy, said] of [
+      ["script-src 'self'", /^FerriteError: ERR .*Content-Security-Policy.*'wasm-unsafe-eval'/],
+      ["script-src 'self' 'wasm-unsafe-eval'", /^PONG$/],
+    ] as const) {
+      const server = await serveFiles(folder, { "Content-Security-Policy": policy });
+      try {
+        expect(await visit<string>(urlOf(server))).toMatch(said);
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    }
+  });
 
   needs("Chromium, Vite in development", path, async () => {
     const server = await viteInDevelopment({
