@@ -28,4 +28,7 @@ pub trait Effects {
     /// A command found nothing to change, but Redis tells of its key as if it had. Who only wants
     /// to do the same again need not care.
     fn touched(&mut self, _key: &[u8]) {}
+
+    /// A command looked for a key that its request does not name, and there is none.
+    fn missed(&mut self, _key: &[u8]) {}
 }

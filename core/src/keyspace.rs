@@ -567,6 +567,16 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// Tells of a key that is not there, and that only the value of another led to.
+    #[cfg(feature = "sort")]
+    pub(crate) fn tell_missed(&mut self, key: &[u8]) {
+        if cfg!(feature = "effects")
+            && let Some(effects) = &mut self.effects
+        {
+            effects.missed(key);
+        }
+    }
+
     /// Tells the listener, if there is one.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn emit(&mut self, arguments: &[Value<'_>]) {

@@ -191,7 +191,10 @@ impl Cx<'_> {
         let len = before.len() + element.len() + after.len();
         key.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;
         [before, element, after].iter().for_each(|part| key.extend_from_slice(part));
-        let Some(found) = self.lookup(&key, self.keys.hash(&key)) else { return Ok(None) };
+        let Some(found) = self.lookup(&key, self.keys.hash(&key)) else {
+            self.tell_missed(&key);
+            return Ok(None);
+        };
         Ok(match (found.head.kind(), field) {
             (Kind::String, None) => self.value_of(Some(found)),
             (Kind::Hash, Some(field)) => {

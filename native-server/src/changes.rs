@@ -84,6 +84,10 @@ impl Effects for Changes<'_> {
         self.cause = Some(cause);
     }
 
+    fn missed(&mut self, key: &[u8]) {
+        self.events.push((MISSED, key.into()));
+    }
+
     fn touched(&mut self, key: &[u8]) {
         self.touch(key);
         if let Some(event) = news::event(&self.origin, self.origin.command) {

@@ -68,6 +68,9 @@ pub mod state {
     /// The command that it runs, or that waits, is not to be answered.
     pub const MUTED: u32 = 1 << 14;
 
+    /// It waits, and not for ever.
+    pub const TIMED: u32 = 1 << 15;
+
     /// The letters, as Redis has them, in its order.
     pub const LETTERS: [(u32, char); 11] = [
         (MONITOR, 'O'),

@@ -68,7 +68,7 @@ fn tend_databases(server: &Server, config: &Config) {
     let expires = server.expires_actively.load(Relaxed) && !is_paused;
     let mut expiring = Duration::ZERO;
     for index in 0..server.databases.count() {
-        for _ in 0..EXPIRY_STEPS_MAX {
+        for step in 0..EXPIRY_STEPS_MAX {
             let mut held = server.databases.hold();
             let database = held.get(index);
             if database.keys.is_empty() && !database.keys.is_reaping() {
@@ -87,10 +87,14 @@ fn tend_databases(server: &Server, config: &Config) {
             if dropped < EXPIRY_BUCKETS && !is_over {
                 break;
             }
+            let is_cut = dropped >= EXPIRY_BUCKETS && step + 1 == EXPIRY_STEPS_MAX;
+            server.stats.expiry_cut.fetch_add(is_cut.into(), Relaxed);
         }
         used += server.databases.hold().get(index).stats().used_memory;
     }
     server.stats.used_memory_peak.fetch_max(used, Relaxed);
+    let us = u64::try_from(expiring.as_micros()).unwrap_or(u64::MAX);
+    server.stats.expiry_us.fetch_add(us, Relaxed);
     let ms = i64::try_from(expiring.as_millis()).unwrap_or(i64::MAX);
     let threshold_ms = config.latency_monitor_threshold_ms;
     if threshold_ms > 0 && ms >= threshold_ms {

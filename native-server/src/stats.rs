@@ -154,6 +154,10 @@ pub struct Stats {
     pub bytes_per_second: [AtomicU64; 2],
     /// The most memory that was ever held.
     pub used_memory_peak: AtomicU64,
+    /// How long the clock's work on keys that expire took, in microseconds.
+    pub expiry_us: AtomicU64,
+    /// How often that came to its end before the keys did.
+    pub expiry_cut: AtomicU64,
     /// Clients dropped for what waited to be sent to them.
     pub clients_dropped: AtomicU64,
     /// Clients dropped for what they sent and was not run yet.
@@ -217,6 +221,8 @@ impl Stats {
         for figure in [
             &self.connections_received,
             &self.connections_rejected,
+            &self.expiry_us,
+            &self.expiry_cut,
             &self.clients_dropped,
             &self.inputs_dropped,
         ] {

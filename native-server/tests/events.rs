@@ -40,6 +40,7 @@ const CASES: &[&str] = &[
     "MGET n n m;EXISTS n n;GETDEL n;GETEX n;SET n 1 GET;SET m 1 NX;BITFIELD o GET u8 0;COPY o p;\
      COPY o p DB 1",
     "XREAD STREAMS n m 0 0;XREADGROUP GROUP g c STREAMS n m > >;XACK n g 1-1;XCLAIM n g c 0 1-1",
+    "RPUSH l 1 2;SORT l BY w_* GET o_*;SORT l BY w_*->a GET # GET o_*->b;SORT l BY none GET o_*",
     "MSET a 1 a 2;MSETNX b 1 b 2;XAUTOCLAIM n g c 0 0;BITFIELD o SET u8 0 1;BITFIELD p GET u8 0",
     "MSET a 1 b 2;MSET a 1 c 2;MSETNX d 1 e 2;MSETNX d 1 f 2;GETSET g 1;GETSET g 2;SETNX x 1",
     "SETEX y 10 1;PSETEX z 1000 1;SET y 1 EX 10;SET y 1 KEEPTTL;GETDEL y;GETEX z PERSIST",

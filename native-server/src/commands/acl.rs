@@ -299,8 +299,8 @@ fn genpass(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let bits = match args.as_slice() {
         [] => 256,
         [bits] => {
-            let bits = number::integer(bits).and_then(|bits| usize::try_from(bits).ok());
-            bits.filter(|bits| (1..=4096).contains(bits)).ok_or(range)?
+            let bits = number::integer(bits).ok_or(Error::NotAnInteger)?;
+            usize::try_from(bits).ok().filter(|bits| (1..=4096).contains(bits)).ok_or(range)?
         }
         _ => return Err(refuse_count("GENPASS")),
     };

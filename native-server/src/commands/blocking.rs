@@ -331,6 +331,7 @@ pub fn wait(
     database.waiting.add(&ticket);
     // A time too far off to be told is as good as none.
     let until = timeout.and_then(|timeout| cx.instant().checked_add(timeout));
+    cx.session.client.set(state::TIMED, until.is_some());
     cx.session.blocked = Some(Blocked { ticket, until, timeout: |wire| wire.null_array() });
     Ok(())
 }

@@ -262,7 +262,7 @@ fn info(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     for name in args {
         match table().named(name) {
             Some(command) => describe(cx, command),
-            None => cx.wire.null_array(),
+            None => cx.wire.null(),
         }
     }
     Ok(())
@@ -327,10 +327,13 @@ fn keys_in<'a>(request: &[&'a [u8]]) -> Result<Vec<(&'a [u8], Use)>> {
     if !command.arity.allows(request.len()) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
+    if command.keys == Keys::NONE {
+        return Err("ERR The command has no key arguments".into());
+    }
     let places = places_of_keys(command, request);
     // Scripts may have none.
     if places.is_empty() && command.group != Group::Scripting {
-        return Err("ERR The command has no key arguments".into());
+        return Err("ERR Invalid arguments specified for command".into());
     }
     Ok(places.into_iter().map(|(at, words)| (request[at], words)).collect())
 }

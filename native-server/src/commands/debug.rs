@@ -11,7 +11,7 @@ use crate::checkpoint;
 use crate::client::state;
 use crate::commands::connection::REDIS_VERSION;
 use crate::commands::flags::{ADMIN, NO_SCRIPT};
-use crate::commands::{ROW, Result, ServerSpec, debugging};
+use crate::commands::{ROW, Result, ServerSpec, debugging, refuse_subcommand};
 use crate::context::Context;
 use crate::number;
 
@@ -155,7 +155,7 @@ fn debug(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         arguments if debugging::run(cx, name, arguments)? => {}
         _ => {
             let name = String::from_utf8_lossy(name);
-            return Err(format!("ERR unknown subcommand '{name}'. Try DEBUG HELP.").into());
+            return Err(refuse_subcommand("DEBUG", name.as_bytes()));
         }
     }
     Ok(())

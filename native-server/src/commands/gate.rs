@@ -101,6 +101,7 @@ fn wait(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let ticket =
         Ticket::new(client, database, vec![], vec![], "wait", |_, _, _| Ok(false), protocol);
     let until = (ms > 0).then(|| Instant::now().checked_add(Duration::from_millis(ms))).flatten();
+    cx.session.client.set(state::TIMED, until.is_some());
     cx.session.blocked = Some(Blocked { ticket, until, timeout: |wire| wire.integer(0) });
     Ok(())
 }

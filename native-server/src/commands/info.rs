@@ -28,7 +28,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[ServerSpec {
 }];
 
 /// What Redis counts of forks, replicas, clusters and defragmentation, of which there are none.
-const NEVER: [&str; 16] = [
+const NEVER: [&str; 18] = [
     "sync_full",
     "sync_partial_ok",
     "sync_partial_err",
@@ -40,11 +40,24 @@ const NEVER: [&str; 16] = [
     "active_defrag_misses",
     "active_defrag_key_hits",
     "active_defrag_key_misses",
+    "total_active_defrag_time",
+    "current_active_defrag_time",
     "instantaneous_input_repl_kbps",
     "instantaneous_output_repl_kbps",
     "total_net_repl_input_bytes",
     "total_net_repl_output_bytes",
     "unexpected_error_replies",
+];
+
+/// The same of what a child that saves would copy: nothing is saved by one.
+const NO_FORK: [&str; 7] = [
+    "current_cow_peak",
+    "current_cow_size",
+    "current_cow_size_age",
+    "current_fork_perc",
+    "aof_last_cow_size",
+    "module_fork_in_progress",
+    "module_fork_last_cow_size",
 ];
 
 /// What the sections are made from, gathered once.
@@ -183,6 +196,7 @@ fn server(figures: &Figures<'_, '_>) -> Lines {
         ("os", process::system()),
         ("arch_bits", usize::BITS.to_string()),
         ("multiplexing_api", "epoll".into()),
+        ("monotonic_clock", "POSIX clock_gettime".into()),
         ("process_id", std::process::id().to_string()),
         ("run_id", server.run_id.clone()),
         ("tcp_port", server.port().to_string()),
@@ -218,6 +232,7 @@ fn clients(figures: &Figures<'_, '_>) -> Lines {
         ("client_recent_max_input_buffer", most(|client| client.input_bytes.load(Relaxed))),
         ("client_recent_max_output_buffer", most(|client| client.output_bytes.load(Relaxed))),
         ("blocked_clients", count(state::BLOCKED)),
+        ("clients_in_timeout_table", count(state::TIMED)),
         ("tracking_clients", count(state::TRACKING)),
         ("pubsub_clients", count(state::SUBSCRIBER)),
         ("watching_clients", {
@@ -339,6 +354,7 @@ fn persistence(figures: &Figures<'_, '_>) -> Lines {
         ("rdb_last_cow_size", "0".into()),
         ("rdb_last_load_keys_loaded", saver.keys_loaded.to_string()),
     ]);
+    all.extend(NO_FORK.map(|name| (name.into(), "0".into())));
     all.extend(crate::persist::info::lines(cx.server, cx.config));
     all
 }
@@ -362,6 +378,8 @@ fn stats(figures: &Figures<'_, '_>) -> Lines {
         ("instantaneous_output_kbps", kilobytes(1)),
         ("rejected_connections", stats.connections_rejected.load(Relaxed).to_string()),
         ("expired_keys", expired.to_string()),
+        ("expired_time_cap_reached_count", stats.expiry_cut.load(Relaxed).to_string()),
+        ("expire_cycle_cpu_milliseconds", (stats.expiry_us.load(Relaxed) / 1000).to_string()),
         ("evicted_keys", evicted.to_string()),
         ("evicted_clients", figures.cx.server.crowd.evicted.load(Relaxed).to_string()),
         ("evicted_scripts", figures.cx.server.scripts.cache.evicted.load(Relaxed).to_string()),

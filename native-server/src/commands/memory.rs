@@ -65,7 +65,10 @@ fn usage(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
         if !option.eq_ignore_ascii_case(b"samples") {
             return Err(Error::Syntax.into());
         }
-        number::integer(count).filter(|&count| count >= 0).ok_or(Error::NotAnInteger)?;
+        let count = number::integer(count).ok_or(Error::NotAnInteger)?;
+        if count < 0 {
+            return Err(Error::Syntax.into());
+        }
     }
     match cx.with(|cx| cx.memory_usage(key)) {
         Some(bytes) => cx.wire.integer(i64::try_from(bytes).unwrap_or(i64::MAX)),

@@ -397,7 +397,7 @@ pub fn keys_of<'a, T: Fn(usize) -> &'a [u8]>(
     let step = usize::try_from(keys.step).unwrap_or_default().max(1);
     // With a count of keys, what stands before it is the key that takes the result.
     let is_counted = keys.last == 0 && keys.first > 0;
-    let destination = (is_counted && first == 2 && name.ends_with("store")).then_some(1);
+    let mut destination = (is_counted && first == 2 && name.ends_with("store")).then_some(1);
     let (start, end) = if keys == Keys::BEHIND_STREAMS {
         // Half of what stands behind the word STREAMS.
         let is_word = |at: &usize| text(*at).eq_ignore_ascii_case(b"streams");
@@ -405,7 +405,11 @@ pub fn keys_of<'a, T: Fn(usize) -> &'a [u8]>(
         (start, start + (count - start) / 2)
     } else if is_counted {
         let keys = number::integer(text(first)).and_then(|keys| usize::try_from(keys).ok());
-        (first + 1, (first + 1).saturating_add(keys.unwrap_or_default()))
+        let end = keys.and_then(|keys| keys.checked_add(first + 1));
+        let end = end.filter(|&end| end > first + 1 && end <= count);
+        // More than there are, or none, is wrong: then there are no keys at all.
+        destination = destination.filter(|_| end.is_some());
+        (first + 1, end.unwrap_or_default())
     } else if keys.first == 0 {
         (0, 0)
     } else if keys.last < 0 {
@@ -426,6 +430,13 @@ pub fn stored_in(command: &Command, request: &[&[u8]]) -> impl Iterator<Item = u
     };
     let options = [&b"store"[..], b"storedist"];
     options.map(|option| is_storing.then(|| stored(option)).flatten()).into_iter().flatten()
+}
+
+/// That a command has no such subcommand, or not with so many arguments.
+pub fn refuse_subcommand(command: &str, name: &[u8]) -> Refusal {
+    let name = String::from_utf8_lossy(name.get(..128).unwrap_or(name));
+    format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try {command} HELP.")
+        .into()
 }
 
 /// Answers a command of several that only has subcommands; the table sends such a one to those.
@@ -489,6 +500,8 @@ mod tests {
         check("rename a b", &[1, 2]);
         check("zunion 2 a b WITHSCORES", &[2, 3]);
         check("zunionstore d 2 a b", &[1, 3, 4]);
+        check("zunionstore d 3 a b", &[]);
+        check("lmpop 0 a left", &[]);
         check("blpop a b 0", &[1, 2]);
         check("xread COUNT 2 STREAMS a b 0 0", &[4, 5]);
         check("xread COUNT 1 streams a b 0 0", &[4, 5]);

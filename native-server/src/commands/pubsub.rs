@@ -6,7 +6,7 @@ use ferrite_engine::{Args, Arity, FAST, Group, Reply, docs};
 
 use crate::client::{kept, state};
 use crate::commands::flags::{NO_SCRIPT, PUBSUB};
-use crate::commands::{ROW, Result, ServerSpec};
+use crate::commands::{ROW, Result, ServerSpec, refuse_subcommand};
 use crate::context::Context;
 use crate::pubsub::Kind;
 use crate::server::Server;
@@ -217,6 +217,10 @@ pub fn forget(server: &Server, session: &mut Session) {
 
 fn channels(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()> {
     let names = cx.server.news.pubsub.names(kind, args.next());
+    if args.len() > 0 {
+        let word = if kind == Kind::Shard { "SHARDCHANNELS" } else { "CHANNELS" };
+        return Err(refuse_subcommand("PUBSUB", word.as_bytes()));
+    }
     cx.wire.texts(&names);
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
         syntax: docs("subcommand [arg ...]"),
         summary: docs("Concerns clusters, of which this server is none."),
         flags: 0,
-        run: no_cluster,
+        run: cluster,
         ..ROW
     },
     ServerSpec {
@@ -79,6 +79,14 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
     },
     ServerSpec { name: "slaveof", ..REPLICAOF_ROW },
 ];
+
+fn cluster(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
+    // Of its subcommands this is the one that scripts may not run.
+    if cx.is_in_script && args.required().eq_ignore_ascii_case(b"reset") {
+        return Err("ERR This Redis command is not allowed from script".into());
+    }
+    no_cluster(cx, args)
+}
 
 fn no_cluster(_: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
     Err("ERR This instance has cluster support disabled".into())

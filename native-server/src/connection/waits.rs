@@ -111,7 +111,7 @@ impl Connection {
     fn resume(&mut self) {
         self.has_resumed = true;
         self.session.blocked = None;
-        self.session.client.set(state::BLOCKED | state::MUTED, false);
+        self.session.client.set(state::BLOCKED | state::MUTED | state::TIMED, false);
         self.timer = None;
         let input = std::mem::take(&mut self.input);
         let thread = Rc::clone(&self.thread);
