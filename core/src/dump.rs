@@ -176,7 +176,7 @@ impl Cx<'_> {
     /// [`Error::BusyKey`]; [`Error::BadChecksum`] and [`Error::BadPayload`] for a payload that no
     /// DUMP wrote; [`Error::OutOfMemory`]. The key keeps what it has then.
     pub fn restore(&mut self, key: &[u8], payload: &[u8], options: &RestoreOptions) -> Result<()> {
-        if !options.replaces && self.exists(key) {
+        if !options.replaces && self.is_there(key) {
             return Err(Error::BusyKey);
         }
         let value = checked_value(payload)?;
@@ -295,7 +295,7 @@ fn restore(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Resul
             _ => return Err(Error::Syntax),
         }
     }
-    if !options.replaces && cx.exists(key) {
+    if !options.replaces && cx.is_there(key) {
         return Err(Error::BusyKey);
     }
     let ttl = parse_integer(ttl).ok_or(Error::NotAnInteger)?;

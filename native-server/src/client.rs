@@ -17,6 +17,7 @@ use atomic_waker::AtomicWaker;
 
 use crate::acl::user::DEFAULT;
 use crate::limits::OUTPUT_BYTES_MAX;
+use crate::watch::Flag;
 
 /// What a client may be told.
 pub mod signal {
@@ -71,8 +72,11 @@ pub mod state {
     /// It waits, and not for ever.
     pub const TIMED: u32 = 1 << 15;
 
+    /// A key that it watches has changed.
+    pub const DIRTY: u32 = 1 << 16;
+
     /// The letters, as Redis has them, in its order.
-    pub const LETTERS: [(u32, char); 11] = [
+    pub const LETTERS: [(u32, char); 12] = [
         (MONITOR, 'O'),
         (SUBSCRIBER, 'P'),
         (MULTI, 'x'),
@@ -80,6 +84,7 @@ pub mod state {
         (TRACKING, 't'),
         (REDIRECT_BROKEN, 'R'),
         (BROADCAST, 'B'),
+        (DIRTY, 'd'),
         (CLOSING, 'c'),
         (UNIX, 'U'),
         (NO_EVICT, 'e'),
@@ -158,6 +163,8 @@ pub struct Client {
     waker: AtomicWaker,
     signals: AtomicU32,
     mail: Mutex<Mail>,
+    /// Raised when a key that it watches has changed.
+    watch: Mutex<Option<Flag>>,
 }
 
 /// What others left for a client.
@@ -195,6 +202,7 @@ impl Client {
             waker: AtomicWaker::new(),
             signals: AtomicU32::new(0),
             mail: Mutex::default(),
+            watch: Mutex::default(),
         }
     }
 
@@ -219,6 +227,18 @@ impl Client {
     /// It is another user.
     pub fn set_user(&self, name: &[u8]) {
         *self.user.lock().unwrap_or_else(PoisonError::into_inner) = name.into();
+    }
+
+    /// It watches keys by this flag, or none.
+    pub fn set_watch(&self, flag: Option<&Flag>) {
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = flag.cloned();
+    }
+
+    /// Notes whether a key that it watches has changed, for who looks at its state.
+    pub fn note_watch(&self) {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_dirty = watch.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
+        self.set(state::DIRTY, is_dirty);
     }
 
     /// Tells it something.

@@ -275,6 +275,7 @@ impl Context<'_> {
             if is_of_http(name) {
                 return self.turn_away();
             }
+            self.session.client.last_command.store(u16::MAX, Ordering::Relaxed);
             refuse_unknown(name, arguments, &mut self.wire);
             self.session.refuse_transaction();
             self.count_error(None, |_| {});

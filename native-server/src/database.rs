@@ -106,8 +106,8 @@ impl Database {
         let touch = |from: &mut Database, to: &mut Database| {
             let Database { keys, watched, .. } = from;
             let mut cx = keys.at(now_ms);
-            watched.touch_where(|key| cx.exists(key));
-            to.watched.touch_where(|key| cx.exists(key));
+            watched.touch_where(|key| cx.is_there(key));
+            to.watched.touch_where(|key| cx.is_there(key));
         };
         touch(self, other);
         touch(other, self);

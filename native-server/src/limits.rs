@@ -154,6 +154,9 @@ pub const LOBBY_INPUT_BYTES_MAX: usize = 64 * 1024;
 /// Different error codes that are counted apart.
 pub const ERROR_CODES_MAX: usize = 128;
 
+/// Where a code ends at the latest: what has none by then counts as any error.
+pub const ERROR_CODE_BYTES_MAX: usize = 31;
+
 /// Bytes that the log holds in memory before whoever appends has to wait for the disk.
 pub const LOG_BUFFER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes that are brought to the disk without waiting for more, where replies do not wait for it.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use crate::commands::table;
-use crate::limits::ERROR_CODES_MAX;
+use crate::limits::{ERROR_CODE_BYTES_MAX, ERROR_CODES_MAX};
 
 /// A number that one thread counts and any thread reads.
 #[derive(Default)]
@@ -126,10 +126,13 @@ impl ThreadStats {
         tally.into_iter().for_each(|tally| tally.failed_calls.add(1));
     }
 
-    /// Counts an error line by its first word.
+    /// Counts an error line by its first word. As in Redis one that has none, or too long a one,
+    /// counts as any error.
     pub fn count_error(&self, line: &[u8]) {
-        let code = line.split(|&byte| matches!(byte, b' ' | b'\r')).next().unwrap_or_default();
-        let code = String::from_utf8_lossy(code);
+        let line = line.split(|&byte| byte == b'\r').next().unwrap_or_default();
+        let start = line.get(..ERROR_CODE_BYTES_MAX).unwrap_or(line);
+        let code = start.iter().position(|&byte| byte == b' ').and_then(|end| line.get(..end));
+        let code = String::from_utf8_lossy(code.unwrap_or(b"ERR"));
         let mut errors = self.errors_by_code.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = errors.get_mut(&*code) {
             *count += 1;

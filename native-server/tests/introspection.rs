@@ -97,7 +97,7 @@ fn nodes_of_streams_and_sparse_counts_end_where_they_are_told() {
     let server = TestServer::plain();
     let mut client = server.connect();
     assert_eq!(client.ask("CONFIG SET stream-node-max-entries 10"), ok());
-    let fill = |client: &mut common::Connection, key: &str| {
+    let fill = |client: &mut Connection, key: &str| {
         for number in 1..=35 {
             client.ask(&format!("XADD {key} {number} f v"));
         }
@@ -184,7 +184,7 @@ fn answer(raw: Raw) -> Answer {
 }
 
 /// What ACL LOG says, but for who it was.
-fn denials(client: &mut common::Connection, request: &str) -> Vec<Vec<String>> {
+fn denials(client: &mut Connection, request: &str) -> Vec<Vec<String>> {
     let Raw::Array(entries) = client.ask(request) else { panic!("a list of denials") };
     let shown = |entry: &Raw| {
         let Raw::Array(facts) = entry else { panic!("a denial: {entry:?}") };
@@ -204,7 +204,7 @@ fn who_was_denied_is_told_as_in_redis_and_secrets_are_in_no_log() {
     let server = TestServer::plain();
     let mut oracle = Oracle::start_or_skip();
     let mut clients = vec![server.connect()];
-    clients.extend(oracle.as_ref().map(|oracle| common::Connection::new(oracle.address)));
+    clients.extend(oracle.as_ref().map(|oracle| Connection::new(oracle.address)));
     let mut said = Vec::new();
     for client in &mut clients {
         client.ask("CONFIG SET slowlog-log-slower-than 0");
@@ -275,7 +275,7 @@ fn memory_is_told_of_and_given_back() {
     assert!(!client.ask("MEMORY DOCTOR").text().is_empty());
     // A large value is taken apart by and by; or at once.
     client.ask("FLUSHALL");
-    let used = |client: &mut common::Connection| {
+    let used = |client: &mut Connection| {
         let info = client.ask("INFO memory").text();
         let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
         line.and_then(|bytes| bytes.parse::<u64>().ok()).expect("used_memory")
@@ -363,9 +363,7 @@ fn looks_of_a_client_that_touches_nothing_are_no_uses() {
         }
         let shown = if is_lru { ("IDLETIME", 1000, 0) } else { ("FREQ", 100, 101) };
         let (what, kept, used) = shown;
-        let ask = |client: &mut common::Connection, key: &str| {
-            client.ask(&format!("OBJECT {what} {key}"))
-        };
+        let ask = |client: &mut Connection, key: &str| client.ask(&format!("OBJECT {what} {key}"));
         if policy != "allkeys-s3fifo" {
             assert_eq!(ask(&mut client, "read"), Raw::Integer(kept), "{policy}");
             assert_eq!(ask(&mut client, "written"), Raw::Integer(kept), "{policy}");
@@ -488,4 +486,31 @@ fn commands_are_described_as_by_redis() {
     }
     assert!(count > 300, "{count} commands are there");
     assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn clients_and_errors_are_described_as_in_redis() {
+    let server = TestServer::plain();
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let has = |client: &mut Connection, part: &str| {
+        let line = client.ask("CLIENT INFO").text();
+        assert!(line.contains(part), "{part} is in {line}");
+    };
+    client.ask("WATCH a b");
+    has(&mut client, " flags=N ");
+    other.ask("SET b 1");
+    has(&mut client, " flags=d ");
+    client.ask("UNWATCH");
+    has(&mut client, " flags=N ");
+    // What is no command is none in the list either.
+    let Raw::Integer(id) = client.ask("CLIENT ID") else { panic!("a number") };
+    assert!(matches!(client.ask("NONSENSE"), Raw::Error(_)));
+    let line = other.ask(&format!("CLIENT LIST ID {id}")).text();
+    assert!(line.contains(" cmd=NULL "), "{line}");
+    // A code ends with a space, and soon.
+    for code in ["12", "MINE text", "THIS-ONE-IS-FAR-TOO-LONG-FOR-A-CODE text"] {
+        client.ask_words(&["EVAL", &format!("return {{err='{code}'}}"), "0"]);
+    }
+    let counts = client.ask("INFO errorstats").text();
+    assert_eq!(counts, "# Errorstats\r\nerrorstat_ERR:count=3\r\nerrorstat_MINE:count=1\r\n");
 }

@@ -357,6 +357,7 @@ fn kill(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
 /// A line of CLIENT LIST.
 pub fn describe(client: &Client, now_ms: i64) -> String {
     let names = client.names().clone();
+    client.note_watch();
     let letters: String = state::LETTERS
         .iter()
         .filter(|(what, _)| client.is(*what))

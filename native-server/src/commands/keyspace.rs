@@ -151,7 +151,7 @@ pub(crate) fn transfer(
         }
         return Ok(false);
     };
-    if !replaces && target.with(now_ms, |cx| cx.exists(destination)) {
+    if !replaces && target.with(now_ms, |cx| cx.is_there(destination)) {
         return Ok(false);
     }
     let deadline = match source_database.with(now_ms, |cx| cx.expire_time(source)) {

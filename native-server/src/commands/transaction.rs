@@ -99,6 +99,7 @@ fn watch(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     let (now_ms, index) = (cx.now_ms, cx.session.database);
     let database = cx.held.get(index);
     let watch = cx.session.watch.get_or_insert_with(Watch::default);
+    cx.session.client.set_watch(Some(&watch.flag));
     for key in args {
         // A key that has expired is gone before it is watched, so that its going is no change.
         database.with(now_ms, |cx| cx.is_there(key));
@@ -119,6 +120,7 @@ pub fn unwatch(held: &mut Held<'_>, session: &mut Session) {
     for (database, key) in &watch.keys {
         held.get(*database).watched.remove(key, &watch.flag);
     }
+    session.client.set_watch(None);
     session.client.watches.store(0, Ordering::Relaxed);
     session.client.kept_bytes[kept::WATCHED].store(0, Ordering::Relaxed);
 }

@@ -13,6 +13,8 @@ use super::Connection;
 use crate::client::state;
 use crate::resp::wire::Wire;
 
+const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
 impl Connection {
     /// Looks at all of it. What comes behind a command that waits no more is run at once, and may
     /// wait for something else.
@@ -99,9 +101,9 @@ impl Connection {
         let output = if is_muted { &mut unwanted } else { &mut self.output };
         let mut wire = Wire::new(output, self.session.protocol);
         if with_error {
-            wire.error_text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            wire.error_text(UNBLOCKED);
             let command = blocked.ticket.command;
-            self.thread.borrow().stats.count_failure(command, b"UNBLOCKED");
+            self.thread.borrow().stats.count_failure(command, UNBLOCKED.as_bytes());
         } else {
             (blocked.timeout)(&mut wire);
         }
