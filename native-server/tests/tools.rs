@@ -58,6 +58,7 @@ fn refusal(directory: &Path) -> String {
     text
 }
 
+/// Damages it in different ways.
 fn damage_head(path: &Path) -> Vec<u8> {
     let mut bytes = fs::read(path).expect("a segment");
     // Its salt.
@@ -121,12 +122,41 @@ fn what_a_checkpoint_has_is_not_lost_with_a_file_of_the_log() {
 }
 
 #[test]
+fn check_says_what_a_start_does() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    for request in ["SET a 1", "SET b 2"] {
+        serve(directory, &[request]);
+    }
+    let first = segments(directory)[0].clone();
+    let bytes = fs::read(&first).expect("a segment");
+    let is_refused = |what: &str| {
+        refusal(directory);
+        let (output, text) = run(&["check", text_of(directory)], b"");
+        assert_eq!(output.status.code(), Some(1), "{what}: {text}");
+        fs::write(&first, &bytes).expect("a segment");
+    };
+    let mut damaged = bytes.clone();
+    damaged[600] ^= 1;
+    damaged[512] ^= 1;
+    fs::write(&first, damaged).expect("a segment");
+    is_refused("its first record");
+    for len in [0, 7, 40, 511] {
+        fs::write(&first, &bytes[..len]).expect("a segment");
+        is_refused("it is shorter than its head");
+    }
+    assert_eq!(found(directory), ["a", "b"]);
+}
+
+#[test]
 fn what_another_version_wrote_is_not_touched() {
     let directory = tempfile::tempdir().expect("a directory");
     serve(directory.path(), &["SET a 1"]);
     let first = segments(directory.path())[0].clone();
     let mut bytes = fs::read(&first).expect("a segment");
     bytes[8] = 9;
+    let sum = crc32c::crc32c(&bytes[..32]);
+    bytes[32..36].copy_from_slice(&sum.to_le_bytes());
     fs::write(&first, &bytes).expect("a segment");
     let (output, text) = run(&["repair", "--yes", text_of(&first)], b"");
     assert_eq!(output.status.code(), Some(1), "{text}");

@@ -169,7 +169,9 @@ pub fn save(
     chain.enter(directory);
     let known = list(directory)?;
     let newest = known.iter().map(|file| file.sequence).max().unwrap_or_default();
-    let sequence = newest.max(chain.last.map_or(0, |link| link.sequence)) + 1;
+    let sequence = newest.max(chain.last.map_or(0, |link| link.sequence)).checked_add(1);
+    let none = || io::Error::other("there is no number behind that of its last checkpoint");
+    let sequence = sequence.ok_or_else(none).map_err(io_error(directory))?;
     for stale in known.iter().filter(|file| file.is_temporary) {
         std::fs::remove_file(&stale.path).map_err(io_error(&stale.path))?;
     }

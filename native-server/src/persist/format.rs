@@ -100,11 +100,15 @@ impl SegmentHead {
         if bytes.get(..8) != Some(&MAGIC) {
             return Err(BadHead::NoSegment);
         }
+        let covered = bytes.get(..32).ok_or(BadHead::Damaged)?;
+        if crc32c::crc32c(covered) != u32_at(bytes, 32) {
+            return Err(BadHead::Damaged);
+        }
+        // The checksum keeps its place in every version, or damage would look like another one.
         let version = u32_at(bytes, 8);
         if version != VERSION {
             return Err(BadHead::Version(version));
         }
-        let covered = bytes.get(..32).ok_or(BadHead::Damaged)?;
         let head = SegmentHead {
             block_bytes: u32_at(bytes, 12),
             salt: u64_at(bytes, 16),
@@ -113,10 +117,7 @@ impl SegmentHead {
         let block = head.block_bytes as usize;
         let is_possible =
             block.is_power_of_two() && (BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&block);
-        match is_possible && crc32c::crc32c(covered) == u32_at(bytes, 32) {
-            true => Ok(head),
-            false => Err(BadHead::Damaged),
-        }
+        if is_possible { Ok(head) } else { Err(BadHead::Damaged) }
     }
 }
 
@@ -199,8 +200,8 @@ pub fn segment_name(number: u64) -> String {
 /// The number of the segment that a file of this name is.
 pub fn segment_number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-    let is_number = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { digits.parse().ok() } else { None }
+    // Several names of one number would be several files.
+    digits.parse().ok().filter(|number| segment_name(*number) == name)
 }
 
 #[cfg(test)]
@@ -219,6 +220,8 @@ mod tests {
         }
         let mut newer = bytes;
         newer[8] = 9;
+        assert_eq!(SegmentHead::read(&newer), Err(BadHead::Damaged), "it may be no version at all");
+        newer[32..36].copy_from_slice(&crc32c::crc32c(&newer[..32]).to_le_bytes());
         assert_eq!(SegmentHead::read(&newer), Err(BadHead::Version(9)));
         assert_eq!(SegmentHead::read(b"FERR"), Err(BadHead::NoSegment));
     }
@@ -244,8 +247,14 @@ mod tests {
     fn names_are_numbers() {
         assert_eq!(segment_number(&segment_name(12)), Some(12));
         assert_eq!(segment_number(&segment_name(u64::MAX)), Some(u64::MAX));
-        for other in ["ferrite-1.log", "ferrite-0000000x.log", "dump.rdb", "ferrite-00000001.log2"]
-        {
+        for other in [
+            "ferrite-1.log",
+            "ferrite-000000001.log",
+            "ferrite-+0000001.log",
+            "ferrite-0000000x.log",
+            "dump.rdb",
+            "ferrite-00000001.log2",
+        ] {
             assert_eq!(segment_number(other), None, "{other}");
         }
     }

@@ -311,7 +311,7 @@ impl Persistence {
             let numbers = directory.list()?;
             // Whatever they hold ends below the checkpoint.
             let older = numbers.iter().map(|&number| Segment { number, start: 0 }).collect();
-            let number = numbers.last().map_or(1, |last| last + 1);
+            let number = next_number(&numbers)?;
             let disk = open_disk(server, directory, &self.log.bell);
             let options = Options { anew: position, ..Options::default() };
             self.log.open(position, options.record_bytes());
@@ -360,7 +360,7 @@ impl Persistence {
                 std::fs::remove_file(directory.segment(number))?;
             }
         }
-        let number = numbers.last().map_or(1, |last| last + 1);
+        let number = next_number(&numbers)?;
         let disk = open_disk(server, directory, &self.log.bell);
         let options = Options::default();
         self.log.open(end.position, options.record_bytes());
@@ -384,6 +384,12 @@ impl Persistence {
             self.log.shut();
         }
     }
+}
+
+/// The number behind those of the files that are there, in order.
+fn next_number(numbers: &[u64]) -> io::Result<u64> {
+    let next = numbers.last().map_or(Some(1), |last| last.checked_add(1));
+    next.ok_or_else(|| io::Error::other("there is no number behind that of its last file"))
 }
 
 /// With io_uring, or without where it is refused.

@@ -202,6 +202,10 @@ pub fn first_record<S: Segments>(
     let head = SegmentHead::read(bytes.get(..SEGMENT_HEAD_BYTES.min(count)).unwrap_or_default());
     let head = head.map_err(|why| Fault::Head { file: file.clone(), why })?;
     let place = head.block_bytes as usize;
+    if count < place {
+        // It was made with its whole first block.
+        return Err(Fault::Head { file, why: BadHead::Damaged });
+    }
     let len = RecordHead::claimed_len(bytes.get(place..).unwrap_or_default());
     let mut record = vec![0; (RECORD_HEAD_BYTES + len).min(RECORD_BYTES_MAX)];
     let count = source.fill(number, place as u64, &mut record);

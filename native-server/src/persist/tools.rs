@@ -36,6 +36,9 @@ pub(super) struct Looked {
 pub(super) fn look(bytes: &[u8]) -> Result<Looked, BadHead> {
     let head = SegmentHead::read(bytes.get(..SEGMENT_HEAD_BYTES).unwrap_or(bytes))?;
     let block = head.block_bytes as usize;
+    if bytes.len() < block {
+        return Err(BadHead::Damaged);
+    }
     let (mut at, len) = (block, bytes.len() as u64);
     let mut looked = Looked { start: None, end: 0, records: 0, offset: 0, later: 0, len };
     looked.offset = at as u64;
@@ -101,8 +104,8 @@ pub fn check(path: &str) -> Result<bool, String> {
     if numbers.is_empty() && saved == Saved::default() {
         return Err(told(path, &"there is no log and no checkpoint"));
     }
-    let start = show(&directory, &numbers)?;
-    let from = saved.log_position.or(start).unwrap_or_default();
+    show(&directory, &numbers)?;
+    let from = saved.log_position.unwrap_or_default();
     let orphan = check_log(&directory, &directory, from);
     if let Ok(Some(number)) = orphan {
         println!(
@@ -153,7 +156,10 @@ fn show(directory: &Directory, numbers: &[u64]) -> Result<Option<u64>, String> {
         let bytes = plain_file::read(&file).map_err(|why| told(&file, &why))?;
         match look(&bytes) {
             Err(why) => println!("{}: {why}", file.display()),
-            Ok(Looked { start: None, .. }) => println!("{}: empty", file.display()),
+            Ok(Looked { start: None, later: 0, .. }) => println!("{}: empty", file.display()),
+            Ok(Looked { start: None, later, .. }) => {
+                println!("{}: the first record is damaged, {later} behind are not", file.display());
+            }
             Ok(Looked { start: Some(start), end, records, offset, len, .. }) => {
                 first = Some(first.map_or(start, |first: u64| first.min(start)));
                 println!(
