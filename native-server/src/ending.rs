@@ -10,7 +10,8 @@ use crate::server::Server;
 /// What is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ending {
-    /// Whether a checkpoint is taken. If nobody says: where there are rules for them.
+    /// Whether a checkpoint is taken. If nobody says: where there are rules for them, or where what
+    /// was answered is in no file.
     pub saves: Option<bool>,
     /// Not to wait for replicas, of which there are none.
     pub is_now: bool,
@@ -54,7 +55,9 @@ impl Ending {
         if self.saves == Some(false) {
             server.drop_all();
         }
-        if self.saves.unwrap_or_else(|| saver::saves_at_end(server))
+        // What the log does not have a checkpoint must.
+        let is_needed = || saver::saves_at_end(server) || server.persistence.lacks_answered();
+        if self.saves.unwrap_or_else(is_needed)
             && saver::save_at_end(server).is_err()
             && !self.is_forced
         {

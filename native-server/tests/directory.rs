@@ -5,9 +5,10 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::program::Program;
+use common::program::{Program, ferrite};
 use common::{Connection, Raw, TestServer};
 use ferrite_server::config::Config;
 use ferrite_server::persist::format::segment_number;
@@ -301,4 +302,65 @@ fn a_log_that_begins_without_a_checkpoint_promises_nothing() {
     assert_eq!(server.connect().ask("MGET key later"), {
         Raw::Array(["value", "value"].map(Raw::bulk).to_vec())
     });
+}
+
+#[test]
+fn a_server_without_a_descriptor_left_goes_on_with_its_log() {
+    let place = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh"]).arg(ferrite().get_program());
+    command.args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+    command.args(["--appendfsync", "always", "--auto-aof-rewrite-percentage", "0", "--dir"]);
+    let program = Program::begin(command.arg(place.path())).expect("a server that starts");
+    let mut client = program.connect();
+    let segments = || names(place.path()).iter().filter_map(|name| segment_number(name)).count();
+    wait_until("the second file is ready", || segments() == 2);
+    let crowd: Vec<_> = (0..100).map(|_| program.connect_raw()).collect();
+    let value = vec![b'x'; 1 << 20];
+    let mut refused = None;
+    // The second file is full at last, and a third cannot be made.
+    for number in 0..80 {
+        let key = format!("key:{}", number % 8);
+        match client.ask_words(&[&b"SET"[..], key.as_bytes(), &value]) {
+            Raw::Error(line) => refused = Some(line),
+            answer => assert_eq!((answer, refused.is_none()), (ok(), true)),
+        }
+    }
+    let line = refused.expect("a refusal");
+    assert!(line.starts_with(MISCONF) && line.contains("Too many open files"), "{line}");
+    drop(crowd);
+    wait_until("writes are taken again", || client.ask("SET again yes") == ok());
+    assert!(segments() > 2);
+}
+
+#[test]
+fn an_end_saves_what_the_log_does_not_have_yet() {
+    let place = tempfile::tempdir().expect("a directory");
+    let directory = place.path();
+    let settings = ["--save", ""];
+    let program = Program::start(directory, &settings);
+    let mut client = program.connect();
+    for number in 0..30 {
+        client.ask(&format!("SETRANGE key:{number} 10000000 x"));
+    }
+    assert_eq!(client.ask("CONFIG SET appendonly yes"), ok());
+    assert_eq!(client.ask("SET last value"), ok());
+    client.send("SHUTDOWN");
+    assert!(program.wait().success());
+    let program = Program::start(directory, &["--save", "", "--appendonly", "yes"]);
+    assert_eq!(program.connect().ask("DBSIZE"), Raw::Integer(31));
+    // Where that cannot be, the server goes on.
+    let mut client = program.connect();
+    assert_eq!(client.ask("CONFIG SET appendonly no"), ok());
+    assert_eq!(client.ask("SET more value"), ok());
+    let obstacle = directory.join("checkpoint-0000000000000099.temporary");
+    fs::create_dir_all(obstacle.join("full")).expect("a directory");
+    assert_eq!(client.ask("CONFIG SET appendonly yes"), ok());
+    let refused = Raw::Error("ERR Errors trying to SHUTDOWN. Check logs.".into());
+    assert_eq!(client.ask("SHUTDOWN"), refused);
+    fs::remove_dir_all(&obstacle).expect("a directory");
+    client.send("SHUTDOWN");
+    assert!(program.wait().success());
+    let program = Program::start(directory, &["--save", "", "--appendonly", "yes"]);
+    assert_eq!(program.connect().ask("DBSIZE"), Raw::Integer(32));
 }

@@ -165,11 +165,11 @@ impl Directory {
         self.open_at(&segment_name(number), self.flags)
     }
 
-    /// Makes a segment.
+    /// Makes a segment, and leaves it open: when it is needed there may be no descriptor left.
     ///
     /// # Errors
     /// There is no room for it, or it cannot be written.
-    pub fn make(&self, make: &Make) -> io::Result<()> {
+    pub fn make(&self, make: &Make) -> io::Result<File> {
         let recycled = make.recycled.is_some_and(|number| {
             let found = self.open(number).and_then(|file| file.metadata());
             let has_length = found.is_ok_and(|found| found.len() == make.bytes);
@@ -179,17 +179,17 @@ impl Directory {
         if outcome.is_err() {
             let _ = self.clear(SPARE);
         }
-        outcome?;
+        let file = outcome?;
         let name = segment_name(make.number);
         let outcome = self.rename(SPARE, &name).and_then(|()| self.handle()?.sync_all());
         if outcome.is_err() {
             // It may be gone after a loss of power, so it is not used; the next has another name.
             let _ = self.clear(&name);
         }
-        outcome
+        outcome.map(|()| file)
     }
 
-    fn fill(&self, make: &Make, is_recycled: bool) -> io::Result<()> {
+    fn fill(&self, make: &Make, is_recycled: bool) -> io::Result<File> {
         let file = match is_recycled {
             true => self.open_at(SPARE, self.flags)?,
             false => {
@@ -220,7 +220,8 @@ impl Directory {
             place.copy_from_slice(&make.head.bytes());
         }
         file.write_all_at(head, 0)?;
-        file.sync_all()
+        file.sync_all()?;
+        Ok(file)
     }
 }
 
@@ -230,14 +231,16 @@ pub struct Maker {
     /// Where.
     pub directory: Directory,
     bell: Arc<Bell>,
-    working: Option<Receiver<io::Result<u64>>>,
+    working: Option<Receiver<io::Result<(u64, File)>>>,
+    /// The segment that was made last.
+    ready: Option<(u64, File)>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Maker {
     /// One that rings when something has become ready.
     pub fn new(directory: Directory, bell: Arc<Bell>) -> Maker {
-        Maker { directory, bell, working: None, threads: Vec::new() }
+        Maker { directory, bell, working: None, ready: None, threads: Vec::new() }
     }
 
     /// See [`Disk::make`].
@@ -246,7 +249,7 @@ impl Maker {
         let (sender, receiver) = channel();
         self.working = Some(receiver);
         self.run(move || {
-            let outcome = directory.make(&make).map(|()| make.number);
+            let outcome = directory.make(&make).map(|file| (make.number, file));
             // Nobody asks any more where the log has ended meanwhile.
             let _ = sender.send(outcome);
             bell.ring();
@@ -261,7 +264,16 @@ impl Maker {
             Err(TryRecvError::Disconnected) => Err(io::Error::other("its thread has failed")),
         };
         self.working = None;
-        Some(outcome)
+        self.ready = None;
+        Some(outcome.map(|made| self.ready.insert(made).0))
+    }
+
+    /// See [`Disk::switch`].
+    fn open(&mut self, number: u64) -> io::Result<File> {
+        match self.ready.take_if(|(made, _)| *made == number) {
+            Some((_, file)) => Ok(file),
+            None => self.directory.open(number),
+        }
     }
 
     /// See [`Disk::remove`].
@@ -483,7 +495,7 @@ impl Disk for Files {
     }
 
     fn switch(&mut self, number: u64) -> io::Result<()> {
-        self.current = Some(self.maker.directory.open(number)?);
+        self.current = Some(self.maker.open(number)?);
         Ok(())
     }
 

@@ -185,11 +185,11 @@ impl Persistence {
     /// Looks whether the directory is still the one that the log is written to, and refuses writes
     /// if it is not.
     pub(super) fn look_at_home(&self) {
+        if !self.log().is_on() || self.log().has_failed() {
+            return;
+        }
         let looked = self.home().look();
-        if let Err(why) = looked
-            && self.log().is_on()
-            && !self.log().has_failed()
-        {
+        if let Err(why) = looked {
             self.log().set_trouble(Some(Trouble::Failed(why.to_string())));
             self.log().bell.ring();
         }

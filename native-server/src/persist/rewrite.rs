@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::checkpoint::{self, CheckpointError, Saved, saver};
 use crate::config::Config;
 use crate::limits::{CHECKPOINT_RETRY_MS, REWRITE_RETRY_MS};
-use crate::persist::log::{Request, Trouble};
+use crate::persist::log::{Fsync, Request, Trouble};
 use crate::persist::{OpenError, Persistence, policy};
 use crate::server::Server;
 
@@ -118,6 +118,15 @@ impl Persistence {
         }
         self.end_log();
         self.state().anew = None;
+    }
+
+    /// Whether something was answered that a start would not find: the log goes with a checkpoint
+    /// that is not there yet, or cannot be written, and answers did not wait for it.
+    pub fn lacks_answered(&self) -> bool {
+        let is_behind = self.log.durable() < self.log.position();
+        let waited = self.log.policy() == Fsync::Always;
+        let is_stuck = self.log.trouble().is_some() && is_behind && !waited;
+        self.log.is_on() && (is_stuck || self.state().anew.is_some())
     }
 
     /// What is done by the clock: changes that nobody waits for go to the disk as well, and a log
