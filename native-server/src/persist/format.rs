@@ -221,7 +221,8 @@ mod tests {
         let mut newer = bytes;
         newer[8] = 9;
         assert_eq!(SegmentHead::read(&newer), Err(BadHead::Damaged), "it may be no version at all");
-        newer[32..36].copy_from_slice(&crc32c::crc32c(&newer[..32]).to_le_bytes());
+        let checksum = crc32c::crc32c(&newer[..32]);
+        newer[32..36].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(SegmentHead::read(&newer), Err(BadHead::Version(9)));
         assert_eq!(SegmentHead::read(b"FERR"), Err(BadHead::NoSegment));
     }
