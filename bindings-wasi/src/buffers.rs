@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use crate::limits::{BUFFER_BYTES_MAX, BUFFERS_MAX};
+use crate::limits::{BLOCK_BYTES, BUFFER_BYTES_MAX, BUFFERS_MAX};
 
 /// What the host holds.
 pub(crate) struct Buffers {
@@ -21,7 +21,9 @@ impl Buffers {
     pub(crate) fn allocate(&mut self, len: usize) -> usize {
         let is_allowed = (1..=BUFFER_BYTES_MAX).contains(&len) && self.held.len() < BUFFERS_MAX;
         let mut bytes = Vec::new();
-        if !is_allowed || bytes.try_reserve_exact(len).is_err() || self.held.try_reserve(1).is_err()
+        if !is_allowed
+            || bytes.try_reserve_exact(len.next_multiple_of(BLOCK_BYTES)).is_err()
+            || self.held.try_reserve_exact(BUFFERS_MAX - self.held.len()).is_err()
         {
             return 0;
         }

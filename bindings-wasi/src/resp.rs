@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use ferrite_engine::{Reply, Value};
 
-use crate::limits::{ARGUMENTS_MAX, BUFFER_BYTES_MAX, REPLY_BYTES_KEPT};
+use crate::limits::{ARGUMENTS_MAX, BLOCK_BYTES, BUFFER_BYTES_MAX};
 
 /// The least that an argument takes: `$0`, and two ends of line.
 const ARGUMENT_BYTES_MIN: usize = 6;
@@ -21,7 +21,7 @@ pub(crate) fn arguments(request: &[u8]) -> Option<Vec<&[u8]>> {
         return None;
     }
     let mut found = Vec::new();
-    found.try_reserve_exact(count).ok()?;
+    found.try_reserve_exact(count.next_multiple_of(BLOCK_BYTES / size_of::<&[u8]>())).ok()?;
     for _ in 0..count {
         let len = header(&mut rest, b'$')?;
         let (argument, behind) = rest.split_at_checked(len)?;
@@ -53,23 +53,32 @@ impl Replies {
         Replies { bytes: Vec::new(), is_cut: false }
     }
 
-    /// Forgets the last reply; memory that only a large one needs is given back.
+    /// Forgets the last reply. Its memory stays: linear memory never shrinks, and were it given to
+    /// the engine, the next reply as large would take as much again.
     pub(crate) fn clear(&mut self) {
         self.is_cut = false;
         self.bytes.clear();
-        if self.bytes.capacity() > REPLY_BYTES_KEPT {
-            self.bytes = Vec::new();
-        }
     }
 
     /// Adds bytes as they are, unless memory or the limit forbids it.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        let fits = self.bytes.len().saturating_add(bytes.len()) <= BUFFER_BYTES_MAX;
-        if self.is_cut || !fits || self.bytes.try_reserve(bytes.len()).is_err() {
+        if self.is_cut || !self.has_room(bytes.len()) {
             self.is_cut = true;
             return;
         }
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Whether so many bytes more can be had: whole blocks, and twice what there is if there is
+    /// more to come.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let Replies { bytes: held, .. } = self;
+        let needed = held.len().saturating_add(bytes);
+        if needed <= held.capacity() || needed > BUFFER_BYTES_MAX {
+            return needed <= BUFFER_BYTES_MAX;
+        }
+        let capacity = needed.max(2 * held.capacity()).next_multiple_of(BLOCK_BYTES);
+        held.try_reserve_exact(capacity - held.len()).is_ok()
     }
 
     /// A tag, a number and the end of the line.
