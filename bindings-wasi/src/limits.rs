@@ -9,9 +9,9 @@ pub(crate) const BUFFER_BYTES_MAX: usize = (512 << 20) + (64 << 10);
 /// Most arguments of one request, as in Redis.
 pub(crate) const ARGUMENTS_MAX: usize = 1 << 20;
 
-/// All memory is taken in multiples of what the engine takes it in (16 KiB). Anything shorter, given
-/// back after a call, would leave blocks that are too short for the engine, and linear memory would
-/// grow by what they have in all.
+/// All memory is taken in multiples of what the engine takes it in (16 KiB). Anything shorter,
+/// given back after a call, would leave blocks that are too short for the engine, and linear memory
+/// would grow by what they have in all.
 pub(crate) const BLOCK_BYTES: usize = 16 << 10;
 
 /// Largest budget: half of what 32-bit addresses reach.
