@@ -75,6 +75,9 @@ pub mod state {
     /// A key that it watches has changed.
     pub const DIRTY: u32 = 1 << 16;
 
+    /// Somebody who tracks has had it told in their place.
+    pub const TARGET: u32 = 1 << 17;
+
     /// The letters, as Redis has them, in its order.
     pub const LETTERS: [(u32, char); 12] = [
         (MONITOR, 'O'),

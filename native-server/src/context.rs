@@ -19,7 +19,6 @@ use ferrite_engine::{
 
 use crate::acl::log::Entry;
 use crate::acl::selector::Denial;
-use crate::acl::user::User;
 use crate::client::{Client, kept, state};
 use crate::commands::flags::{self, ADMIN, NO_AUTH, SKIP_MONITOR};
 use crate::commands::{self, Action, Command, Refusal, ServerRun, keys_of, table, transaction};
@@ -305,6 +304,9 @@ impl Context<'_> {
         if is_muted && !self.session.is_held_up() {
             self.session.client.set(state::MUTED, false);
         }
+        if self.session.client.is(state::TARGET) {
+            self.put_mail_before(mark);
+        }
     }
 
     /// The command to be run now: a subcommand where there are some. `None` if it is queued.
@@ -456,7 +458,13 @@ impl Context<'_> {
         let is_amid = self.session.transaction.is_some();
         let context = if is_amid { "multi" } else { "toplevel" };
         let what = match self.denial(command, request, context) {
-            None => return permit_patterns(&self.session.login.user, command, request),
+            None => match self.session.login.user.denied_pattern(command, request) {
+                None => return Ok(()),
+                Some(option) => {
+                    let why = "denied due to insufficient ACL permissions.";
+                    return Err(format!("ERR {option} option of SORT {why}").into());
+                }
+            },
             Some(Denial::Command) => format!("run the '{}' command", command.name),
             Some(Denial::Key(_)) => "access one of the keys used as arguments".into(),
             Some(Denial::Channel(_)) => "access one of the channels used as arguments".into(),
@@ -612,6 +620,15 @@ impl Context<'_> {
         lines.iter().for_each(|line| self.wire.status(line));
     }
 
+    /// What others that track have this client told of its own changes comes before its reply.
+    #[cold]
+    fn put_mail_before(&mut self, mark: usize) {
+        let mut mail = Vec::new();
+        let logged_to = self.session.client.fetch_mail(&mut mail);
+        self.held.logged_to = self.held.logged_to.max(logged_to);
+        self.wire.out.splice(mark..mark, mail);
+    }
+
     /// Takes back a reply that CLIENT REPLY does not want.
     fn mute(&mut self, mark: usize, is_message: bool) {
         let mark = if is_message { self.wire.out.len() } else { mark };
@@ -645,26 +662,6 @@ impl Context<'_> {
     /// The monotonic time, for what waits.
     pub fn instant(&self) -> Instant {
         Instant::now()
-    }
-}
-
-/// Whether a user may have a SORT that reads keys which only its patterns name.
-fn permit_patterns(user: &User, command: &Command, request: &[&[u8]]) -> Result<(), Refusal> {
-    if !command.name.starts_with("sort") {
-        return Ok(());
-    }
-    let option =
-        request.windows(2).skip(2).find_map(|pair| match pair[0].to_ascii_lowercase()[..] {
-            [b'b', b'y'] if pair[1].contains(&b'*') => Some("BY"),
-            [b'g', b'e', b't'] => Some("GET"),
-            _ => None,
-        });
-    match option {
-        Some(option) if !user.allows_with_all_reads(command, request) => {
-            Err(format!("ERR {option} option of SORT denied due to insufficient ACL permissions.")
-                .into())
-        }
-        _ => Ok(()),
     }
 }
 

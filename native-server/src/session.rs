@@ -176,7 +176,7 @@ impl Session {
             && self.login.is_unrestricted
             && self.transaction.is_none()
             && self.replies == Replies::On
-            && !self.client.is(state::SUBSCRIBER | state::NO_TOUCH)
+            && !self.client.is(state::SUBSCRIBER | state::NO_TOUCH | state::TARGET)
     }
 
     /// Whether nothing more is run for now.

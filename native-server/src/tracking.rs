@@ -71,6 +71,7 @@ impl Tracking {
     pub fn start(&self, client: &Arc<Client>, mode: Mode) {
         let redirect = mode.redirect.as_ref().map_or(0, |other| other.id as i64);
         client.redirect.store(redirect, Ordering::Relaxed);
+        mode.redirect.iter().for_each(|other| other.set(state::TARGET, true));
         client.set(state::BROADCAST, mode.prefixes.is_some());
         client.set(state::REDIRECT_BROKEN, false);
         let bytes = mode.prefixes.iter().flatten().map(|prefix| prefix.len() + kept::EACH);

@@ -22,12 +22,14 @@ const LOOKS_MAX: usize = 100_000;
 struct Clients {
     address: SocketAddr,
     by_name: BTreeMap<char, Connection>,
+    /// What CLIENT ID answered, by who asked: `$A` in a request.
+    ids: BTreeMap<char, i64>,
 }
 
 impl Clients {
     fn new(address: SocketAddr) -> Clients {
         assert_eq!(Connection::new(address).ask("FLUSHALL"), Raw::Simple("OK".into()));
-        Clients { address, by_name: BTreeMap::new() }
+        Clients { address, by_name: BTreeMap::new(), ids: BTreeMap::new() }
     }
 
     /// Does what a line says. What was answered, if it is of interest.
@@ -37,16 +39,26 @@ impl Clients {
         let name = marks.next().expect("a client's name");
         let address = self.address;
         let client = self.by_name.entry(name).or_insert_with(|| Connection::new(address));
-        let words = || transcript::request(request).expect(line);
+        let mut request = String::from(request);
+        for (name, id) in &self.ids {
+            request = request.replace(&format!("${name}"), &id.to_string());
+        }
+        let words = || transcript::request(&request).expect(line);
         match marks.next() {
-            None => Some(client.ask_words(&words())),
+            None => match client.ask_words(&words()) {
+                Raw::Integer(id) if request == "CLIENT ID" => {
+                    self.ids.insert(name, id);
+                    None
+                }
+                answer => Some(answer),
+            },
             Some('>') => {
                 client.send_words(&words());
                 None
             }
             Some('<') => Some(client.read()),
             Some('?') => {
-                let is_so = |_| client.ask("INFO clients").text().contains(request);
+                let is_so = |_| client.ask("INFO clients").text().contains(&request);
                 assert!((0..LOOKS_MAX).any(is_so), "{request} comes true");
                 None
             }

@@ -139,8 +139,23 @@ impl User {
         Some(worst)
     }
 
+    /// The option of a SORT by which that would read keys which only its patterns name, if it may
+    /// not.
+    pub fn denied_pattern(&self, command: &Command, request: &[&[u8]]) -> Option<&'static str> {
+        if !command.name.starts_with("sort") {
+            return None;
+        }
+        let mut pairs = request.windows(2).skip(2);
+        let option = pairs.find_map(|pair| match pair[0].to_ascii_lowercase()[..] {
+            [b'b', b'y'] if pair[1].contains(&b'*') => Some("BY"),
+            [b'g', b'e', b't'] => Some("GET"),
+            _ => None,
+        });
+        option.filter(|_| !self.allows_with_all_reads(command, request))
+    }
+
     /// Whether it may make a request that reads keys which nobody can name beforehand.
-    pub fn allows_with_all_reads(&self, command: &Command, request: &[&[u8]]) -> bool {
+    fn allows_with_all_reads(&self, command: &Command, request: &[&[u8]]) -> bool {
         self.selectors.iter().any(|selector| {
             selector.denial(command, request).is_none() && selector.allows_all_reads()
         })

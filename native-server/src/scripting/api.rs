@@ -301,8 +301,8 @@ pub fn handler(lua: &Lua) -> mlua::Result<Function> {
         let table = match value_of(lua, thrown)? {
             Value::Table(table) => table,
             other => {
-                let line = format!("ERR {}", message_in(&other));
-                match error_value(lua, line.as_bytes(), true)? {
+                let line = [b"ERR ", &*message_in(&other)].concat();
+                match error_value(lua, &line, true)? {
                     Value::Table(table) => table,
                     _ => lua.create_table()?,
                 }

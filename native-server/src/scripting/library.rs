@@ -159,7 +159,7 @@ fn register(machine: &Machine, code: &[u8]) -> Result<Vec<Registered>, Refusal> 
                 let line = table.get::<Value>("err").ok().as_ref().and_then(text::of);
                 String::from_utf8_lossy(&line.unwrap_or_default()).into_owned()
             }
-            thrown => format!("ERR {}", message_in(thrown)),
+            thrown => format!("ERR {}", String::from_utf8_lossy(&message_in(thrown))),
         },
         Err(why) => format!("ERR {}", message_of(&why)),
     };

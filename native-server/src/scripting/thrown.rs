@@ -68,14 +68,11 @@ pub fn message_of(error: &Error) -> String {
     }
 }
 
-/// The same of whatever was raised.
-pub fn message_in(thrown: &Value) -> String {
+/// The same of whatever was raised: bytes, as the script gave them.
+pub fn message_in(thrown: &Value) -> Vec<u8> {
     match thrown {
-        Value::Error(error) => message_of(error),
-        other => text::of(other).map_or_else(
-            || type_name(other).into(),
-            |text| String::from_utf8_lossy(&text).into_owned(),
-        ),
+        Value::Error(error) => message_of(error).into(),
+        other => text::of(other).unwrap_or_else(|| type_name(other).into()),
     }
 }
 

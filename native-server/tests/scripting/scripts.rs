@@ -1,5 +1,7 @@
 //! What scripts do to keys, and what others see of it.
 
+use std::io::Read;
+
 use crate::common::{Raw, TestServer};
 
 fn eval(connection: &mut crate::common::Connection, script: &str, keys: &[&str]) -> Raw {
@@ -114,4 +116,14 @@ fn what_is_watched_shows_a_script_before_its_commands() {
     let mut next = || monitor.read().text();
     while !next().contains("\"FCALL\" \"f\"") {}
     assert!(next().contains("lua] \"TIME\""));
+}
+
+#[test]
+fn errors_are_the_bytes_that_scripts_make_them() {
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    client.send_words(&["EVAL", "error('\\233')", "0"]);
+    let mut line = [0; 64];
+    let count = client.stream.read(&mut line).expect("a reply");
+    assert!(line[..count].starts_with(b"-ERR user_script:1: \xe9 script: "), "{line:?}");
 }
