@@ -34,6 +34,7 @@ pub(crate) const COMMANDS: &[ServerSpec] = &[
 ];
 
 fn bgrewriteaof(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
+    cx.server.persistence.accept_directory();
     if cx.is_in_exec {
         saver::schedule(cx.server);
         cx.wire.simple("Background append only file rewriting scheduled");

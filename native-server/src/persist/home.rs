@@ -6,7 +6,7 @@
 //! Invariant: two servers never write one directory: whoever writes holds a [`Claim`], and the
 //! directory is given back only when nobody does, or the server ends.
 //! Invariant: what is removed, or replaced by another directory, is noticed: the log takes nothing
-//! any more then, until a checkpoint stands in the new one.
+//! any more then, until somebody wants everything written into the new one.
 //! Invariant: a log stays in one directory, since a checkpoint is worth nothing beside another's.
 
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -33,6 +33,8 @@ pub(super) const LOCK: &str = "ferrite.lock";
 pub(super) struct Home {
     pub(super) directory: PathBuf,
     hold: Option<Hold>,
+    /// The one that somebody wants to be taken in its place.
+    accepted: Option<File>,
 }
 
 /// What a server has of the directory that it took. Both stay what they are whatever becomes of
@@ -62,14 +64,21 @@ pub struct Claim {
 
 impl Home {
     pub(super) fn new(directory: &str) -> Home {
-        Home { directory: directory.into(), hold: None }
+        Home { directory: directory.into(), hold: None, accepted: None }
     }
 
     fn claim(&mut self) -> Result<Claim, OpenError> {
         let standing = self.standing();
-        // What is there is no affair of this server, and would not fit what it writes.
-        if standing == Standing::Other && has_own_files(&self.directory)? {
-            return Err(OpenError::Replaced(self.directory.display().to_string()));
+        if standing == Standing::Other {
+            // What is there is no affair of this server, and would not fit what it writes.
+            if has_own_files(&self.directory)? {
+                return Err(OpenError::Replaced(self.directory.display().to_string()));
+            }
+            // It may be the place of a file system that comes back: nobody would look there.
+            let accepted = self.accepted.take();
+            if !accepted.is_some_and(|file| is_under(&self.directory, &file).unwrap_or(false)) {
+                return Err(self.gone());
+            }
         }
         let hold = match self.hold.take_if(|_| standing == Standing::Same) {
             Some(hold) => hold,
@@ -105,6 +114,13 @@ impl Home {
         }
     }
 
+    /// What stands under the name now is wanted.
+    fn accept(&mut self) {
+        // Open, so that no other one can have its number.
+        let is_other = self.standing() == Standing::Other;
+        self.accepted = File::open(&self.directory).ok().filter(|_| is_other);
+    }
+
     fn gone(&self) -> OpenError {
         OpenError::Gone(self.directory.display().to_string())
     }
@@ -128,9 +144,9 @@ impl Hold {
 
 /// Whether a file is what stands under a name.
 fn is_under(path: &Path, file: &File) -> io::Result<bool> {
-    let identity = |found: Metadata| (found.dev(), found.ino());
+    let identity = |found: &Metadata| (found.dev(), found.ino());
     match fs::metadata(path) {
-        Ok(found) => Ok(identity(found) == identity(file.metadata()?)),
+        Ok(found) => Ok(identity(&found) == identity(&file.metadata()?)),
         Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Ok(false)
         }
@@ -180,6 +196,12 @@ impl Persistence {
         // What is in other files than the log writes is lost, whatever comes next.
         self.look_at_home();
         self.home().claim()
+    }
+
+    /// The next checkpoint may take the directory that has the name now, if the one that this
+    /// server had is gone.
+    pub fn accept_directory(&self) {
+        self.home().accept();
     }
 
     /// Looks whether the directory is still the one that the log is written to, and refuses writes
