@@ -5,10 +5,13 @@ import { initFerrite } from "@ferrite/edge";
 import { fetchFromOrigin } from "./origin";
 
 const cache = await initFerrite({ maxMemory: "32mb" });
+const keyLengthMax = 200;
 
 export async function GET(request: Request): Promise<Response> {
   const key = new URL(request.url).searchParams.get("key");
-  if (key === null) return answer("Which key? Ask for ?key=...\n", 400);
+  if (!key) return answer("Which key? Ask for ?key=...\n", 400);
+  // The cache refuses keys of more than 8000 bytes, and nobody needs to ask the origin for those.
+  if (key.length > keyLengthMax) return answer("No key is that long.\n", 400);
 
   const cached = cache.get(key);
   if (cached !== null) return answer(cached, 200, "HIT");
