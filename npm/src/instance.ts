@@ -253,8 +253,8 @@ export class Instance {
 
   private refuseLength(command: string): never {
     throw new FerriteError(`ERR too much for one call of '${command}': with its name at most ${
-      this.argumentsMax} arguments, of ${this.end - this.start - 4} bytes together (set and append take `
-      + "a value of any size)");
+      this.argumentsMax} arguments, of ${this.end - this.start - 4} bytes together (set and append `
+      + "take a value of any size)");
   }
 
   /** The value that `get` found, as text. */

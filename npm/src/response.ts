@@ -38,8 +38,8 @@ const ownNames = new Set([
  * which is kept where it still is one.
  */
 const unkeptNames = new Set([
-  "connection", "content-encoding", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
-  "transfer-encoding", "upgrade",
+  "connection", "content-encoding", "content-length", "keep-alive", "proxy-connection", "te",
+  "trailer", "transfer-encoding", "upgrade",
 ]);
 /** Codings that a fetch takes off a body: in some runtimes, and mostly. */
 const decoded = /^\s*(?:(?:identity|x-gzip|gzip|deflate|br|zstd)\s*(?:,\s*|$))+$/i;

@@ -7,7 +7,7 @@ import { plain, refused } from "./support";
 
 const encoder = new TextEncoder();
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-const cannotReturn = /^ERR the function that withBytes calls must not be async, or return the bytes/;
+const cannotReturn = /^ERR the function that withBytes calls must not be async, or return /;
 const cannotUse = "ERR the function that withBytes calls cannot use the cache";
 
 /** What was left of the view of a value that was kept beyond its time. */
