@@ -2,7 +2,7 @@
 //!
 //! Invariant: only the thread of its connection touches it; what others may see is its [`Client`].
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -118,8 +118,11 @@ pub struct Session {
     pub transaction: Option<Transaction>,
     /// What WATCH asked for.
     pub watch: Option<Watch>,
-    /// Channels, patterns and shard channels that it listens to.
-    pub subscriptions: [BTreeSet<Box<[u8]>>; 3],
+    /// Channels, patterns and shard channels that it listens to, each with its place in the order
+    /// in which they came.
+    pub subscriptions: [BTreeMap<Box<[u8]>, u64>; 3],
+    /// The next such place.
+    pub next_subscription: u64,
     /// What CLIENT CACHING said of the next command.
     pub caches_next: Option<bool>,
     /// A pause holds it up, until then.
@@ -156,6 +159,7 @@ impl Session {
             transaction: None,
             watch: None,
             subscriptions: Default::default(),
+            next_subscription: 0,
             caches_next: None,
             paused_until: None,
             blocked: None,

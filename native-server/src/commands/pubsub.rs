@@ -174,7 +174,10 @@ fn subscribe(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()
     for name in args {
         // First the confirmation, then the first message: nobody else writes to the output here.
         let bytes = &cx.session.client.kept_bytes[kept::CHANNELS];
-        if cx.session.subscriptions[kind as usize].insert(name.into()) {
+        if !cx.session.subscriptions[kind as usize].contains_key(name) {
+            let place = cx.session.next_subscription;
+            cx.session.next_subscription += 1;
+            cx.session.subscriptions[kind as usize].insert(name.into(), place);
             bytes.fetch_add(name.len() + kept::EACH, Relaxed);
         }
         note_counts(cx.session);
@@ -186,14 +189,18 @@ fn subscribe(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()
 
 fn unsubscribe(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<()> {
     let names: Vec<Box<[u8]>> = match args.len() {
-        0 => cx.session.subscriptions[kind as usize].iter().cloned().collect(),
+        0 => {
+            let mut all: Vec<_> = cx.session.subscriptions[kind as usize].iter().collect();
+            all.sort_unstable_by_key(|(_, place)| **place);
+            all.into_iter().map(|(name, _)| name.clone()).collect()
+        }
         _ => args.map(Into::into).collect(),
     };
     if names.is_empty() {
         answer(cx, kind.words()[2], None, kind);
     }
     for name in names {
-        if cx.session.subscriptions[kind as usize].remove(&name) {
+        if cx.session.subscriptions[kind as usize].remove(&name).is_some() {
             let bytes = &cx.session.client.kept_bytes[kept::CHANNELS];
             bytes.fetch_sub(name.len() + kept::EACH, Relaxed);
         }
@@ -208,7 +215,7 @@ fn unsubscribe(cx: &mut Context<'_>, args: &mut Args<'_>, kind: Kind) -> Result<
 pub fn forget(server: &Server, session: &mut Session) {
     session.client.kept_bytes[kept::CHANNELS].store(0, Relaxed);
     for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
-        for name in std::mem::take(&mut session.subscriptions[kind as usize]) {
+        for name in std::mem::take(&mut session.subscriptions[kind as usize]).into_keys() {
             server.news.pubsub.unsubscribe(kind, &name, &session.client);
         }
     }
