@@ -101,7 +101,10 @@ fn a_database_is_populated_and_values_are_described() {
         assert_eq!(connection.ask(&request), Raw::Integer(matches));
     }
     let unknown = connection.ask("DEBUG JMAP").text();
-    assert_eq!(unknown, "ERR unknown subcommand 'JMAP'. Try DEBUG HELP.");
+    assert_eq!(
+        unknown,
+        "ERR unknown subcommand or wrong number of arguments for 'JMAP'. Try DEBUG HELP."
+    );
 }
 
 #[test]
