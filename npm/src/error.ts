@@ -22,7 +22,16 @@ export function reading<Result>(read: () => Result): Result {
 
 /** What a value is, as the language calls it: Null, Number, Promise and so on. */
 export function kindOf(value: unknown): string {
-  return reading(() => Object.prototype.toString.call(value).slice(8, -1));
+  return reading(() => tagOf(value).slice(8, -1));
+}
+
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
+}
+
+/** Whether these may be options. In other objects (a Promise, a Map) none would be found. */
+export function isPlain(value: unknown): boolean {
+  return tagOf(value) === "[object Object]";
 }
 
 /** That something is of another kind than it must be. */

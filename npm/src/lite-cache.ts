@@ -5,7 +5,7 @@
 // Not here: what a command does, which is the engine's; the commands that are no more than called
 // by name (commands/); and how bytes cross (instance.ts).
 
-import { checkOptions, refusedOption } from "./commands/commands.js";
+import { given, refusedOption } from "./commands/commands.js";
 import { StringCommands } from "./commands/strings.js";
 import { FerriteError, reading, wrongKind } from "./error.js";
 import { Families, Mode, Result } from "./face.js";
@@ -178,9 +178,8 @@ export class LiteCache extends StringCommands {
   ): Promise<"OK" | null> {
     const name = "putResponse";
     passedKey(key, name);
-    checkOptions(name, options);
     const { maxBodyBytes = bodyBytesMaxByDefault, encodeBody = "automatic", ...rest } =
-      reading(() => ({ ...options }));
+      given(name, options);
     if (typeof maxBodyBytes !== "number" || !(maxBodyBytes >= 0)) {
       throw refusedOption(name, "maxBodyBytes");
     }

@@ -26,7 +26,7 @@ function readGiven(command: string, options: SetOptions): SetMode {
   for (const name of Object.keys(options)) {
     const value: unknown = options[name as keyof SetOptions];
     if (value === undefined) continue;
-    const [bit, millisecondsEach] = meanings[name] ?? [0, 0];
+    const [bit, millisecondsEach] = meanings.get(name) ?? none;
     if (millisecondsEach > 0) {
       if (!Number.isSafeInteger(value)) {
         throw refusedOption(command, name, "ERR value is not an integer or out of range");
@@ -47,9 +47,10 @@ function readGiven(command: string, options: SetOptions): SetMode {
 const conditions = Mode.ifAbsent | Mode.ifPresent;
 
 /** The bits of each option, and for a time the milliseconds of its unit. */
-const meanings: Record<string, [bits: number, millisecondsEach: number]> = {
-  __proto__: null!,
-  ex: [Mode.in, 1000], px: [Mode.in, 1], exat: [Mode.at, 1000], pxat: [Mode.at, 1],
-  keepTtl: [Mode.keep, 0], keepttl: [Mode.keep, 0],
-  nx: [Mode.ifAbsent, 0], xx: [Mode.ifPresent, 0], get: [Mode.withOld, 0],
-};
+const meanings = /* @__PURE__ */ new Map<string, readonly [bits: number, each: number]>([
+  ["ex", [Mode.in, 1000]], ["px", [Mode.in, 1]],
+  ["exat", [Mode.at, 1000]], ["pxat", [Mode.at, 1]],
+  ["keepTtl", [Mode.keep, 0]], ["keepttl", [Mode.keep, 0]],
+  ["nx", [Mode.ifAbsent, 0]], ["xx", [Mode.ifPresent, 0]], ["get", [Mode.withOld, 0]],
+]);
+const none = [0, 0] as const;

@@ -5,7 +5,7 @@
 // lite entry has none of them; else the order means nothing, and none uses another's methods.
 // Not here: the instance (../instance.ts), and any command.
 
-import { FerriteError, kindOf, reading, wrongKind } from "../error.js";
+import { FerriteError, isPlain, reading, wrongKind } from "../error.js";
 import { passedKey } from "../instance.js";
 import type { Key, MaybeKey, Reply, SetOptions, Value } from "../types.js";
 
@@ -121,8 +121,7 @@ export function inPairs(items: readonly string[]): [string, string][] {
 export function wordsOf(
   command: string, options: object, known: readonly string[], flag?: string,
 ): Value[] {
-  checkOptions(command, options);
-  return reading(() => Object.entries(options)).flatMap(([name, value]) => {
+  return Object.entries(given(command, options)).flatMap(([name, value]) => {
     if (value === undefined) return [];
     const isFlag = name === flag;
     if (isFlag !== (typeof value === "boolean") || !isFlag && !known.includes(name)) {
@@ -132,11 +131,18 @@ export function wordsOf(
   });
 }
 
-/** Throws unless these are options. In other objects (a Promise, a Map) none would be found. */
+/** The options of a command as they are now. */
+export function given<Options extends object>(command: string, options: Options): Options {
+  return reading(() => {
+    checkOptions(command, options);
+    return { ...options };
+  });
+}
+
+/** Throws unless these are options; anything, where they cannot be looked at. */
 export function checkOptions(command: string, options: unknown): void {
-  if (kindOf(options) !== "Object") {
-    throw wrongKind(`the options of '${command}'`, "an object", options);
-  }
+  if (isPlain(options)) return;
+  throw wrongKind(`the options of '${command}'`, "an object", options);
 }
 
 /** Redis's line about an option, and which it is. */

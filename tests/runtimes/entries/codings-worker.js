@@ -13,7 +13,8 @@ export default {
     const options = search && pathname === "/br" ? { encodeBody: "manual" } : {};
     const { headers } = coded;
     await cache.putResponse(request.url, search === "?own"
-      ? new Response(await coded.arrayBuffer(), { headers, encodeBody: "manual" }) : coded, options);
+      ? new Response(await coded.arrayBuffer(), { headers, encodeBody: "manual" })
+      : coded, options);
     return cache.getResponse(request.url);
   },
 };
