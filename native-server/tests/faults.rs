@@ -338,3 +338,26 @@ fn damage_to_what_was_durable_is_refused_and_named() {
     let text = reader::read(&bench.storage, 0, &mut |_, _| Ok(())).expect_err("a gap").to_string();
     assert!(text.contains("a file is missing"), "{text}");
 }
+
+#[test]
+fn who_waits_for_the_disk_waits_for_all_of_it_and_no_longer() {
+    let mut bench = Bench::new(5, Fsync::No);
+    // It goes over several segments, each of which is made durable when it is left.
+    for _ in 0..10 {
+        for _ in 0..10 {
+            bench.append();
+        }
+        let wanted = bench.log.position();
+        bench.log.hurry();
+        for turn in 0..TURNS_MAX {
+            // Others go on for a while, but not so long that a segment is left again.
+            if turn < 8 {
+                bench.log.append(|buffer| buffer.push(0));
+                bench.bytes.push(0);
+            }
+            bench.turn();
+            bench.wait();
+        }
+        assert!(bench.durable >= wanted, "{} of {wanted}", bench.durable);
+    }
+}

@@ -106,6 +106,12 @@ pub trait Disk: Send {
     fn remove(&mut self, numbers: &[u64]);
 }
 
+/// Whether an error passes when there is room again.
+pub fn is_full(error: Option<&io::Error>) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    error.is_some_and(|error| matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+}
+
 /// What wakes the log's thread.
 #[derive(Default)]
 pub struct Bell {

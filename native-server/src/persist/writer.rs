@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::limits::{LOG_OVERLAP_BYTES_MAX, LOG_SEGMENT_BYTES, LOG_WRITE_BYTES};
-use crate::persist::disk::{Disk, Done, Make, Write};
+use crate::persist::disk::{Disk, Done, Make, Write, is_full};
 use crate::persist::format::{
     BLOCK_BYTES_MIN, CONTINUES, RECORD_BYTES_MAX, RECORD_HEAD_BYTES, RecordHead, SegmentHead,
 };
@@ -117,7 +117,8 @@ pub struct Writer {
     is_unsynced: bool,
     /// A sync is on its way; what it covers.
     syncing: Option<u64>,
-    wants_sync: bool,
+    /// Up to where somebody waits for it to be durable.
+    wanted: u64,
     written_at: Instant,
     synced_at: Instant,
     is_closing: bool,
@@ -186,7 +187,7 @@ impl Writer {
             durable: position,
             is_unsynced: false,
             syncing: None,
-            wants_sync: false,
+            wanted: position,
             written_at: now,
             synced_at: now,
             is_closing: false,
@@ -297,7 +298,7 @@ impl Writer {
             }
             _ => {
                 let is_late = now.saturating_duration_since(self.written_at) >= WRITE_INTERVAL;
-                let is_urgent = self.wants_sync || self.is_closing;
+                let is_urgent = self.wanted > self.written || self.is_closing;
                 (is_begun || is_late || buffered >= LOG_WRITE_BYTES || is_urgent)
                     && !self.is_sync_late(now)
             }
@@ -328,13 +329,14 @@ impl Writer {
         match self.log.policy() {
             Fsync::Always => true,
             Fsync::EverySecond if late >= SYNC_INTERVAL => true,
-            _ => (self.wants_sync || self.is_closing) && self.is_empty(),
+            _ if self.is_closing => self.is_empty(),
+            // Not what there is by now, or under load they would wait for ever.
+            _ => self.durable < self.wanted && self.wanted <= self.written,
         }
     }
 
     fn begin_sync(&mut self, now: Instant) {
         self.is_unsynced = false;
-        self.wants_sync = false;
         self.syncing = Some(self.written);
         self.synced_at = now;
         self.disk.sync();
@@ -489,7 +491,9 @@ impl Writer {
     /// Does what was asked for. How many bytes are in the buffer.
     fn heed(&mut self, now: Instant) -> usize {
         let (requests, wants_sync, buffered) = self.log.requests();
-        self.wants_sync |= wants_sync && (self.durable < self.log.position());
+        if wants_sync {
+            self.wanted = self.log.position();
+        }
         for request in requests {
             match request {
                 Request::Forget(position) => self.forget(position),
@@ -677,12 +681,6 @@ impl Writer {
         // What is due but cannot be done waits for something else, and then is looked at again.
         Some(due.saturating_duration_since(now).max(Duration::from_millis(5)))
     }
-}
-
-/// Whether an error passes when there is room again.
-fn is_full(error: Option<&io::Error>) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    error.is_some_and(|error| matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
 }
 
 /// A thread that ends without having closed the log leaves nobody waiting.
