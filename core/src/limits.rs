@@ -89,6 +89,10 @@ pub const SPARSE_SKETCH_BYTES: usize = 3000;
 #[cfg(feature = "hyperloglog")]
 pub const SPARSE_SKETCH_BYTES_MAX: usize = 12_000;
 
+/// Sets of a union, at most, where what comes again is found by looking into those before.
+#[cfg(feature = "set")]
+pub(crate) const UNION_SETS_SEARCHED_MAX: usize = 2;
+
 /// Members of a sorted set that a search on earth looks at before it makes room for more places.
 #[cfg(feature = "geo")]
 pub const SEARCH_STEP_MEMBERS: usize = 256;

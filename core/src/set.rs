@@ -10,6 +10,7 @@ use crate::command::{
 };
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found};
+use crate::limits::UNION_SETS_SEARCHED_MAX;
 use crate::num::{parse_count, parse_integer};
 use crate::packed::Item;
 use crate::random::draws;
@@ -138,7 +139,7 @@ impl Cx<'_> {
         sets: &Range<usize>,
         show: &mut dyn FnMut(Value<'_>) -> bool,
     ) {
-        let mut walk = self.walk(operation, sets);
+        let mut walk = self.walk(operation, sets, false);
         while let Some(member) = self.next_member(operation, sets, &mut walk) {
             if !show(self.keys.text(member)) {
                 break;
@@ -203,7 +204,7 @@ impl Cx<'_> {
     /// Makes a collection of no key of what becomes of sets.
     fn fill(&mut self, operation: SetOperation, sets: &Range<usize>) -> Result<Target<'static>> {
         let mut result = self.float(Kind::Set)?;
-        let mut walk = self.walk(operation, sets);
+        let mut walk = self.walk(operation, sets, true);
         let mut buffer = TextBuffer::new();
         while let Some(member) = self.next_member(operation, sets, &mut walk) {
             let member = buffer.copy(self.keys.text(member));
@@ -217,7 +218,7 @@ impl Cx<'_> {
     }
 
     /// A walk through the sets that have to be gone through: for an intersection the smallest.
-    fn walk(&self, operation: SetOperation, sets: &Range<usize>) -> Walk {
+    fn walk(&self, operation: SetOperation, sets: &Range<usize>, repeats: bool) -> Walk {
         let size = |set: &usize| {
             self.keys.pinned(sets.start + set).map_or(0, |found| self.count_entries(&found))
         };
@@ -225,7 +226,7 @@ impl Cx<'_> {
             SetOperation::Intersection => (0..sets.len()).min_by_key(size).unwrap_or_default(),
             _ => 0,
         };
-        Walk { set: first, cursor: Cursor::default() }
+        Walk { set: first, cursor: Cursor::default(), repeats }
     }
 
     fn next_member(
@@ -245,7 +246,7 @@ impl Cx<'_> {
                 if operation != SetOperation::Union {
                     break;
                 }
-                *walk = Walk { set: walk.set + 1, cursor: Cursor::default() };
+                *walk = Walk { set: walk.set + 1, cursor: Cursor::default(), ..*walk };
                 continue;
             };
             let member = entry.name;
@@ -253,7 +254,7 @@ impl Cx<'_> {
                 SetOperation::Intersection => {
                     (0..sets.len()).all(|set| set == walk.set || has(set, member))
                 }
-                SetOperation::Union => !(0..walk.set).any(|set| has(set, member)),
+                SetOperation::Union => walk.repeats || !(0..walk.set).any(|set| has(set, member)),
                 SetOperation::Difference => !(1..sets.len()).any(|set| has(set, member)),
             };
             if is_wanted {
@@ -268,6 +269,9 @@ impl Cx<'_> {
 struct Walk {
     set: usize,
     cursor: Cursor,
+    /// Whether what a union was shown of one set may be shown again of another: it goes into a set,
+    /// which minds that itself.
+    repeats: bool,
 }
 
 /// What the rows of reading commands share, and those of writing ones.
@@ -468,6 +472,17 @@ fn combine(
     operation: SetOperation,
 ) -> Result<()> {
     let sets = cx.pin_sets(args)?;
+    // To look for every member in all sets before its own takes the longer the more there are. So
+    // the union is made as a set of no key, as long as there is memory for it.
+    if operation == SetOperation::Union
+        && sets.len() > UNION_SETS_SEARCHED_MAX
+        && let Ok(union) = cx.fill(operation, &sets)
+    {
+        cx.keys.pins.truncate(sets.start);
+        show_members(cx, union.found, reply);
+        cx.sink(&union);
+        return Ok(());
+    }
     let mut count = 0;
     cx.combine(operation, &sets, &mut |_| {
         count += 1;
@@ -516,11 +531,15 @@ fn sintercard(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Re
 
 fn smembers(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {
     let found = cx.read(args.required(), Kind::Set)?;
+    show_members(cx, found, reply);
+    Ok(())
+}
+
+fn show_members(cx: &Cx<'_>, found: Option<Found>, reply: &mut dyn Reply) {
     reply.set(found.map_or(0, |found| cx.count_entries(&found)));
     if let Some(found) = found {
         cx.each_entry(&found, &mut |entry| reply.bulk(cx.keys.text(entry.name)));
     }
-    Ok(())
 }
 
 fn smismember(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Result<()> {

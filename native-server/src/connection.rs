@@ -31,7 +31,8 @@ use crate::context::Context;
 use crate::io_thread::IoThread;
 use crate::limits::{
     BATCH_EFFECTS_BYTES, BATCH_OUTPUT_BYTES, FREE_OUTPUT_BYTES, KEPT_BUFFER_BYTES,
-    OUTPUT_BYTES_MAX, READ_BYTES, SHARED_START_BYTES_MAX, TURNS_MAX, WAITING_INPUT_BYTES_MAX,
+    OUTPUT_BYTES_MAX, READ_BYTES, SHARED_START_BYTES_MAX, SPARE_BUFFER_BYTES_MAX, TURNS_MAX,
+    WAITING_INPUT_BYTES_MAX,
 };
 use crate::preload::preload_requests;
 use crate::resp::ahead::Ahead;
@@ -298,9 +299,10 @@ impl Connection {
         self.send_now(thread);
         input.drain(..consumed);
         if input.is_empty() {
-            input = Vec::new();
+            keep(&mut thread.spare_input, input);
+        } else {
+            self.input = input;
         }
-        self.input = input;
         self.note_waiting();
     }
 
@@ -308,7 +310,11 @@ impl Connection {
     fn work(&mut self, thread: &mut IoThread, input: &[u8]) {
         let consumed = self.run(thread, input);
         self.send_now(thread);
-        self.input.extend_from_slice(input.get(consumed..).unwrap_or_default());
+        let rest = input.get(consumed..).unwrap_or_default();
+        if rest.len() > SHARED_START_BYTES_MAX && self.input.capacity() == 0 {
+            self.input = std::mem::take(&mut thread.spare_input);
+        }
+        self.input.extend_from_slice(rest);
         self.note_waiting();
     }
 
@@ -461,12 +467,17 @@ impl Connection {
             sent = self.stream.try_write(&thread.output).unwrap_or_default();
             self.note_sent(thread, sent);
         }
-        self.output.extend_from_slice(thread.output.get(sent..).unwrap_or_default());
-        self.session.client.output_bytes.store(self.output.len(), Relaxed);
-        thread.output.clear();
-        if thread.output.capacity() > KEPT_BUFFER_BYTES {
-            thread.output = Vec::new();
+        let rest = thread.output.get(sent..).unwrap_or_default();
+        if rest.len() > KEPT_BUFFER_BYTES && self.output.is_empty() {
+            // To copy that much would take longer than to make another buffer.
+            self.output = std::mem::take(&mut thread.output);
+            self.sent = sent;
+        } else {
+            self.output.extend_from_slice(rest);
+            let used = std::mem::take(&mut thread.output);
+            keep(&mut thread.output, used);
         }
+        self.session.client.output_bytes.store(self.output.len() - self.sent, Relaxed);
     }
 
     fn note_sent(&self, thread: &IoThread, count: usize) {
@@ -497,11 +508,20 @@ impl Connection {
             }
         }
         if !self.output.is_empty() && !self.is_held() {
-            self.output = Vec::new();
+            keep(&mut self.thread.borrow_mut().output, std::mem::take(&mut self.output));
             self.sent = 0;
             self.session.client.output_bytes.store(0, Relaxed);
         }
         Ok(())
+    }
+}
+
+/// Keeps a buffer that is done with for the next that needs one, if it is of use and not too large.
+fn keep(spare: &mut Vec<u8>, mut buffer: Vec<u8>) {
+    if (spare.capacity()..=SPARE_BUFFER_BYTES_MAX).contains(&buffer.capacity()) && spare.is_empty()
+    {
+        buffer.clear();
+        *spare = buffer;
     }
 }
 

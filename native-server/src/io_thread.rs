@@ -27,6 +27,8 @@ use crate::stats::ThreadStats;
 pub struct IoThread {
     /// What was just read.
     pub input: Box<[u8]>,
+    /// For the next connection whose input needs a large buffer of its own.
+    pub spare_input: Vec<u8>,
     /// Memory for the arguments of a request.
     pub arguments: Vec<&'static [u8]>,
     /// What is about to be sent.
@@ -48,6 +50,7 @@ impl IoThread {
     pub fn new(server: &Server, stats: &Arc<ThreadStats>, replies: &Rc<Replies>) -> IoThread {
         IoThread {
             input: vec![0; READ_BYTES].into(),
+            spare_input: Vec::new(),
             arguments: Vec::new(),
             output: Vec::new(),
             config: server.config.snapshot(),

@@ -43,6 +43,9 @@ pub const CLIENT_BYTES_LEAST: u64 = 128 << 10;
 
 /// A buffer that grew beyond this is given back once it is empty.
 pub const KEPT_BUFFER_BYTES: usize = 256 * 1024;
+/// But an I/O thread keeps one for input and one for output up to this: the system needs longer to
+/// make such a buffer than it takes to copy a long value into it.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Reads of one connection before others get their turn.
 pub const TURNS_MAX: usize = 4;
@@ -335,5 +338,7 @@ pub const ACL_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Bytes that an encrypted connection has taken and could not send yet.
 pub const TLS_OUTPUT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that are encrypted together, at most (RFC 8446, 5.1).
+pub const TLS_RECORD_BYTES_MAX: usize = 16 * 1024;
 /// Sessions of encrypted connections that are kept, so that who comes again need not agree anew.
 pub const TLS_SESSIONS_MAX: usize = 20 * 1024;

@@ -24,7 +24,7 @@ use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
 use crate::config::Config;
-use crate::limits::{TLS_OUTPUT_BYTES_MAX, TLS_SESSIONS_MAX};
+use crate::limits::{TLS_OUTPUT_BYTES_MAX, TLS_RECORD_BYTES_MAX, TLS_SESSIONS_MAX};
 
 /// Why there can be no TLS.
 #[derive(Debug, Error)]
@@ -287,7 +287,9 @@ impl Secure<TcpStream> {
     /// See [`read`](Self::read).
     pub fn poll_read(&self, task: &mut Task<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            match self.read(buffer.initialize_unfilled(), false) {
+            // No more than comes at once: it has to be zeroed first.
+            let len = buffer.remaining().min(TLS_RECORD_BYTES_MAX);
+            match self.read(buffer.initialize_unfilled_to(len), false) {
                 Ok(count) => {
                     buffer.advance(count);
                     return Poll::Ready(Ok(()));

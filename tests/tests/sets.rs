@@ -38,6 +38,34 @@ fn under_pressure_sets_are_whole_or_gone() {
     }
 }
 
+#[test]
+fn a_union_of_many_sets_needs_no_memory() {
+    let options = Options { max_memory_bytes: 1 << 20, ..Options::default() };
+    for fills_up in [false, true] {
+        let mut engine = Engine::new(&options);
+        let (mut request, mut expected) = (vec![b"SUNION".to_vec()], Set::new());
+        for number in 0..40 {
+            let name = format!("set:{number}").into_bytes();
+            let members: Set =
+                (0..50).map(|i| format!("member:{}", number * 20 + i).into_bytes()).collect();
+            let words = [b"SADD".to_vec(), name.clone()].into_iter().chain(members.clone());
+            engine.ask(&words.collect::<Vec<_>>());
+            request.push(name);
+            expected.extend(members);
+        }
+        for number in 0.. {
+            let words = [b"SET".to_vec(), format!("fill:{number}").into_bytes(), vec![b'x'; 1000]];
+            if !fills_up || matches!(engine.ask(&words), Answer::Error(_)) {
+                break;
+            }
+        }
+        let expected = expected.iter().map(|member| Answer::bulk(member)).collect();
+        let given = engine.ask(&request);
+        assert!(Answer::Unordered(expected).accepts(&given), "{given}");
+        engine.keys.validate().expect("a sound keyspace");
+    }
+}
+
 impl Run {
     fn new(options: &Options) -> Run {
         let label = format!("seed {}, {:?}", options.seed, options.policy);
