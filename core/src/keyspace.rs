@@ -11,7 +11,7 @@
 
 use alloc::vec::Vec;
 
-use crate::arena::{Addr, Arena, SEGMENT_BYTES};
+use crate::arena::{Addr, Arena, PAGE_BYTES, SEGMENT_BYTES};
 use crate::compress::Compression;
 use crate::effects::{Cause, Effects};
 use crate::error::{Error, Result};
@@ -55,6 +55,8 @@ pub struct Keyspace {
     pub(crate) counters: Stats,
     /// Hashes whose fields may expire.
     pub(crate) expiring_hashes: usize,
+    /// What the arena had handed out when something was last taken apart, or nothing was to be.
+    reaped_at_bytes: usize,
     /// Moves on as keys are inserted; the age of an entry is its value at the last use.
     pub(crate) clock: u8,
     /// The last value of the clock that was noticed, and when each value was.
@@ -125,6 +127,7 @@ impl Keyspace {
             random,
             counters: Stats::default(),
             expiring_hashes: 0,
+            reaped_at_bytes: 0,
             clock: 0,
             noticed_clock: 0,
             noticed_at: [0; 256],
@@ -433,11 +436,15 @@ impl Keyspace {
         if is_needed {
             self.reap_some();
         }
+        self.reaped_at_bytes = self.arena.handed_out_bytes();
         is_needed
     }
 
+    /// Whoever writes much takes twice as much apart: so what is still to be taken apart does not
+    /// grow, however long large values are written over.
     fn reap_some(&mut self) {
-        for _ in 0..REAP_PAGES {
+        let written_bytes = self.arena.handed_out_bytes().wrapping_sub(self.reaped_at_bytes);
+        for _ in 0..REAP_PAGES.max(2 * (written_bytes / PAGE_BYTES)) {
             let Some(id) = self.objects.dying() else { break };
             let Some(object) = self.objects.get_mut(id) else { break };
             if object.is_linked() {

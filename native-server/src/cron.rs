@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
+use crate::allocator;
 use crate::checkpoint::saver;
 use crate::client::{signal, state};
 use crate::config::Config;
-use crate::limits::{EXPIRY_BUCKETS, EXPIRY_STEPS_MAX, SHRINK_STEPS};
+use crate::limits::{EXPIRY_BUCKETS, EXPIRY_STEPS_MAX, SHRINK_STEPS, TRIM_BYTES_MIN};
 use crate::server::Server;
 use crate::waiting;
 
@@ -29,9 +30,17 @@ struct Rates {
     counts: [u64; 3],
 }
 
+/// What the databases take of memory, as of the last turns.
+#[derive(Default)]
+struct Memory {
+    used_bytes: u64,
+    /// The most since memory last went back to the system.
+    most_bytes: u64,
+}
+
 /// Does its work `hz` times a second, until the server ends.
 pub async fn run(server: Arc<Server>) {
-    let mut rates = Rates::default();
+    let (mut rates, mut memory) = (Rates::default(), Memory::default());
     let mut hz = 0;
     let mut interval = tokio::time::interval(Duration::from_millis(100));
     loop {
@@ -46,13 +55,13 @@ pub async fn run(server: Arc<Server>) {
         if server.rests.load(Relaxed) {
             continue;
         }
-        turn(&server, &config, &mut rates);
+        turn(&server, &config, &mut rates, &mut memory);
     }
 }
 
-fn turn(server: &Arc<Server>, config: &Config, rates: &mut Rates) {
+fn turn(server: &Arc<Server>, config: &Config, rates: &mut Rates, memory: &mut Memory) {
     server.turns.fetch_add(1, Relaxed);
-    tend_databases(server, config);
+    memory.follow(tend_databases(server, config));
     server.news.tracking.flush();
     drop_idle(server, config);
     stir_slow_readers(server);
@@ -62,7 +71,22 @@ fn turn(server: &Arc<Server>, config: &Config, rates: &mut Rates) {
     server.persistence.tick(server, config);
 }
 
-fn tend_databases(server: &Server, config: &Config) {
+impl Memory {
+    /// Gives the system back what was freed, once it is much, and no more is being freed.
+    fn follow(&mut self, used_bytes: u64) {
+        let is_falling = used_bytes < self.used_bytes;
+        self.used_bytes = used_bytes;
+        self.most_bytes = self.most_bytes.max(used_bytes);
+        let freed_bytes = self.most_bytes - used_bytes;
+        if !is_falling && freed_bytes >= TRIM_BYTES_MIN && freed_bytes >= self.most_bytes / 4 {
+            allocator::trim();
+            self.most_bytes = used_bytes;
+        }
+    }
+}
+
+/// What all databases take of memory then.
+fn tend_databases(server: &Server, config: &Config) -> u64 {
     let (now_ms, mut used) = (server.clock.now_ms(), 0);
     let is_paused = server.gate.is_paused();
     let expires = server.expires_actively.load(Relaxed) && !is_paused;
@@ -100,6 +124,7 @@ fn tend_databases(server: &Server, config: &Config) {
     if threshold_ms > 0 && ms >= threshold_ms {
         server.latency.note("expire-cycle", now_ms / 1000, ms);
     }
+    used
 }
 
 /// Clients that do not read are to look again for how long they have not.

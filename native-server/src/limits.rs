@@ -47,6 +47,9 @@ pub const KEPT_BUFFER_BYTES: usize = 256 * 1024;
 /// make such a buffer than it takes to copy a long value into it.
 pub const SPARE_BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Bytes that the databases have freed when all that is free goes back to the system.
+pub const TRIM_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
 /// Reads of one connection before others get their turn.
 pub const TURNS_MAX: usize = 4;
 

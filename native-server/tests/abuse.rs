@@ -158,6 +158,46 @@ fn who_does_not_read_is_dropped_at_the_limit_of_its_class() {
     }
 }
 
+#[test]
+fn memory_of_keys_that_are_gone_goes_back_to_the_system() {
+    const KEYS: usize = 200_000;
+    let _alone = alone();
+    let server = TestServer::plain();
+    let mut client = server.connect();
+    let resident = ferrite_server::process::resident_bytes;
+    let before = resident();
+    // Some stay, so that there is something in use wherever one looks.
+    let stays = |number: usize| number % 1000 == 0;
+    let mut set_and_delete = |numbers: std::ops::Range<usize>, deletes: bool| {
+        let mut bytes = Vec::new();
+        for number in numbers.clone().filter(|&number| !deletes || !stays(number)) {
+            let key = format!("key:{number}").into_bytes();
+            let words = [b"SET".to_vec(), key, vec![b'x'; 1000]];
+            let words =
+                if deletes { vec![b"DEL".to_vec(), words[1].clone()] } else { words.into() };
+            bytes.extend(request(&words));
+        }
+        client.send_bytes(&bytes);
+        for _ in numbers.filter(|&number| !deletes || !stays(number)) {
+            client.read();
+        }
+    };
+    for deletes in [false, true] {
+        for start in (0..KEYS).step_by(1000) {
+            set_and_delete(start..start + 1000, deletes);
+        }
+        let held = resident().saturating_sub(before);
+        assert!(deletes || held > 150 << 20, "{held} bytes are held");
+    }
+    for _ in 0..1_000_000 {
+        if resident().saturating_sub(before) < 50 << 20 {
+            return;
+        }
+        assert_eq!(client.ask("PING"), pong());
+    }
+    panic!("{} bytes more are held than before", resident().saturating_sub(before));
+}
+
 /// Names of which each takes memory: others in each step.
 fn names(word: &str, step: usize) -> Vec<u8> {
     let names = (0..1000).map(|number| format!("{step}:{number}"));

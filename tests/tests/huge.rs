@@ -149,3 +149,17 @@ fn a_stream() {
     assert_eq!(ask(&mut engine, &["DEL", "key"]), Answer::Integer(1));
     check_empty(engine);
 }
+
+/// However often large values are written over, what is still to be taken apart stays small.
+#[test]
+fn large_values_that_are_written_over() {
+    let value = vec![b'x'; 4 << 20];
+    let mut engine = Engine::new(&Options { max_memory_bytes: 1 << 30, ..Options::default() });
+    for round in 0..100 {
+        let key = format!("key:{}", round % 2).into_bytes();
+        engine.ask(&[b"SET".to_vec(), key, value.clone()]);
+        let used = engine.keys.stats().used_memory;
+        assert!(used < 6 * value.len() as u64, "{used} bytes after {round} rounds");
+    }
+    engine.keys.validate().expect("a sound keyspace");
+}

@@ -187,6 +187,8 @@ pub(crate) struct Arena {
     compactable_classes: usize,
     segment_count: usize,
     live_bytes: usize,
+    /// Bytes of all cells that were ever handed out, as far as a word can count them.
+    handed_out_bytes: usize,
     door: Door,
     #[cfg(feature = "supply")]
     supply: Vec<SpareSegment>,
@@ -204,6 +206,7 @@ impl Arena {
             compactable_classes: 0,
             segment_count: 0,
             live_bytes: 0,
+            handed_out_bytes: 0,
             door: Door::new(),
             #[cfg(feature = "supply")]
             supply: Vec::new(),
@@ -242,6 +245,11 @@ impl Arena {
     /// Bytes of live cells, rounding included.
     pub(crate) fn live_bytes(&self) -> usize {
         self.live_bytes
+    }
+
+    /// Bytes of all cells that were ever handed out; it wraps.
+    pub(crate) fn handed_out_bytes(&self) -> usize {
+        self.handed_out_bytes
     }
 
     /// The class of a cell.
@@ -318,6 +326,7 @@ impl Arena {
         segment.prepare(&mut self.door, number, start..start + class.bytes());
         let unit = segment.take_cell()?;
         self.live_bytes += class.bytes();
+        self.handed_out_bytes = self.handed_out_bytes.wrapping_add(class.bytes());
         self.count_free(class, -1);
         self.relist(number);
         Some(Addr::new(number, unit))

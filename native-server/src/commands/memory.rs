@@ -8,7 +8,7 @@ use crate::commands::{ROW, Result, ServerSpec};
 use crate::context::Context;
 use crate::limits::{EXPIRY_BUCKETS, PURGE_STEPS_MAX};
 use crate::resp::wire::Wire;
-use crate::{number, process};
+use crate::{allocator, number, process};
 
 const MEMORY_ROW: ServerSpec = ServerSpec { since: docs("4.0.0"), flags: 0, ..ROW };
 
@@ -92,6 +92,10 @@ fn purge(cx: &mut Context<'_>, _: &mut Args<'_>) -> Result<()> {
             }
         }
     }
+    if !cx.is_in_exec {
+        cx.held.release();
+    }
+    allocator::trim();
     cx.wire.ok();
     Ok(())
 }
