@@ -167,7 +167,7 @@ fn memory_of_keys_that_are_gone_goes_back_to_the_system() {
     let resident = ferrite_server::process::resident_bytes;
     let before = resident();
     // Some stay, so that there is something in use wherever one looks.
-    let stays = |number: usize| number % 1000 == 0;
+    let stays = |number: usize| number.is_multiple_of(1000);
     let mut set_and_delete = |numbers: std::ops::Range<usize>, deletes: bool| {
         let mut bytes = Vec::new();
         for number in numbers.clone().filter(|&number| !deletes || !stays(number)) {
