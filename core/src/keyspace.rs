@@ -11,7 +11,7 @@
 
 use alloc::vec::Vec;
 
-use crate::arena::{Addr, Arena, PAGE_BYTES, SEGMENT_BYTES};
+use crate::arena::{Addr, Arena, COUNTS_HANDED_OUT, PAGE_BYTES, SEGMENT_BYTES};
 use crate::compress::Compression;
 use crate::effects::{Cause, Effects};
 use crate::error::{Error, Result};
@@ -436,14 +436,19 @@ impl Keyspace {
         if is_needed {
             self.reap_some();
         }
-        self.reaped_at_bytes = self.arena.handed_out_bytes();
+        if COUNTS_HANDED_OUT {
+            self.reaped_at_bytes = self.arena.handed_out_bytes();
+        }
         is_needed
     }
 
     /// Whoever writes much takes twice as much apart: so what is still to be taken apart does not
     /// grow, however long large values are written over.
     fn reap_some(&mut self) {
-        let written_bytes = self.arena.handed_out_bytes().wrapping_sub(self.reaped_at_bytes);
+        let written_bytes = match COUNTS_HANDED_OUT {
+            true => self.arena.handed_out_bytes().wrapping_sub(self.reaped_at_bytes),
+            false => 0,
+        };
         for _ in 0..REAP_PAGES.max(2 * (written_bytes / PAGE_BYTES)) {
             let Some(id) = self.objects.dying() else { break };
             let Some(object) = self.objects.get_mut(id) else { break };

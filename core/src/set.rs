@@ -478,21 +478,20 @@ fn combine(
         && sets.len() > UNION_SETS_SEARCHED_MAX
         && let Ok(union) = cx.fill(operation, &sets)
     {
-        cx.keys.pins.truncate(sets.start);
         show_members(cx, union.found, reply);
         cx.sink(&union);
-        return Ok(());
+    } else {
+        let mut count = 0;
+        cx.combine(operation, &sets, &mut |_| {
+            count += 1;
+            true
+        });
+        reply.set(count);
+        cx.combine(operation, &sets, &mut |member| {
+            reply.bulk(member);
+            true
+        });
     }
-    let mut count = 0;
-    cx.combine(operation, &sets, &mut |_| {
-        count += 1;
-        true
-    });
-    reply.set(count);
-    cx.combine(operation, &sets, &mut |member| {
-        reply.bulk(member);
-        true
-    });
     cx.keys.pins.truncate(sets.start);
     Ok(())
 }

@@ -423,8 +423,8 @@ function instantiate(module: FerriteModule, host: (name: string) => ImportedFunc
 type ImportedFunction = (pointer: number, length: number) => void;
 
 function notThisBuild(cause?: unknown): FerriteError {
-  return new FerriteError("ERR this WebAssembly module is not the one that this version of "
-    + "@ferrite/edge was built with", { cause });
+  return new FerriteError("ERR this WebAssembly module is not that of this version of "
+    + "@ferrite/edge", { cause });
 }
 
 function notThisEntry(wanted: Families): FerriteError {

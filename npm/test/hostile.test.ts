@@ -258,8 +258,8 @@ describe.runIf(canCompile)("a module of another build", () => {
     const module = new WebAssembly.Module(bytes);
     const error: unknown = await initFerrite(plain(module)).then(() => "", (thrown) => thrown);
     expect(error).toBeInstanceOf(FerriteError);
-    expect((error as FerriteError).message).toBe("ERR this WebAssembly module is not the one that "
-      + "this version of @ferrite/edge was built with");
+    expect((error as FerriteError).message).toBe("ERR this WebAssembly module is not that of "
+      + "this version of @ferrite/edge");
   });
 });
 

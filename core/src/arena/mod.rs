@@ -61,6 +61,10 @@ const FIRST_SEGMENTS_MAX: usize = (1 << 20) / SEGMENT_BYTES;
 /// In wasm the table is made at once, since linear memory keeps every table that was outgrown.
 const CAN_GROW: bool = !cfg!(target_arch = "wasm32");
 
+/// Whether it is counted how much is handed out. At the edge there always is a budget, for which
+/// values that are gone are taken apart in time: that needs no other bound.
+pub(crate) const COUNTS_HANDED_OUT: bool = !cfg!(target_arch = "wasm32");
+
 /// More holes than this fraction of the arena are wasteful. Pages of tables, which move from class
 /// to class as they grow, leave many.
 const WASTE_DIVISOR: usize = 20;
@@ -247,7 +251,7 @@ impl Arena {
         self.live_bytes
     }
 
-    /// Bytes of all cells that were ever handed out; it wraps.
+    /// Bytes of all cells that were ever handed out, where that is counted; it wraps.
     pub(crate) fn handed_out_bytes(&self) -> usize {
         self.handed_out_bytes
     }
@@ -326,7 +330,9 @@ impl Arena {
         segment.prepare(&mut self.door, number, start..start + class.bytes());
         let unit = segment.take_cell()?;
         self.live_bytes += class.bytes();
-        self.handed_out_bytes = self.handed_out_bytes.wrapping_add(class.bytes());
+        if COUNTS_HANDED_OUT {
+            self.handed_out_bytes = self.handed_out_bytes.wrapping_add(class.bytes());
+        }
         self.count_free(class, -1);
         self.relist(number);
         Some(Addr::new(number, unit))
