@@ -33,7 +33,10 @@ const UNSAFE_ALLOWED: &[(&str, &str)] = &[
     ("native-server/src/functions/cache/seal.rs", "machine code is taken from disk, by its seal"),
     ("native-server/src/functions/stop.rs", "a byte of an instance is written while it runs"),
     ("native-server/src/functions/thread_time.rs", "the C library knows the clocks of threads"),
-    ("native-server/src/allocator.rs", "the C library's allocator is told one number"),
+    (
+        "native-server/src/allocator.rs",
+        "the C library's allocator is told what to give back, and when",
+    ),
     ("native-server/src/persist/uring.rs", "the kernel reads memory that it was told of"),
     ("tests/tests/memory.rs", "GlobalAlloc, which it implements to count, is an unsafe trait"),
     ("udf-sdk/src/raw.rs", "a function's imports, its exports and its memory"),
