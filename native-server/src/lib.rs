@@ -35,6 +35,7 @@ pub mod meter;
 pub mod news;
 pub mod number;
 pub mod oom;
+pub mod open_files;
 pub mod persist;
 pub mod plain_file;
 pub mod preload;

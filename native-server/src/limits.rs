@@ -56,6 +56,12 @@ pub const TURNS_MAX: usize = 4;
 /// Addresses that `bind` may name (Redis's `CONFIG_BINDADDR_MAX`).
 pub const BIND_ADDRESSES_MAX: usize = 16;
 
+/// Open files that the server needs beside its clients' and its threads': the sockets that it
+/// listens on, its own files, the system's events.
+pub const OPEN_FILES_RESERVED: u64 = 64;
+/// Open files of an I/O thread.
+pub const OPEN_FILES_THREAD: u64 = 4;
+
 /// Databases that may be configured.
 pub const DATABASES_MAX: usize = 64;
 

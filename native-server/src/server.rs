@@ -43,7 +43,7 @@ use crate::slowlog::SlowLog;
 use crate::socket::Visitor;
 use crate::stats::{Stats, ThreadStats};
 use crate::tls::{Certificates, TlsError};
-use crate::{acl, cron, io_thread, oom, rdb};
+use crate::{acl, cron, io_thread, oom, open_files, rdb};
 
 /// Why a server does not start.
 #[derive(Debug, Error)]
@@ -74,6 +74,9 @@ pub enum StartError {
     /// What is kept on disk cannot be read or written.
     #[error(transparent)]
     Persistence(#[from] persist::OpenError),
+    /// Nobody could connect.
+    #[error("{0}, and the server needs more to start")]
+    Files(open_files::Shortage),
     /// What Redis left in the directory cannot be loaded.
     #[error("cannot load {0}")]
     Redis(#[from] rdb::Fault),
@@ -210,6 +213,7 @@ pub fn start(mut config: Config, clock: Clock) -> Result<Running, StartError> {
     certificates.load(&config)?;
     let opened = entrance::open(&mut config, &certificates)?;
     let server = prepare(config, clock, certificates)?;
+    admit_clients(&server)?;
     let pid_file = write_pid_file(&server);
     let lobby = Lobby::open(opened.iter().map(Opened::listener)).map_err(StartError::Thread)?;
     let is_recovered = recover(&server)?;
@@ -299,6 +303,27 @@ pub(crate) fn prepare(
         Notice::Crowded(is_crowded) => gate.set_crowded(is_crowded),
     });
     Ok(server)
+}
+
+/// Sees to it that the clients of `maxclients` may come, or lowers it to how many may.
+fn admit_clients(server: &Server) -> Result<(), StartError> {
+    match open_files::raise(&server.config.snapshot().config) {
+        open_files::Outcome::Enough => {}
+        open_files::Outcome::Raised { before, now } => {
+            server.log.notice(format_args!("{now} files may be open, where {before} might be"));
+        }
+        open_files::Outcome::Short(shortage) => {
+            let clients = i64::try_from(shortage.clients).ok().filter(|clients| *clients > 0);
+            let clients = clients.ok_or(StartError::Files(shortage))?;
+            server.log.warning(format_args!("{shortage}, and maxclients is lowered to that"));
+            let lower = |config: &mut Config| {
+                config.maxclients = clients;
+                Ok::<_, StartError>(())
+            };
+            server.config.change(lower)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes `pidfile`, if there is to be one. As in Redis a server starts without it as well.

@@ -5,13 +5,13 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::program::{Program, ferrite};
+use common::program::Program;
 use common::{Connection, Raw, TestServer};
 use ferrite_server::config::Config;
 use ferrite_server::persist::format::segment_number;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const MISCONF: &str = "MISCONF Errors writing to the AOF file: ";
@@ -317,11 +317,13 @@ fn a_log_that_begins_without_a_checkpoint_promises_nothing() {
 #[test]
 fn a_server_without_a_descriptor_left_goes_on_with_its_log() {
     let place = tempfile::tempdir().expect("a directory");
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh"]).arg(ferrite().get_program());
-    command.args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
-    command.args(["--appendfsync", "always", "--auto-aof-rewrite-percentage", "0", "--dir"]);
-    let program = Program::begin(command.arg(place.path())).expect("a server that starts");
+    let settings = ["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
+    let settings = [&settings[..], &["--auto-aof-rewrite-percentage", "0"]].concat();
+    let program = Program::start(place.path(), &settings);
+    // What the server asked for at its start is taken from it.
+    let process = i32::try_from(program.id()).ok().and_then(Pid::from_raw);
+    let limit = Rlimit { current: Some(64), maximum: Some(64) };
+    prlimit(process, Resource::Nofile, limit).expect("a limit");
     let mut client = program.connect();
     let segments = || names(place.path()).iter().filter_map(|name| segment_number(name)).count();
     wait_until("the second file is ready", || segments() == 2);

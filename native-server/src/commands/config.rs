@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::glob;
 use crate::log::Level;
 use crate::oom;
+use crate::open_files::{self, Outcome};
 use crate::process::system_text;
 
 const CONFIG_ROW: ServerSpec = ServerSpec { flags: ADMIN | NO_SCRIPT, since: docs("2.0.0"), ..ROW };
@@ -167,6 +168,19 @@ fn carry_out(
         return Err((
             "oom-score-adj",
             "Failed to set current oom_score_adj. Check server logs.".into(),
+        ));
+    }
+    if names.contains("maxclients")
+        && let Outcome::Short(shortage) = open_files::raise(config)
+    {
+        server.log.warning(format_args!("{shortage}"));
+        let clients = shortage.clients;
+        return Err((
+            "maxclients",
+            format!(
+                "The operating system is not able to handle the specified number of clients, try \
+                 with {clients}"
+            ),
         ));
     }
     if names.contains("appendonly") {

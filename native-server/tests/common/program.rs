@@ -39,6 +39,8 @@ pub struct Program {
     process: Child,
     /// Where it is ready.
     pub place: String,
+    /// What it said before.
+    pub said: String,
 }
 
 impl Program {
@@ -53,17 +55,18 @@ impl Program {
     pub fn begin(command: &mut Command) -> Option<Program> {
         let mut process = command.stdout(Stdio::piped()).spawn().ok()?;
         let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let ready = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("ready on ").map(|(_, place)| place.to_string()));
+        let mut said = String::new();
+        let ready = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            said = format!("{said}{line}\n");
+            line.split_once("ready on ").map(|(_, place)| place.to_string())
+        });
         let Some(place) = ready else {
             process.wait().expect("a process that ends");
             return None;
         };
         // It may go on to say something.
         std::thread::spawn(move || lines.for_each(drop));
-        Some(Program { process, place })
+        Some(Program { process, place, said })
     }
 
     /// The number of its process.
