@@ -187,7 +187,8 @@ export class LiteCache extends StringCommands {
     const { bits, expiry } = readSetOptions(name, rest);
     if (bits & Mode.withOld) throw refusedOption(name, "get");
     const headOf = reading(() => this.responses.pack(response, encodeBody));
-    const [body] = await Promise.all([readBody(response, maxBodyBytes), askForCopies()]);
+    const body = await readBody(response, maxBodyBytes);
+    await askForCopies();
     const result = this.put(name, key, [headOf(body), ...body], bits | Mode.streamed, expiry);
     return result === 1 ? "OK" : null;
   }

@@ -28,7 +28,8 @@ const headers: [string, string][] = [
 ];
 
 describe("a response that was put", () => {
-  it.each([0, 1, 1000, 5000, 300_000])("is as it was, with %i bytes of body", async (length) => {
+  // Lengths on both sides of where reading takes one piece more.
+  it.each([0, 1, 1000, 16_383, 16_384, 16_385, 81_920, 300_000])("is as it was, with %i bytes of body", async (length) => {
     const cache = await initFerrite();
     const body = Uint8Array.from({ length }, (_, at) => at * 7);
     await putOften(cache, () => new Response(body, {
@@ -169,10 +170,14 @@ describe("a response that was put", () => {
   });
 });
 
+/** Streams of anything, and of bytes, of which more can be asked for at once. */
+const kinds = ["default", "bytes"] as const;
+
 /** A body of so many chunks of a kilobyte, which then may fail; and how it was let go. */
-function stream(chunks: number, error?: Error) {
+function stream(kind: (typeof kinds)[number], chunks: number, error?: Error) {
   const state = { given: 0, cancelled: false };
   const body = new ReadableStream({
+    ...(kind === "bytes" ? { type: plain(kind) } : {}),
     pull(controller) {
       if (state.given++ < chunks) controller.enqueue(new Uint8Array(1024).fill(state.given));
       else if (error) controller.error(error);
@@ -186,36 +191,55 @@ function stream(chunks: number, error?: Error) {
 }
 
 describe("putResponse", () => {
-  it("reads bodies that come in pieces", async () => {
+  it.each(kinds)("reads bodies that come in pieces: %s", async (kind) => {
     const cache = await initFerrite();
-    for (const chunks of [1, 3, 200]) {
-      expect(await cache.putResponse("k", stream(chunks).response)).toBe("OK");
+    for (const chunks of [1, 3, 16, 17, 200]) {
+      expect(await cache.putResponse("k", stream(kind, chunks).response)).toBe("OK");
       const bytes = await bytesOf(cache.getResponse("k")!);
       expect(bytes.length).toBe(1024 * chunks);
       expect(bytes.every((byte, at) => byte === ((at >> 10) + 1) % 256)).toBe(true);
     }
   });
 
-  it("keeps nothing of a body that fails", async () => {
+  it.each(kinds)("keeps nothing of a body that fails: %s", async (kind) => {
     const cache = await initFerrite();
     const cause = new Error("the origin is gone");
-    await refusedLater(cache.putResponse("k", stream(3, cause).response),
+    await refusedLater(cache.putResponse("k", stream(kind, 3, cause).response),
       "ERR the body could not be read to its end, and is not kept");
     expect(cache.exists("k")).toBe(0);
     cache.set("k", "before");
-    await expect(cache.putResponse("k", stream(3, cause).response))
+    await expect(cache.putResponse("k", stream(kind, 30, cause).response))
       .rejects.toMatchObject({ cause });
     expect(cache.get("k")).toBe("before");
   });
 
-  it("reads no further than it may", async () => {
+  it.each(kinds)("reads little further than it may: %s", async (kind) => {
     const cache = await initFerrite();
-    const { response, state } = stream(1_000_000);
-    await refusedLater(cache.putResponse("k", response, { maxBodyBytes: 10_000 }),
-      "ERR the body is longer than 10000 bytes, and is not kept");
-    expect(state.given).toBeLessThan(20);
+    const { response, state } = stream(kind, 1_000_000);
+    const long = "ERR the body is longer than 10000 bytes, and is not kept";
+    const maxBodyBytes = 10_000;
+    await refusedLater(cache.putResponse("k", response, { maxBodyBytes }), long);
+    expect(state.given).toBeLessThan(40);
     expect(state.cancelled).toBe(true);
-    expect(await cache.putResponse("k", stream(10).response, { maxBodyBytes: 10_240 })).toBe("OK");
+    const fits = stream(kind, 10).response;
+    expect(await cache.putResponse("k", fits, { maxBodyBytes: 10_240 })).toBe("OK");
+  });
+
+  it("reads a body at once whose length is told, and believes nobody", async () => {
+    const cache = await initFerrite();
+    const body = Uint8Array.from({ length: 20_000 }, (_, at) => at * 7);
+    const told = (length: string) => new Response(body, { headers: { "content-length": length } });
+    for (const length of ["20000", "3", "99999999", "", "many"]) {
+      expect(await cache.putResponse("k", told(length))).toBe("OK");
+      expect(await bytesOf(cache.getResponse("k")!)).toEqual(body);
+      await refusedLater(cache.putResponse("j", told(length), { maxBodyBytes: 19_999 }),
+        "ERR the body is longer than 19999 bytes, and is not kept");
+    }
+    const headers = { "content-length": "3072" };
+    const cause = new Error("the origin is gone");
+    const failing = new Response(stream("default", 3, cause).response.body, { headers });
+    await expect(cache.putResponse("j", failing)).rejects.toMatchObject({ cause });
+    expect(cache.exists("j")).toBe(0);
   });
 
   it("keeps nothing that does not fit", async () => {

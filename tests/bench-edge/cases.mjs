@@ -102,5 +102,7 @@ export const requests = [
   { label: "100 KB", plan: { bytes: 102_400, keys: 400 }, ...bodies },
   { label: "1 KB with headers", plan: { bytes: 1024, keys: 10_000, kind: "response" },
     peers: ["lru-cache", "lru-cache, Headers kept", "lru-cache bytes, Headers kept"] },
+  { label: "100 KB kept", plan: { bytes: 102_400, keys: 400, kind: "response", misses: true },
+    peers: ["lru-cache", "lru-cache bytes, Headers kept"] },
   { label: "UTF-8 mix 64 MB", plan: { mixed: true, keys: 8_000, skew: 0.8 }, ...bodies },
 ];

@@ -123,8 +123,9 @@ async function measureRequests({ label, plan: { keys, ...more }, peers }) {
   const random = randomFrom(1);
   const paths = (order) => Array.from(order, (index) => `/page/${index}`);
   const everything = paths(Array.from({ length: plan.keys }, (_, index) => index));
-  const rounds = Array.from({ length: roundsWarm + roundsMeasured }, () => (
-    paths(orderOf({ keys: plan.keys, operations: perRound, skew: plan.skew }, random))));
+  const rounds = Array.from({ length: roundsWarm + roundsMeasured }, (_, round) => paths(plan.misses
+    ? Array.from({ length: perRound }, (_, request) => plan.keys + round * perRound + request)
+    : orderOf({ keys: plan.keys, operations: perRound, skew: plan.skew }, random)));
   const subjects = [];
   try {
     for (const name of ["ferrite", ...peers]) {
@@ -145,7 +146,9 @@ async function measureRequests({ label, plan: { keys, ...more }, peers }) {
       list.reduce((sum, result) => sum + result.misses, 0) / (list.length * perRound)]);
     if (plan.mixed) progress(`miss ratios: ${misses.map(([name, share]) => (
       `${name} ${share.toFixed(3)}`)).join(", ")}`);
-    else if (misses.some(([, share]) => share > 0)) throw new Error(`${label}: not all were hits`);
+    else if (misses.some(([, share]) => share !== (plan.misses ? 1 : 0))) {
+      throw new Error(`${label}: not all were ${plan.misses ? "misses" : "hits"}`);
+    }
     const name = `workerd request ${label}`;
     compare(figures, peers, { name, metric: "cpu_ns" }, ({ nanoseconds }) => nanoseconds / perRound);
     const resident = new Map(subjects.map((subject) => [subject.name, [subject.residentBytes()]]));

@@ -11,9 +11,8 @@ async function open({ kind, budgetBytes }) {
     return {
       find: (path) => cache.getResponse(path),
       async keep(path, response) {
-        const copy = response.clone();
         await cache.putResponse(path, response);
-        return copy;
+        return cache.getResponse(path);
       },
     };
   }
