@@ -176,6 +176,8 @@ pub struct Databases {
     chain: Mutex<Chain>,
     /// The server ends, and waits for no checkpoint.
     gives_up: AtomicBool,
+    /// The same of the one that is being written, until the next is begun.
+    drops: AtomicBool,
 }
 
 impl Databases {
@@ -202,6 +204,7 @@ impl Databases {
             max_bytes: AtomicU64::new(max_bytes),
             chain: Mutex::default(),
             gives_up: AtomicBool::new(false),
+            drops: AtomicBool::new(false),
         };
         databases.each(|_, _| {});
         databases
@@ -232,9 +235,14 @@ impl Databases {
         self.gives_up.store(true, Ordering::Release);
     }
 
-    /// See [`give_up_checkpoints`](Self::give_up_checkpoints).
-    pub fn gives_up_checkpoints(&self) -> bool {
-        self.gives_up.load(Ordering::Acquire)
+    /// Whether the checkpoint that is being written is not wanted any more. The next one is.
+    pub fn drop_checkpoint(&self, is_unwanted: bool) {
+        self.drops.store(is_unwanted, Ordering::Release);
+    }
+
+    /// Whether the checkpoint that is being written is to be given up.
+    pub fn gives_up_checkpoint(&self) -> bool {
+        self.gives_up.load(Ordering::Acquire) || self.drops.load(Ordering::Acquire)
     }
 
     /// A holder of locks that has none yet.

@@ -121,6 +121,55 @@ fn rules_save_by_themselves() {
     assert_eq!(client.ask_words(&["CONFIG", "SET", "save", ""]), ok());
 }
 
+/// What a server that begins with the directory as it is has of keys.
+fn keys_after_a_kill(directory: &Path) -> Raw {
+    let copy = tempfile::tempdir().expect("a directory");
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let entry = entry.expect("a file");
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+    }
+    server(copy.path(), &[]).connect().ask("DBSIZE")
+}
+
+#[test]
+fn what_flushall_deleted_does_not_come_back_where_there_are_rules() {
+    let directory = directory();
+    let rule = Rule { seconds: 3_600, changes: 1_000 };
+    let server = server(directory.path(), &[rule]);
+    let mut client = server.connect();
+    for (saves, request) in [
+        (2, &["FLUSHALL"][..]),
+        (4, &["MULTI", "FLUSHALL", "EXEC"]),
+        (6, &["EVAL return(redis.call('flushall')) 0"]),
+    ] {
+        client.ask("SET key value");
+        assert_eq!(client.ask("SAVE"), ok());
+        assert_eq!(keys_after_a_kill(directory.path()), Raw::Integer(1));
+        request.iter().for_each(|line| drop(client.ask(line)));
+        // What a transaction or a script did is saved when it is over.
+        if request.len() > 1 || request[0].starts_with("EVAL") {
+            wait_for(&mut client, "rdb_saves", &saves.to_string());
+        }
+        assert_eq!(keys_after_a_kill(directory.path()), Raw::Integer(0), "{request:?}");
+        assert_eq!(figure(&mut client, "rdb_saves"), saves.to_string());
+    }
+    // One that is being taken is given up, and that is no failure.
+    for number in 0..20 {
+        client.ask(&format!("SETRANGE key:{number} 10000000 x"));
+    }
+    assert_eq!(client.ask("BGSAVE"), Raw::Simple("Background saving started".into()));
+    assert_eq!(client.ask("FLUSHALL"), ok());
+    assert_eq!(figure(&mut client, "rdb_bgsave_in_progress"), "0");
+    assert_eq!(figure(&mut client, "rdb_last_bgsave_status"), "ok");
+    assert_eq!(keys_after_a_kill(directory.path()), Raw::Integer(0));
+    // Without rules nobody asked for checkpoints.
+    client.ask("SET key value");
+    client.ask("SAVE");
+    assert_eq!(client.ask_words(&["CONFIG", "SET", "save", ""]), ok());
+    assert_eq!(client.ask("FLUSHALL"), ok());
+    assert_eq!(keys_after_a_kill(directory.path()), Raw::Integer(1));
+}
+
 #[test]
 fn writes_are_refused_while_checkpoints_fail() {
     let directory = directory();

@@ -152,7 +152,9 @@ impl Saver {
     fn note(&self, outcome: &Result<Saved, CheckpointError>, now_ms: i64) {
         let mut state = self.lock();
         let begun_ms = state.begun_ms.take().unwrap_or(now_ms);
-        state.has_failed = outcome.is_err();
+        if !matches!(outcome, Err(CheckpointError::GivenUp)) {
+            state.has_failed = outcome.is_err();
+        }
         state.last_seconds = Some(now_ms.saturating_sub(begun_ms).max(0) / 1000);
         if let Ok(saved) = outcome {
             state.saves += 1;
@@ -198,6 +200,23 @@ pub fn give_up(server: &Server) {
     let state = server.saver.lock();
     let is_running = |state: &mut State| state.begun_ms.is_some();
     drop(server.saver.has_ended.wait_timeout_while(state, GIVE_UP_PATIENCE, is_running));
+}
+
+/// Takes a checkpoint of databases that were just cleared, or has one taken soon where a
+/// transaction or a script has them still. As in Redis a restart is not to bring back what rules
+/// for checkpoints have kept, and FLUSHALL has deleted; where there is a log it knows of that.
+pub fn save_cleared(server: &Server, config: &Config, is_in_exec: bool) {
+    if config.save.is_empty() || server.databases.log.is_on() {
+        return;
+    }
+    if is_in_exec {
+        return schedule(server);
+    }
+    // What one that is being taken has is deleted.
+    server.databases.drop_checkpoint(true);
+    server.saver.wait();
+    // Whoever began another in between began it later. One that cannot be had refuses writes.
+    let _ = save_now(server);
 }
 
 /// Notes that a checkpoint is wanted once a transaction is over.
@@ -250,6 +269,7 @@ pub fn saves_at_end(server: &Server) -> bool {
 
 /// Takes a checkpoint, which was begun.
 fn run(server: &Server) -> Result<Saved, CheckpointError> {
+    server.databases.drop_checkpoint(false);
     let outcome = server.persistence.checkpoint(server);
     match &outcome {
         Ok(saved) => {
@@ -363,7 +383,8 @@ mod tests {
         assert!(saver.is_due(&config, 3_601_000, 1));
         assert!(!saver.is_due(&config, 3_601_000, 0), "no changes at all");
         assert!(saver.begin(61_000) && !saver.begin(61_000), "one at a time");
-        saver.note(&Err(CheckpointError::GivenUp), 61_000);
+        let why = std::io::ErrorKind::StorageFull.into();
+        saver.note(&Err(CheckpointError::Io { path: "dir".into(), why }), 61_000);
         assert!(!saver.is_due(&config, 61_000 + CHECKPOINT_RETRY_MS, 10), "not again at once");
         assert!(saver.is_due(&config, 61_001 + CHECKPOINT_RETRY_MS, 10));
     }

@@ -71,7 +71,7 @@ fn write_file(
     })?;
     let last = Last { log_position: moment.log_position, ended_ms: now_ms(), ..last };
     put_last(&mut file, &last).map_err(io_error(&name.path))?;
-    if databases.gives_up_checkpoints() {
+    if databases.gives_up_checkpoint() {
         // The directory may be another server's soon.
         return Err(CheckpointError::GivenUp);
     }
@@ -142,7 +142,7 @@ fn walk(databases: &Databases, queue: &Queue) -> bool {
         for index in 0..databases.count() {
             loop {
                 queue.wait_for_room();
-                if databases.gives_up_checkpoints() {
+                if databases.gives_up_checkpoint() {
                     queue.close();
                 }
                 if queue.is_closed() {

@@ -7,6 +7,7 @@ use ferrite_engine::{
     find,
 };
 
+use crate::checkpoint::saver;
 use crate::commands::connection::database;
 use crate::commands::flags::ALL_DATABASES;
 use crate::commands::{ROW, Result, ServerSpec};
@@ -76,6 +77,7 @@ fn flushall(cx: &mut Context<'_>, args: &mut Args<'_>) -> Result<()> {
     }
     cx.server.news.tracking.invalidate_all();
     release(cx);
+    saver::save_cleared(cx.server, cx.config, cx.is_in_exec);
     cx.wire.ok();
     Ok(())
 }
