@@ -277,6 +277,9 @@ pub mod functions {
     pub const METRICS_MAX: usize = 64;
 }
 
+/// Files of one log that can be noted: 512 TB.
+pub const LOG_SEGMENTS_MAX: u64 = 1 << 24;
+
 /// Bytes of an append-only file that are read at once; a longer command takes as many as it has.
 pub const READ_BLOCK_BYTES: usize = 1024 * 1024;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ferrite_server::persist::format::segment_name;
 use ferrite_server::persist::log::{Fsync, Log, Request, Trouble};
+use ferrite_server::persist::manifest::Needs;
 use ferrite_server::persist::reader::{self, End};
 use ferrite_server::persist::simulated::{Fault, Simulated, Storage};
 use ferrite_server::persist::writer::{Next, Options, Writer};
@@ -179,7 +180,13 @@ fn open(storage: &Storage, policy: Fsync, end: &End, now: Instant) -> (Arc<Log>,
     log.open(end.position, OPTIONS.record_bytes());
     let number = storage.list().expect("a list").last().map_or(1, |last| last + 1);
     let last = end.torn.map_or(u64::MAX, |torn| torn.number);
-    let older = end.segments.iter().copied().filter(|segment| segment.number <= last).collect();
+    let older = end.segments.iter().copied().filter(|segment| segment.number <= last);
+    let older: Vec<_> = older.collect();
+    storage.note(Needs {
+        position: older.first().map_or(end.position, |first| first.start),
+        end: None,
+        numbers: older.iter().map(|segment| segment.number).collect(),
+    });
     let disk = Box::new(Simulated::new(storage));
     let writer = Writer::new(Arc::clone(&log), disk, older, number, OPTIONS, now);
     (log, writer.expect("a first segment"))
@@ -336,7 +343,49 @@ fn damage_to_what_was_durable_is_refused_and_named() {
     // A file that is missing.
     bench.storage.remove(number);
     let text = reader::read(&bench.storage, 0, &mut |_, _| Ok(())).expect_err("a gap").to_string();
-    assert!(text.contains("a file is missing"), "{text}");
+    assert!(text.starts_with(&format!("{}: is missing", segment_name(number))), "{text}");
+}
+
+#[test]
+fn a_file_that_is_missing_is_named_unless_nothing_is_lost_by_that() {
+    let (mut named, mut unharmed, mut unkept) = (0, 0, 0);
+    for seed in seeds() {
+        for policy in POLICIES {
+            let bench = || {
+                let mut bench = Bench::new(seed, policy);
+                bench.work();
+                bench.settle();
+                bench
+            };
+            for number in reader::Segments::list(&bench().storage).expect("a list") {
+                let bench = bench();
+                bench.storage.remove(number);
+                match reader::read(&bench.storage, bench.from, &mut |_, _| Ok(())) {
+                    Ok(_) => {
+                        bench.read();
+                        unharmed += 1;
+                    }
+                    Err(fault) => {
+                        let expected = format!("{}: is missing", segment_name(number));
+                        assert!(fault.to_string().starts_with(&expected), "{fault}");
+                        named += 1;
+                    }
+                }
+            }
+            // The checkpoint that they go on from.
+            let bench = bench();
+            let needs =
+                reader::Segments::needs(&bench.storage).expect("a note").expect("it is noted");
+            if let Some(before) = needs.position.checked_sub(1) {
+                let outcome = reader::read(&bench.storage, before, &mut |_, _| Ok(()));
+                let text = outcome.expect_err("no checkpoint").to_string();
+                assert!(text.contains("goes on from a checkpoint of position"), "{text}");
+                unkept += 1;
+            }
+        }
+    }
+    let all_happen = named > 10 && unharmed > 0 && unkept > 0;
+    assert!(all_happen, "{named} named, {unharmed} unharmed, {unkept} without a checkpoint");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use crate::persist::format::SegmentHead;
+use crate::persist::writer::Segment;
 
 /// A write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,11 +85,21 @@ pub trait Disk: Send {
     /// Waits until something has ended, the bell is rung, or the time is up.
     fn wait(&mut self, bell: &Bell, timeout: Option<Duration>);
 
-    /// Segments that are made from now on go into the directory that has the name now.
+    /// Segments that are made from now on go into the directory that has the name now. They go on
+    /// from a checkpoint of this position, and no other ones are needed.
     ///
     /// # Errors
     /// It cannot be written.
-    fn enter(&mut self) -> io::Result<()>;
+    fn enter(&mut self, position: u64) -> io::Result<()>;
+
+    /// A log that began anew has its checkpoint: it is what a start needs from now on.
+    ///
+    /// # Errors
+    /// That cannot be noted.
+    fn validate(&mut self) -> io::Result<()>;
+
+    /// Nothing comes any more behind this position.
+    fn close(&mut self, end: u64);
 
     /// Begins to make a segment ready, durably.
     fn make(&mut self, make: Make);
@@ -102,8 +113,8 @@ pub trait Disk: Send {
     /// It cannot be opened.
     fn switch(&mut self, number: u64) -> io::Result<()>;
 
-    /// Segments that are needed no more.
-    fn remove(&mut self, numbers: &[u64]);
+    /// Segments that are needed no more, given with the first that still is.
+    fn remove(&mut self, numbers: &[u64], first: Segment);
 }
 
 /// Whether an error passes when there is room again.

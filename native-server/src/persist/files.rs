@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write as _};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +24,9 @@ use crate::persist::disk::{Bell, Disk, Done, Make, Slots, Write};
 use crate::persist::format::{
     BLOCK_BYTES_MIN, RECORD_BYTES_MAX, SEGMENT_HEAD_BYTES, segment_name, segment_number,
 };
+use crate::persist::manifest::{MANIFEST, MANIFEST_SPARE, Manifest, Needs};
 use crate::persist::uring::{self, Ring};
+use crate::persist::writer::Segment;
 use crate::plain_file;
 
 /// A segment that is being made.
@@ -157,6 +159,16 @@ impl Directory {
         }
     }
 
+    /// Notes which files of the log a start needs, durably.
+    pub(super) fn note(&self, needs: &Needs) -> io::Result<()> {
+        self.clear(MANIFEST_SPARE)?;
+        let mut file = self.create(MANIFEST_SPARE, OFlags::empty())?;
+        file.write_all(needs.to_string().as_bytes())?;
+        file.sync_all()?;
+        self.rename(MANIFEST_SPARE, MANIFEST)?;
+        self.handle()?.sync_all()
+    }
+
     /// Opens a segment to be written.
     ///
     /// # Errors
@@ -230,6 +242,7 @@ impl Directory {
 pub struct Maker {
     /// Where.
     pub directory: Directory,
+    manifest: Arc<Manifest>,
     bell: Arc<Bell>,
     working: Option<Receiver<io::Result<(u64, File)>>>,
     /// The segment that was made last.
@@ -239,17 +252,19 @@ pub struct Maker {
 
 impl Maker {
     /// One that rings when something has become ready.
-    pub fn new(directory: Directory, bell: Arc<Bell>) -> Maker {
-        Maker { directory, bell, working: None, ready: None, threads: Vec::new() }
+    fn new(directory: Directory, manifest: Manifest, bell: Arc<Bell>) -> Maker {
+        let manifest = Arc::new(manifest);
+        Maker { directory, manifest, bell, working: None, ready: None, threads: Vec::new() }
     }
 
     /// See [`Disk::make`].
     pub fn make(&mut self, make: Make) {
         let (directory, bell) = (self.directory.clone(), Arc::clone(&self.bell));
+        let manifest = Arc::clone(&self.manifest);
         let (sender, receiver) = channel();
         self.working = Some(receiver);
         self.run(move || {
-            let outcome = directory.make(&make).map(|file| (make.number, file));
+            let outcome = make_noted(&directory, &manifest, make);
             // Nobody asks any more where the log has ended meanwhile.
             let _ = sender.send(outcome);
             bell.ring();
@@ -277,12 +292,13 @@ impl Maker {
     }
 
     /// See [`Disk::remove`].
-    pub fn remove(&mut self, numbers: &[u64]) {
-        if numbers.is_empty() {
-            return;
-        }
+    pub fn remove(&mut self, numbers: &[u64], first: Segment) {
         let (directory, numbers) = (self.directory.clone(), numbers.to_vec());
+        let manifest = Arc::clone(&self.manifest);
         self.run(move || {
+            if !manifest.omit(&|needs| directory.note(needs), &numbers, first).unwrap_or(false) {
+                return;
+            }
             for number in numbers {
                 // What stays does no harm: the next start looks at it again, and removes it.
                 let _ = directory.clear(&segment_name(number));
@@ -291,7 +307,44 @@ impl Maker {
     }
 }
 
+/// Makes a segment and notes it; first that there is none any more of which it is made.
+fn make_noted(
+    directory: &Directory,
+    manifest: &Manifest,
+    mut make: Make,
+) -> io::Result<(u64, File)> {
+    let number = make.number;
+    let note = |needs: &Needs| directory.note(needs);
+    if let Some(recycled) = make.recycled {
+        let is_free = manifest.omit(&note, &[recycled], Segment::default())?;
+        make.recycled = make.recycled.filter(|_| is_free);
+    }
+    let file = directory.make(&make)?;
+    manifest.add(&note, number).inspect_err(|_| {
+        let _ = directory.clear(&segment_name(number));
+    })?;
+    Ok((number, file))
+}
+
 impl Maker {
+    /// See [`Disk::enter`].
+    fn enter(&mut self, position: u64) -> io::Result<()> {
+        // What is still going on would note what was.
+        self.finish();
+        self.directory = Directory::to_write(self.directory.path())?;
+        let needs = Needs { position, ..Needs::default() };
+        self.directory.note(&needs)?;
+        self.manifest = Arc::new(Manifest::noted(needs));
+        Ok(())
+    }
+
+    fn finish(&mut self) {
+        for thread in self.threads.drain(..) {
+            // One that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+
     fn run(&mut self, work: impl FnOnce() + Send + 'static) {
         self.threads.retain(|thread| !thread.is_finished());
         self.threads.push(std::thread::spawn(work));
@@ -300,10 +353,7 @@ impl Maker {
 
 impl Drop for Maker {
     fn drop(&mut self) {
-        for thread in self.threads.drain(..) {
-            // One that panicked has said so.
-            let _ = thread.join();
-        }
+        self.finish();
     }
 }
 
@@ -341,20 +391,24 @@ const PACE_WEIGHT: u32 = 7;
 
 impl Files {
     /// In this directory, with io_uring; why without, if that is refused.
-    pub fn new(directory: Directory, bell: Arc<Bell>) -> (Files, Option<io::Error>) {
+    pub(super) fn new(
+        directory: Directory,
+        manifest: Manifest,
+        bell: Arc<Bell>,
+    ) -> (Files, Option<io::Error>) {
         match Ring::new(Arc::clone(&bell)) {
-            Ok(ring) => (Files::with(Way::Ring(Box::new(ring)), directory, bell), None),
-            Err(why) => (Files::plain(directory, bell), Some(why)),
+            Ok(ring) => (Files::with(Way::Ring(Box::new(ring)), directory, manifest, bell), None),
+            Err(why) => (Files::plain(directory, manifest, bell), Some(why)),
         }
     }
 
     /// The same without io_uring.
-    pub fn plain(directory: Directory, bell: Arc<Bell>) -> Files {
-        Files::with(Way::Plain(Slots::new(1, RECORD_BYTES_MAX)), directory, bell)
+    fn plain(directory: Directory, manifest: Manifest, bell: Arc<Bell>) -> Files {
+        Files::with(Way::Plain(Slots::new(1, RECORD_BYTES_MAX)), directory, manifest, bell)
     }
 
-    fn with(way: Way, directory: Directory, bell: Arc<Bell>) -> Files {
-        let maker = Maker::new(directory, bell);
+    fn with(way: Way, directory: Directory, manifest: Manifest, bell: Arc<Bell>) -> Files {
+        let maker = Maker::new(directory, manifest, bell);
         let (current, done, pace) = (None, VecDeque::new(), Duration::ZERO);
         Files { way, maker, current, done, pace, unmeasured: 0 }
     }
@@ -481,9 +535,17 @@ impl Disk for Files {
         }
     }
 
-    fn enter(&mut self) -> io::Result<()> {
-        self.maker.directory = Directory::to_write(self.maker.directory.path())?;
-        Ok(())
+    fn enter(&mut self, position: u64) -> io::Result<()> {
+        self.maker.enter(position)
+    }
+
+    fn validate(&mut self) -> io::Result<()> {
+        self.maker.manifest.validate(&|needs| self.maker.directory.note(needs))
+    }
+
+    fn close(&mut self, end: u64) {
+        // Without that the next start cannot tell whether a file was cut.
+        let _ = self.maker.manifest.close(&|needs| self.maker.directory.note(needs), end);
     }
 
     fn make(&mut self, make: Make) {
@@ -499,7 +561,7 @@ impl Disk for Files {
         Ok(())
     }
 
-    fn remove(&mut self, numbers: &[u64]) {
-        self.maker.remove(numbers);
+    fn remove(&mut self, numbers: &[u64], first: Segment) {
+        self.maker.remove(numbers, first);
     }
 }

@@ -21,6 +21,7 @@ use crate::checkpoint;
 use crate::persist::files::{PROBE, SPARE};
 use crate::persist::format::segment_number;
 use crate::persist::log::Trouble;
+use crate::persist::manifest::{MANIFEST, MANIFEST_SPARE};
 use crate::persist::{OpenError, Persistence};
 use crate::plain_file;
 use crate::process::system_text;
@@ -222,7 +223,8 @@ impl Persistence {
     pub(super) fn sweep(&self) {
         let mut home = self.home();
         let directory = home.directory.clone();
-        let mut left: Vec<PathBuf> = [SPARE, PROBE].map(|name| directory.join(name)).into();
+        let mut left: Vec<PathBuf> =
+            [SPARE, PROBE, MANIFEST_SPARE].map(|name| directory.join(name)).into();
         let known = checkpoint::files::list(&directory).unwrap_or_default();
         left.extend(known.into_iter().filter(|file| file.is_temporary).map(|file| file.path));
         left.retain(|path| fs::symlink_metadata(path).is_ok());
@@ -259,7 +261,7 @@ impl Persistence {
         }
         for entry in fs::read_dir(path).map_err(|why| system_text(&why))? {
             let name = entry.map_err(|why| system_text(&why))?.file_name();
-            if segment_number(&name.to_string_lossy()).is_some() {
+            if segment_number(&name.to_string_lossy()).is_some() || name == MANIFEST {
                 return Err("there is an append-only log, which would not fit what is saved \
                             beside it"
                     .into());

@@ -15,6 +15,7 @@ pub mod format;
 mod home;
 pub mod info;
 pub mod log;
+pub mod manifest;
 pub mod reader;
 pub mod recover;
 mod reload;
@@ -41,6 +42,7 @@ use crate::persist::disk::{Bell, Disk};
 use crate::persist::files::{Directory, Files};
 use crate::persist::home::Home;
 use crate::persist::log::{Fsync, Log, Request};
+use crate::persist::manifest::{Manifest, Needs};
 use crate::persist::reader::{End, Fault};
 use crate::persist::writer::{Options, Segment, Writer};
 use crate::server::Server;
@@ -90,7 +92,8 @@ pub enum OpenError {
     /// The log goes on from a checkpoint that is damaged.
     #[error(
         "{log} goes on from {checkpoint}, which is damaged: with an older checkpoint what was \
-         acknowledged since would be missing. Bring that file back, or remove both to go on without"
+         acknowledged since would be missing. Bring that file back, or remove it and the log, with \
+         ferrite.manifest, to go on without"
     )]
     Orphan {
         /// A file of the log.
@@ -219,7 +222,13 @@ impl Persistence {
         self.sweep();
         let loaded = saver::load_at_start(server)?;
         let (from, damaged) = loaded.clone().unwrap_or_default();
-        let end = self.replay(server, config, from)?;
+        let end = self.replay(server, config, from).map_err(|error| match (error, &damaged) {
+            (OpenError::Unreadable(Fault::NoCheckpoint { .. }, _), Some(checkpoint)) => {
+                let checkpoint = checkpoint.display().to_string();
+                OpenError::Orphan { log: "the log".into(), checkpoint }
+            }
+            (error, _) => error,
+        })?;
         if let Some(number) = end.orphan {
             let log = format::segment_name(number);
             if let Some(checkpoint) = damaged {
@@ -312,7 +321,8 @@ impl Persistence {
             // Whatever they hold ends below the checkpoint.
             let older = numbers.iter().map(|&number| Segment { number, start: 0 }).collect();
             let number = next_number(&numbers)?;
-            let disk = open_disk(server, directory, &self.log.bell);
+            let manifest = Manifest::anew(position);
+            let disk = open_disk(server, directory, manifest, &self.log.bell);
             let options = Options { anew: position, ..Options::default() };
             self.log.open(position, options.record_bytes());
             Writer::new(Arc::clone(&self.log), disk, older, number, options, Instant::now())
@@ -348,8 +358,16 @@ impl Persistence {
         let directory = Directory::to_write(&self.directory())?;
         let mut segments = end.segments.clone();
         if let Some(torn) = end.torn {
-            directory.cut(torn.number, torn.offset)?;
             segments.retain(|segment| segment.number <= torn.number);
+        }
+        let needs = Needs {
+            position: segments.first().map_or(end.position, |first| first.start),
+            end: None,
+            numbers: segments.iter().map(|segment| segment.number).collect(),
+        };
+        directory.note(&needs)?;
+        if let Some(torn) = end.torn {
+            directory.cut(torn.number, torn.offset)?;
         } else if let Some((number, len)) = end.whole {
             directory.trim(number, len);
         }
@@ -361,7 +379,7 @@ impl Persistence {
             }
         }
         let number = next_number(&numbers)?;
-        let disk = open_disk(server, directory, &self.log.bell);
+        let disk = open_disk(server, directory, Manifest::noted(needs), &self.log.bell);
         let options = Options::default();
         self.log.open(end.position, options.record_bytes());
         let log = Arc::clone(&self.log);
@@ -393,8 +411,13 @@ fn next_number(numbers: &[u64]) -> io::Result<u64> {
 }
 
 /// With io_uring, or without where it is refused.
-fn open_disk(server: &Server, directory: Directory, bell: &Arc<Bell>) -> Box<dyn Disk> {
-    let (disk, refused) = Files::new(directory, Arc::clone(bell));
+fn open_disk(
+    server: &Server,
+    directory: Directory,
+    manifest: Manifest,
+    bell: &Arc<Bell>,
+) -> Box<dyn Disk> {
+    let (disk, refused) = Files::new(directory, manifest, Arc::clone(bell));
     if let Some(why) = refused {
         server.log.warning(format_args!(
             "io_uring is refused ({why}): the append-only log is written with plain files"

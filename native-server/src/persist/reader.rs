@@ -19,6 +19,7 @@ use crate::persist::format::{
     BLOCK_BYTES_MAX, BadHead, RECORD_BYTES_MAX, RECORD_HEAD_BYTES, RecordHead, SEGMENT_HEAD_BYTES,
     SegmentHead, segment_name,
 };
+use crate::persist::manifest;
 use crate::persist::walk::{Load, Walk};
 pub use crate::persist::window::Segments;
 use crate::persist::writer::Segment;
@@ -66,6 +67,39 @@ pub enum Fault {
         start: u64,
         /// Where it would have to.
         from: u64,
+    },
+    /// A file is not there that may have held what was acknowledged.
+    #[error("{file}: is missing, and may hold what was acknowledged: {}", manifest::REMEDY)]
+    Gone {
+        /// The file.
+        file: String,
+    },
+    /// The checkpoint that it goes with is not there.
+    #[error(
+        "{}: the log goes on from a checkpoint of position {position}, and there is none behind \
+         {from}: {}",
+        manifest::MANIFEST,
+        manifest::REMEDY
+    )]
+    NoCheckpoint {
+        /// Which position is needed.
+        position: u64,
+        /// Which there is.
+        from: u64,
+    },
+    /// It does not reach to where it was closed.
+    #[error(
+        "{file}: the log ends at position {end}, but was closed at {closed}: the file was cut, or \
+         is an older one: {}",
+        manifest::REMEDY
+    )]
+    Cut {
+        /// The last file.
+        file: String,
+        /// Where it ends.
+        end: u64,
+        /// Where it ought to.
+        closed: u64,
     },
     /// Whoever was given a unit could do nothing with it.
     #[error("{file}: offset {offset}: {why}")]
@@ -115,10 +149,16 @@ pub type Deliver<'d> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'd;
 /// # Errors
 /// What was durable cannot be read.
 pub fn read<S: Segments>(source: &S, from: u64, deliver: &mut Deliver<'_>) -> Result<End, Fault> {
+    // In this order: what is noted later may be there later.
+    let needs = source.needs().map_err(|why| unreadable("the log's directory", why))?;
+    let needs = needs.filter(|needs| needs.end.is_none_or(|end| end > from)).unwrap_or_default();
     let numbers = source.list().map_err(|why| unreadable("the log's directory", why))?;
+    if needs.position > from {
+        return Err(Fault::NoCheckpoint { position: needs.position, from });
+    }
     let mut found = Vec::new();
     let mut end = End::default();
-    for number in numbers {
+    for &number in &numbers {
         match first_record(source, number)? {
             // The checkpoint that it goes with is not there.
             (head, start) if head.anew > from => {
@@ -131,6 +171,12 @@ pub fn read<S: Segments>(source: &S, from: u64, deliver: &mut Deliver<'_>) -> Re
     // A file without a first record holds nothing, unless that record is damaged.
     let is_start = |start: Option<u64>| start.is_some_and(|start| start <= from);
     let first = found.iter().rposition(|(_, start)| is_start(*start));
+    // What is missing in front of where reading begins a checkpoint has.
+    let begins = first.and_then(|first| found.get(first)).map_or(0, |(number, _)| *number);
+    let gone = needs.numbers.iter().find(|number| **number > begins && !numbers.contains(number));
+    if let Some(number) = gone {
+        return Err(Fault::Gone { file: segment_name(*number) });
+    }
     let begun = found.iter().position(|(_, start)| start.is_some());
     let first = first.or_else(|| begun.and_then(|begun| begun.checked_sub(1)));
     if let (None, Some(&(number, Some(start)))) = (first, found.first()) {
@@ -159,6 +205,11 @@ pub fn read<S: Segments>(source: &S, from: u64, deliver: &mut Deliver<'_>) -> Re
         end.whole = Some(walked.whole);
         end.bytes = walked.bytes;
         end.position = walked.end.max(from);
+    }
+    if let (Some(closed), Some(last)) = (needs.end, needs.numbers.last())
+        && end.position < closed
+    {
+        return Err(Fault::Cut { file: segment_name(*last), end: end.position, closed });
     }
     Ok(end)
 }

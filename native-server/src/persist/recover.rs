@@ -13,6 +13,7 @@ use crate::database::Held;
 use crate::limits::SUPPLY_BYTES_MIN;
 use crate::persist::entry::{Entries, Entry};
 use crate::persist::files::Directory;
+use crate::persist::manifest::Needs;
 use crate::persist::reader::{self, End, Fault, Segments};
 use crate::server::Server;
 use crate::supply::Supply;
@@ -26,6 +27,10 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 impl Segments for Directory {
     fn list(&self) -> std::io::Result<Vec<u64>> {
         Directory::list(self)
+    }
+
+    fn needs(&self) -> std::io::Result<Option<Needs>> {
+        Needs::read(self.path())
     }
 
     fn read_at(&self, number: u64, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::persist::files::Directory;
 use crate::persist::format::BadHead;
 use crate::persist::home::LOCK;
+use crate::persist::manifest::{MANIFEST, Needs};
 use crate::persist::reader::{self, Segments, first_record};
 use crate::persist::tools::{Looked, check_checkpoints, look, number_of, told};
 use crate::plain_file;
@@ -127,8 +128,14 @@ impl Damage {
         Ok(self.is_sure || ask(question)?)
     }
 
-    /// Gives files another name, durably.
+    /// Gives files another name, durably. What is noted of the log is not so any more: the next
+    /// start notes it anew.
     fn rename(&self, numbers: &[u64]) -> Result<(), String> {
+        let manifest = self.directory.path().join(MANIFEST);
+        match fs::remove_file(&manifest) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(told(&manifest, &why)),
+            _ => {}
+        }
         for number in numbers {
             let path = self.directory.segment(*number);
             let aside = free_name(&path);
@@ -145,6 +152,10 @@ impl Segments for Damage {
     fn list(&self) -> io::Result<Vec<u64>> {
         let numbers = self.directory.list()?;
         Ok(numbers.into_iter().filter(|other| *other != self.number).collect())
+    }
+
+    fn needs(&self) -> io::Result<Option<Needs>> {
+        Ok(None)
     }
 
     fn read_at(&self, number: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use crate::persist::disk::{Bell, Disk, Done, Make, Slots, Write};
 use crate::persist::format::{RECORD_BYTES_MAX, SEGMENT_HEAD_BYTES};
+use crate::persist::manifest::{Manifest, Needs};
 use crate::persist::reader::Segments;
+use crate::persist::writer::Segment;
 
 /// What goes wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +43,8 @@ struct File {
 #[derive(Default)]
 struct State {
     files: BTreeMap<u64, File>,
+    /// What is noted of them.
+    needs: Option<Needs>,
     steps: u64,
     fault: Option<(u64, Fault)>,
     is_crashed: bool,
@@ -149,6 +153,11 @@ impl Storage {
         }
     }
 
+    /// Notes what a start needs, as recovery does.
+    pub fn note(&self, needs: Needs) {
+        self.state().needs = Some(needs);
+    }
+
     /// Removes a file.
     pub fn remove(&self, number: u64) {
         self.state().files.remove(&number);
@@ -166,6 +175,10 @@ impl Segments for Storage {
         Ok(self.state().files.keys().copied().collect())
     }
 
+    fn needs(&self) -> io::Result<Option<Needs>> {
+        Ok(self.state().needs.clone())
+    }
+
     fn read_at(&self, number: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let state = self.state();
         let file = state.files.get(&number).ok_or(io::ErrorKind::NotFound)?;
@@ -179,6 +192,7 @@ impl Segments for Storage {
 /// A disk over such a storage.
 pub struct Simulated {
     storage: Storage,
+    manifest: Manifest,
     slots: Slots,
     current: u64,
     /// Writes on their way. They end in any order.
@@ -190,8 +204,10 @@ pub struct Simulated {
 impl Simulated {
     /// Over this storage.
     pub fn new(storage: &Storage) -> Simulated {
+        let needs = storage.state().needs.clone();
         Simulated {
             storage: storage.clone(),
+            manifest: Manifest::noted(needs.unwrap_or_default()),
             slots: Slots::new(SLOTS, RECORD_BYTES_MAX),
             current: 0,
             on_way: Vec::new(),
@@ -228,6 +244,30 @@ impl Simulated {
             }
         }
         Ok(len)
+    }
+
+    /// See `make_noted` of files.rs.
+    fn make_noted(&self, make: &Make) -> io::Result<u64> {
+        let note = |needs: &Needs| note(&self.storage, needs);
+        if let Some(recycled) = make.recycled {
+            self.manifest.omit(&note, &[recycled], Segment::default())?;
+        }
+        let mut state = self.storage.state();
+        match state.step() {
+            None | Some(Fault::Short) => {}
+            Some(fault) => return Err(error_of(fault)),
+        }
+        let len = usize::try_from(make.bytes).unwrap_or_default();
+        let recycled = make.recycled.and_then(|number| state.files.remove(&number));
+        let mut file = recycled.unwrap_or_default();
+        file.durable.resize(len, 0);
+        if let Some(place) = file.durable.get_mut(..SEGMENT_HEAD_BYTES) {
+            place.copy_from_slice(&make.head.bytes());
+        }
+        state.files.insert(make.number, file);
+        drop(state);
+        self.manifest.add(&note, make.number)?;
+        Ok(make.number)
     }
 
     fn end_writes(&mut self) {
@@ -297,31 +337,29 @@ impl Disk for Simulated {
         self.end_writes();
     }
 
-    fn enter(&mut self) -> io::Result<()> {
+    fn enter(&mut self, position: u64) -> io::Result<()> {
+        let needs = Needs { position, ..Needs::default() };
+        note(&self.storage, &needs)?;
+        self.manifest = Manifest::noted(needs);
         Ok(())
     }
 
+    fn validate(&mut self) -> io::Result<()> {
+        self.manifest.validate(&|needs| note(&self.storage, needs))
+    }
+
+    fn close(&mut self, end: u64) {
+        let _ = self.manifest.close(&|needs| note(&self.storage, needs), end);
+    }
+
     fn make(&mut self, make: Make) {
-        let mut state = self.storage.state();
-        if state.is_crashed {
+        if self.storage.state().is_crashed {
             return;
         }
-        let outcome = match state.step() {
-            None | Some(Fault::Short) => {
-                let len = usize::try_from(make.bytes).unwrap_or_default();
-                let recycled = make.recycled.and_then(|number| state.files.remove(&number));
-                let mut file = recycled.unwrap_or_default();
-                file.durable.resize(len, 0);
-                if let Some(place) = file.durable.get_mut(..SEGMENT_HEAD_BYTES) {
-                    place.copy_from_slice(&make.head.bytes());
-                }
-                state.files.insert(make.number, file);
-                Ok(make.number)
-            }
-            Some(Fault::Crash) => return,
-            Some(fault) => Err(error_of(fault)),
-        };
-        self.made.push_back(outcome);
+        let outcome = self.make_noted(&make);
+        if !self.storage.state().is_crashed {
+            self.made.push_back(outcome);
+        }
     }
 
     fn made(&mut self) -> Option<io::Result<u64>> {
@@ -337,12 +375,27 @@ impl Disk for Simulated {
         Ok(())
     }
 
-    fn remove(&mut self, numbers: &[u64]) {
+    fn remove(&mut self, numbers: &[u64], first: Segment) {
+        let note = |needs: &Needs| note(&self.storage, needs);
+        if !self.manifest.omit(&note, numbers, first).unwrap_or(false) {
+            return;
+        }
         let mut state = self.storage.state();
         for number in numbers {
             if !matches!(state.step(), Some(Fault::Crash)) {
                 state.files.remove(number);
             }
         }
+    }
+}
+
+fn note(storage: &Storage, needs: &Needs) -> io::Result<()> {
+    let mut state = storage.state();
+    match state.step() {
+        None | Some(Fault::Short) => {
+            state.needs = Some(needs.clone());
+            Ok(())
+        }
+        Some(fault) => Err(error_of(fault)),
     }
 }

@@ -17,6 +17,7 @@ use crate::persist::files::Directory;
 use crate::persist::format::{
     BadHead, RECORD_HEAD_BYTES, RecordHead, SEGMENT_HEAD_BYTES, SegmentHead, segment_number,
 };
+use crate::persist::manifest::{MANIFEST, Needs};
 use crate::persist::reader::{self, Segments};
 use crate::plain_file;
 
@@ -76,6 +77,10 @@ impl Segments for Single {
         Ok(vec![self.number])
     }
 
+    fn needs(&self) -> io::Result<Option<Needs>> {
+        Ok(None)
+    }
+
     fn read_at(&self, _: u64, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         plain_file::open(&self.path)?.read_at(buffer, offset)
     }
@@ -101,7 +106,8 @@ pub fn check(path: &str) -> Result<bool, String> {
     let directory = Directory::to_read(path);
     let numbers = directory.list().map_err(|why| told(path, &why))?;
     let saved = check_checkpoints(path);
-    if numbers.is_empty() && saved == Saved::default() {
+    let has_manifest = path.join(MANIFEST).exists();
+    if numbers.is_empty() && saved == Saved::default() && !has_manifest {
         return Err(told(path, &"there is no log and no checkpoint"));
     }
     show(&directory, &numbers)?;

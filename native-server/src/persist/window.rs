@@ -6,6 +6,7 @@ use std::io;
 
 use crate::limits::LOG_READ_BYTES;
 use crate::persist::format::RECORD_BYTES_MAX;
+use crate::persist::manifest::Needs;
 
 /// Where segments are read from.
 pub trait Segments: Sync {
@@ -14,6 +15,12 @@ pub trait Segments: Sync {
     /// # Errors
     /// They cannot be told.
     fn list(&self) -> io::Result<Vec<u64>>;
+
+    /// What was noted that a start needs of them, if that was done.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn needs(&self) -> io::Result<Option<Needs>>;
 
     /// Reads from a place in a segment on. How many bytes; none behind its end.
     ///

@@ -13,6 +13,8 @@
 //! Invariant: after a failed write or sync nothing is written any more, until a checkpoint has
 //! what the disk may lack. Only a full disk is waited for.
 
+mod behind;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -37,7 +39,7 @@ const BLOCK_BYTES_IN_USE: usize = 4096;
 const RECYCLED_MAX: usize = 2;
 
 /// A segment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Segment {
     /// Its number.
     pub number: u64,
@@ -247,6 +249,9 @@ impl Writer {
             self.reap(now);
         }
         if self.is_closing && self.is_over() && !self.seal() {
+            if !self.has_failed && !self.is_void && self.full.is_none() {
+                self.disk.close(self.durable);
+            }
             return Next::End;
         }
         Next::Wait(self.timeout(now))
@@ -505,79 +510,6 @@ impl Writer {
             }
         }
         buffered
-    }
-
-    /// Segments that end at or below a position are needed no more.
-    fn forget(&mut self, position: u64) {
-        let mut old = Vec::new();
-        while let (Some(first), Some(second)) = (self.segments.front(), self.segments.get(1))
-            && second.start <= position
-        {
-            old.push(first.number);
-            self.segments.pop_front();
-        }
-        // What is used again must have been written all over.
-        if self.log.policy() == Fsync::Always {
-            while self.recycled.len() < RECYCLED_MAX
-                && let Some(number) = old.pop()
-            {
-                self.recycled.push(number);
-            }
-        }
-        self.disk.remove(&old);
-    }
-
-    /// A checkpoint has all up to a position: a log that began anew is worth something.
-    fn confirm(&mut self, position: u64) {
-        if self.is_void && position >= self.options.anew {
-            self.is_void = false;
-            self.announce();
-        }
-    }
-
-    /// A checkpoint has all up to a position: a log that had failed begins anew behind it.
-    fn restart(&mut self, position: u64, now: Instant) {
-        if self.log.has_failed() {
-            self.fail("");
-        }
-        if !self.has_failed || !self.log.is_whole_from(position) {
-            return;
-        }
-        while !self.flights.is_empty() || self.syncing.is_some() {
-            self.disk.wait(&self.log.bell, None);
-            self.reap(now);
-        }
-        self.drop_spares();
-        if let Err(error) = self.disk.enter() {
-            self.log.set_trouble(Some(Trouble::Failed(format!("cannot begin again: {error}"))));
-            return;
-        }
-        (self.written, self.durable, self.is_unsynced) = (position, position, false);
-        self.has_failed = false;
-        self.offset = self.options.segment_bytes;
-        self.log.set_trouble(None);
-        self.log.advance(position);
-        self.look_at_spare(now);
-    }
-
-    /// Files that were made ready where something has failed are not trusted, and may be gone.
-    fn drop_spares(&mut self) {
-        let mut dropped = std::mem::take(&mut self.recycled);
-        let made = loop {
-            match self.spare {
-                Spare::Making(_) => {}
-                Spare::Ready(number, _) => break Some(number),
-                Spare::None | Spare::Failed(_) => break None,
-            }
-            match self.disk.made() {
-                Some(made) => break made.ok(),
-                None => self.disk.wait(&self.log.bell, None),
-            }
-            self.log.bell.hear();
-        };
-        dropped.extend(made);
-        self.spare = Spare::None;
-        self.disk.remove(&dropped);
     }
 
     /// Looks at what has ended.

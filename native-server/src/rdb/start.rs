@@ -10,6 +10,7 @@ use super::{Fault, Options, Progress, load};
 use crate::checkpoint::{CheckpointError, files};
 use crate::config::Config;
 use crate::persist::format::segment_number;
+use crate::persist::manifest::MANIFEST;
 use crate::plain_file;
 use crate::server::Server;
 
@@ -69,7 +70,7 @@ pub fn has_own_files(directory: &Path) -> Result<bool, CheckpointError> {
     let fault = |why| CheckpointError::Io { path: directory.into(), why };
     for entry in fs::read_dir(directory).map_err(fault)? {
         let name = entry.map_err(fault)?.file_name();
-        if segment_number(&name.to_string_lossy()).is_some() {
+        if segment_number(&name.to_string_lossy()).is_some() || name == MANIFEST {
             return Ok(true);
         }
     }
