@@ -149,6 +149,7 @@ fn drop_idle(server: &Server, config: &Config) {
     }
 }
 
+/// Takes rates, and looks what the process takes of the machine.
 fn take_rates(server: &Server, rates: &mut Rates) {
     let now = Instant::now();
     let elapsed_ms = rates.taken_at.map(|at| now.saturating_duration_since(at).as_millis());
@@ -156,6 +157,7 @@ fn take_rates(server: &Server, rates: &mut Rates) {
         return;
     }
     let stats = &server.stats;
+    stats.usage.look();
     let counts = [
         stats.commands_processed(),
         stats.sum(|thread| thread.input_bytes.get()),

@@ -248,6 +248,7 @@ pub(crate) fn prepare(
     let database_count = usize::try_from(config.databases).unwrap_or(1).max(1);
     let threads: Vec<_> = (0..thread_count).map(|_| Arc::new(ThreadStats::default())).collect();
     let stats = Stats { threads, ..Stats::default() };
+    stats.usage.look();
     let policy = config.maxmemory_policy;
     let gate = Arc::<Gate>::default();
     gate.set_starved(config.is_starved());

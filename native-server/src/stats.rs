@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::commands::table;
 use crate::limits::{ERROR_CODE_BYTES_MAX, ERROR_CODES_MAX};
+use crate::process::Usage;
 
 /// A number that one thread counts and any thread reads.
 #[derive(Default)]
@@ -168,6 +169,8 @@ pub struct Stats {
     /// Figures of the keyspaces when CONFIG RESETSTAT was run: hits, misses, expired, evicted, and
     /// freed step by step.
     pub keyspace_base: [AtomicU64; 5],
+    /// What the process takes of the machine.
+    pub usage: Usage,
 }
 
 impl Stats {

@@ -193,7 +193,7 @@ fn server(figures: &Figures<'_, '_>) -> Lines {
         ("redis_git_sha1", "00000000".into()),
         ("redis_git_dirty", "0".into()),
         ("redis_mode", "standalone".into()),
-        ("os", process::system()),
+        ("os", process::system().into()),
         ("arch_bits", usize::BITS.to_string()),
         ("multiplexing_api", "epoll".into()),
         ("monotonic_clock", "POSIX clock_gettime".into()),
@@ -206,10 +206,7 @@ fn server(figures: &Figures<'_, '_>) -> Lines {
         ("hz", cx.config.hz.to_string()),
         ("configured_hz", cx.config.hz.to_string()),
         ("process_supervised", "no".into()),
-        ("executable", {
-            let path = std::env::current_exe();
-            path.map(|path| path.display().to_string()).unwrap_or_default()
-        }),
+        ("executable", process::executable().into()),
         ("config_file", {
             let file = cx.config.file.as_ref();
             file.map(|file| file.display().to_string()).unwrap_or_default()
@@ -287,7 +284,7 @@ fn memory(figures: &Figures<'_, '_>) -> Lines {
     let (cx, used) = (figures.cx, figures.used_memory);
     let peak = cx.server.stats.used_memory_peak.fetch_max(used, Relaxed).max(used);
     let dataset: u64 = figures.databases.iter().map(|stats| stats.used_memory_dataset).sum();
-    let rss = process::resident_bytes();
+    let rss = cx.server.stats.usage.resident_bytes();
     let policy = setting("maxmemory-policy").map(|setting| setting.show(cx.config));
     let share = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
     let buffers =
@@ -421,8 +418,8 @@ fn replication(figures: &Figures<'_, '_>) -> Lines {
     ])
 }
 
-fn cpu(_: &Figures<'_, '_>) -> Lines {
-    let [user, system] = process::cpu_seconds();
+fn cpu(figures: &Figures<'_, '_>) -> Lines {
+    let [user, system] = figures.cx.server.stats.usage.cpu_seconds();
     let none = || String::from("0.000000");
     lines([
         ("used_cpu_sys", format!("{system:.6}")),
