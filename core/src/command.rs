@@ -176,8 +176,22 @@ impl Group {
     }
 }
 
-/// The families' rows.
+/// The families' rows. A name is looked for in this order, so what is used most comes first.
 const FAMILIES: &[&[Spec]] = &[
+    counter::COMMANDS,
+    get::COMMANDS,
+    string::set::COMMANDS,
+    expire::COMMANDS,
+    keys::COMMANDS,
+    #[cfg(feature = "hash")]
+    crate::hash::COMMANDS,
+    #[cfg(feature = "list")]
+    crate::list::COMMANDS,
+    #[cfg(feature = "set")]
+    crate::set::COMMANDS,
+    range::COMMANDS,
+    #[cfg(feature = "lcs")]
+    string::lcs::COMMANDS,
     #[cfg(feature = "bitmap")]
     crate::bitmap::COMMANDS,
     #[cfg(feature = "bitmap")]
@@ -186,34 +200,20 @@ const FAMILIES: &[&[Spec]] = &[
     crate::dump::COMMANDS,
     #[cfg(feature = "object")]
     crate::encoding::COMMANDS,
-    expire::COMMANDS,
     #[cfg(feature = "geo")]
     crate::geo::COMMANDS,
-    #[cfg(feature = "hash")]
-    crate::hash::COMMANDS,
     #[cfg(feature = "hash")]
     crate::hash::field_expiry::COMMANDS,
     #[cfg(feature = "hyperloglog")]
     crate::hyperloglog::COMMANDS,
-    keys::COMMANDS,
-    #[cfg(feature = "list")]
-    crate::list::COMMANDS,
     rename::COMMANDS,
     scan::COMMANDS,
-    #[cfg(feature = "set")]
-    crate::set::COMMANDS,
     #[cfg(feature = "sort")]
     crate::sort::COMMANDS,
     #[cfg(feature = "zset")]
     sorted_set::COMMANDS,
     #[cfg(feature = "stream")]
     stream::COMMANDS,
-    counter::COMMANDS,
-    get::COMMANDS,
-    range::COMMANDS,
-    string::set::COMMANDS,
-    #[cfg(feature = "lcs")]
-    string::lcs::COMMANDS,
 ];
 
 /// All commands of this build.
@@ -223,9 +223,13 @@ pub fn all() -> impl Iterator<Item = &'static Spec> {
 
 /// The command of this name, in upper or lower case.
 pub fn find(name: &[u8]) -> Option<&'static Spec> {
+    let first = name.first()?.to_ascii_lowercase();
     for family in FAMILIES {
         for spec in *family {
-            if name.eq_ignore_ascii_case(spec.name.as_bytes()) {
+            let other = spec.name.as_bytes();
+            // Most rows need no more than this.
+            let may_be = other.len() == name.len() && other.first() == Some(&first);
+            if may_be && name.eq_ignore_ascii_case(other) {
                 return Some(spec);
             }
         }

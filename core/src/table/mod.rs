@@ -164,9 +164,7 @@ impl Cx<'_> {
         deadline: Millis,
     ) -> Result<bool> {
         let (spot, old) = self.keys.find_spot(target, name);
-        // At the edge the code for it would weigh more than the time is worth.
-        if !cfg!(target_arch = "wasm32")
-            && let Some(found) = target.found.filter(|_| deadline == NEVER)
+        if let Some(found) = target.found.filter(|_| deadline == NEVER)
             && self.put_plain(&found, name, value, &spot, &old)
         {
             self.keys.note_use(found.place);
@@ -203,8 +201,10 @@ impl Cx<'_> {
                 }
                 fits
             }
+            // At the edge the code for it would weigh more than the time is worth.
             None => {
-                name.len().max(value.len()) <= ITEM_BYTES_MAX
+                !cfg!(target_arch = "wasm32")
+                    && name.len().max(value.len()) <= ITEM_BYTES_MAX
                     && self.keys.append_entry(found, spot, &pieces)
             }
         }

@@ -50,9 +50,12 @@ impl Cx<'_> {
 
     /// Shows every entry that has not expired.
     pub(crate) fn each_entry(&self, found: &Found, show: &mut dyn FnMut(&Entry<'_>)) {
-        let mut cursor = Cursor::default();
-        while let Some(entry) = self.next_entry(found, &mut cursor) {
-            show(&entry);
+        for page in 0..self.keys.table_pages(found) {
+            for entry in self.keys.entries(found, page) {
+                if !self.is_past(entry.deadline) {
+                    show(&entry);
+                }
+            }
         }
     }
 

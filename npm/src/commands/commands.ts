@@ -77,7 +77,8 @@ export function isKey(key: unknown): key is Key {
 }
 
 export function flat<Item>(given: readonly (Item | readonly Item[])[]): Item[] {
-  return reading(() => given.flat() as Item[]);
+  // To flatten costs more than most commands.
+  return reading(() => given.some(Array.isArray) ? given.flat() : given) as Item[];
 }
 
 /** Keys behind their number. */
