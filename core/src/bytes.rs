@@ -51,13 +51,19 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     if cfg!(target_arch = "wasm32") {
         return same_in_wasm(a, b);
     }
-    if !(8..=16).contains(&len) {
-        return a == b;
+    match len {
+        0 => true,
+        1..4 => ends::<1>(a) == ends(b) && a.get(len / 2) == b.get(len / 2),
+        4..8 => ends::<4>(a) == ends(b),
+        8..=16 => ends::<8>(a) == ends(b),
+        _ => a == b,
     }
-    let word = |bytes: &[u8], at: usize| {
-        bytes.get(at..).and_then(<[u8]>::first_chunk::<8>).copied().unwrap_or_default()
-    };
-    word(a, 0) == word(b, 0) && word(a, len - 8) == word(b, len - 8)
+}
+
+/// The first bytes and the last ones.
+#[inline(always)]
+fn ends<const N: usize>(bytes: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
+    (bytes.first_chunk(), bytes.last_chunk())
 }
 
 /// The same in wasm, where the library, built to be small, compares byte by byte.

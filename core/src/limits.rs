@@ -93,6 +93,10 @@ pub const SPARSE_SKETCH_BYTES_MAX: usize = 12_000;
 #[cfg(feature = "set")]
 pub(crate) const UNION_SETS_SEARCHED_MAX: usize = 2;
 
+/// Members of sets, at most, that a command which combines them puts side by side.
+#[cfg(all(feature = "set", not(target_arch = "wasm32")))]
+pub(crate) const COMBINED_MEMBERS_MAX: usize = 16_384;
+
 /// Members of a sorted set that a search on earth looks at before it makes room for more places.
 #[cfg(feature = "geo")]
 pub const SEARCH_STEP_MEMBERS: usize = 256;

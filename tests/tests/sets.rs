@@ -66,6 +66,80 @@ fn a_union_of_many_sets_needs_no_memory() {
     }
 }
 
+/// Packed sets and large ones, some missing, some named twice; few members and more than are put
+/// side by side; with memory for that and, the keyspace being full, without.
+#[test]
+fn sets_are_combined_as_the_model_combines_them() {
+    for (round, (members_max, budget_bytes)) in
+        (0..).zip([(12, 8 << 20), (60, 8 << 20), (800, 8 << 20), (12_000, 32 << 20), (60, 1 << 20)])
+    {
+        let options = Options { max_memory_bytes: budget_bytes, ..Options::default() };
+        let (mut engine, mut random) = (Engine::new(&options), Random::new(round));
+        let mut sets = BTreeMap::new();
+        for number in 0..8 {
+            let size = if number == 0 { members_max } else { random.below(members_max) };
+            let range = (0..size).map(|_| random.below(2 * members_max));
+            let set: Set = range.map(member_of).collect();
+            let name = format!("set:{number}").into_bytes();
+            for members in set.iter().collect::<Vec<_>>().chunks(1_000) {
+                let words = [b"SADD".to_vec(), name.clone()].into_iter();
+                engine.ask(&words.chain(members.iter().copied().cloned()).collect::<Vec<_>>());
+            }
+            sets.insert(name, set);
+        }
+        let is_full = budget_bytes == 1 << 20;
+        let mut fill = vec![b"SET".to_vec(), vec![], vec![b'x'; 1000]];
+        for number in (0..).take_while(|_| is_full) {
+            fill[1] = format!("fill:{number}").into_bytes();
+            if matches!(engine.ask(&fill), Answer::Error(_)) {
+                break;
+            }
+        }
+        for _ in 0..if members_max > 1_000 { 20 } else { 300 } {
+            let count = 1 + random.below(5);
+            let names: Vec<_> =
+                (0..count).map(|_| format!("set:{}", random.below(10)).into_bytes()).collect();
+            let parts: Vec<_> =
+                names.iter().map(|name| sets.get(name).cloned().unwrap_or_default()).collect();
+            let (first, others) = parts.split_first().expect("at least one");
+            let common = others.iter().fold(first.clone(), |set, other| &set & other);
+            let counted = [b"SINTERCARD".to_vec(), count.to_string().into_bytes()];
+            let given = engine.ask(&counted.into_iter().chain(names.clone()).collect::<Vec<_>>());
+            assert_eq!(given, Answer::Integer(common.len() as i64), "SINTERCARD in round {round}");
+            let expected: [(&str, Set); 3] = [
+                ("SUNION", parts.iter().flatten().cloned().collect()),
+                ("SINTER", common),
+                ("SDIFF", others.iter().fold(first.clone(), |set, other| &set - other)),
+            ];
+            for (command, expected) in expected {
+                let request = [command.as_bytes().to_vec()].into_iter().chain(names.clone());
+                let given = engine.ask(&request.collect::<Vec<_>>());
+                let expected = expected.iter().map(|member| Answer::bulk(member)).collect();
+                let expected = Answer::Unordered(expected);
+                assert!(expected.accepts(&given), "{command} in round {round}");
+                if is_full {
+                    continue;
+                }
+                let store = [format!("{command}STORE").into_bytes(), b"stored".to_vec()];
+                engine.ask(&store.into_iter().chain(names.clone()).collect::<Vec<_>>());
+                let stored = engine.ask(&["SMEMBERS", "stored"].map(Into::into));
+                assert!(expected.accepts(&stored), "{command}STORE in round {round}");
+                engine.keys.validate().expect("a sound keyspace");
+            }
+        }
+        engine.keys.validate().expect("a sound keyspace");
+    }
+}
+
+/// The name of a number: some are short, some stand on pages of their own.
+fn member_of(number: usize) -> Vec<u8> {
+    let mut member = number.to_string().into_bytes();
+    if number % 50 == 7 {
+        member.resize(600, b'-');
+    }
+    member
+}
+
 impl Run {
     fn new(options: &Options) -> Run {
         let label = format!("seed {}, {:?}", options.seed, options.policy);

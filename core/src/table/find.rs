@@ -63,7 +63,12 @@ impl Keyspace {
     /// The same of a large table.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn bucket_of(&self, object: &Object, kind: Kind, name: Item<'_>) -> Bucket<'_> {
-        let hash = self.hash_item(name);
+        self.bucket_hashed(object, kind, self.hash_item(name))
+    }
+
+    /// The same of a name with this hash.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn bucket_hashed(&self, object: &Object, kind: Kind, hash: u64) -> Bucket<'_> {
         let page = Buckets::new(object.pages as usize).of(hash);
         let cell = self.arena.cell(object.page(&self.arena, page));
         let body = cell.get(ENTRIES_START..).unwrap_or_default();
@@ -131,6 +136,13 @@ impl Keyspace {
     pub(crate) fn find_entry(&self, found: &Found, name: Item<'_>) -> Option<Entry<'_>> {
         let bucket = self.bucket(found, name);
         bucket.entry(self.search(&bucket, name).ok()?)
+    }
+
+    /// Whether a large set has a member with this hash.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn has_hashed(&self, object: &Object, member: Item<'_>, hash: u64) -> bool {
+        let bucket = self.bucket_hashed(object, Kind::Set, hash);
+        self.search(&bucket, member).is_ok()
     }
 
     /// Where the entry of this name is.

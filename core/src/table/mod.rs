@@ -7,7 +7,7 @@
 //!
 //! Invariant: a table has at least one entry; its object counts entries and their bytes.
 //!
-//! Not here: what entries mean (hash.rs, set.rs, sorted_set/), and how they are packed
+//! Not here: what entries mean (hash/, set/, sorted_set/), and how they are packed
 //! (packed.rs).
 
 mod find;

@@ -163,6 +163,13 @@ impl Cx<'_> {
 }
 
 impl Keyspace {
+    /// All entries, expired or not.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn walk(&self, found: &Found) -> impl Iterator<Item = Entry<'_>> {
+        let found = *found;
+        (0..self.table_pages(&found)).flat_map(move |page| self.entries(&found, page))
+    }
+
     /// The next entry of a walk. Its place is given from the start of the page.
     pub(crate) fn next_entry(&self, found: &Found, cursor: &mut Cursor) -> Option<Entry<'_>> {
         let pages = self.table_pages(found);

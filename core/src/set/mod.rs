@@ -2,6 +2,9 @@
 //!
 //! Not here: how members are stored and found (table/), and SSCAN's cursor (scan.rs).
 
+#[cfg_attr(target_arch = "wasm32", path = "none.rs")]
+mod members;
+
 use core::ops::Range;
 
 use crate::arena::Addr;
@@ -203,6 +206,9 @@ impl Cx<'_> {
 
     /// Makes a collection of no key of what becomes of sets.
     fn fill(&mut self, operation: SetOperation, sets: &Range<usize>) -> Result<Target<'static>> {
+        if let Some(result) = members::fill(self, operation, sets)? {
+            return Ok(result);
+        }
         let mut result = self.float(Kind::Set)?;
         let mut walk = self.walk(operation, sets, true);
         let mut buffer = TextBuffer::new();
@@ -464,7 +470,7 @@ pub(crate) const COMMANDS: &[Spec] = &[
     },
 ];
 
-/// SINTER, SUNION and SDIFF: once to count the members, once to answer.
+/// SINTER, SUNION and SDIFF.
 fn combine(
     cx: &mut Cx<'_>,
     args: &mut Args<'_>,
@@ -472,28 +478,40 @@ fn combine(
     operation: SetOperation,
 ) -> Result<()> {
     let sets = cx.pin_sets(args)?;
+    if !members::answer(cx, operation, &sets, reply) {
+        answer_many(cx, operation, &sets, reply);
+    }
+    cx.keys.pins.truncate(sets.start);
+    Ok(())
+}
+
+/// Answers with what becomes of sets: once to count the members, once to show them.
+fn answer_many(
+    cx: &mut Cx<'_>,
+    operation: SetOperation,
+    sets: &Range<usize>,
+    reply: &mut dyn Reply,
+) {
     // To look for every member in all sets before its own takes the longer the more there are. So
     // the union is made as a set of no key, as long as there is memory for it.
     if operation == SetOperation::Union
         && sets.len() > UNION_SETS_SEARCHED_MAX
-        && let Ok(union) = cx.fill(operation, &sets)
+        && let Ok(union) = cx.fill(operation, sets)
     {
         show_members(cx, union.found, reply);
         cx.sink(&union);
-    } else {
-        let mut count = 0;
-        cx.combine(operation, &sets, &mut |_| {
-            count += 1;
-            true
-        });
-        reply.set(count);
-        cx.combine(operation, &sets, &mut |member| {
-            reply.bulk(member);
-            true
-        });
+        return;
     }
-    cx.keys.pins.truncate(sets.start);
-    Ok(())
+    let mut count = 0;
+    cx.combine(operation, sets, &mut |_| {
+        count += 1;
+        true
+    });
+    reply.set(count);
+    cx.combine(operation, sets, &mut |member| {
+        reply.bulk(member);
+        true
+    });
 }
 
 fn store(
@@ -519,10 +537,16 @@ fn sintercard(cx: &mut Cx<'_>, args: &mut Args<'_>, reply: &mut dyn Reply) -> Re
     }
     let sets = cx.pin_sets(&mut keys)?;
     let mut count = 0;
-    cx.combine(SetOperation::Intersection, &sets, &mut |_| {
-        count += 1;
-        count != limit
-    });
+    if limit == 0
+        && let Some(all) = members::count(cx, SetOperation::Intersection, &sets)
+    {
+        count = all as i64;
+    } else {
+        cx.combine(SetOperation::Intersection, &sets, &mut |_| {
+            count += 1;
+            count != limit
+        });
+    }
     cx.keys.pins.truncate(sets.start);
     reply.integer(count);
     Ok(())
