@@ -275,8 +275,8 @@ pub(crate) const COMMANDS: &[Spec] = &[
         group: Group::Bitmap,
         since: docs("3.2.0"),
         syntax: docs(
-            "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] \
-             <SET encoding offset value | INCRBY encoding offset increment> ...]",
+            "key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] \
+             <SET encoding offset value | INCRBY encoding offset increment>> ...]",
         ),
         summary: docs("Reads, sets and adds to integers of any width within a string."),
         run: |cx, args, reply| bitfield(cx, args, reply, true),

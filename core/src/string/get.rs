@@ -115,8 +115,8 @@ pub(crate) const COMMANDS: &[Spec] = &[
         group: Group::String,
         since: docs("6.2.0"),
         syntax: docs(
-            "key [EX seconds | PX milliseconds | EXAT seconds-timestamp | \
-             PXAT milliseconds-timestamp | PERSIST]",
+            "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
+             PXAT unix-time-milliseconds | PERSIST]",
         ),
         summary: docs("Returns the value of a key, and changes its expiry if wanted."),
         run: getex,

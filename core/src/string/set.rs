@@ -292,8 +292,8 @@ pub(crate) const COMMANDS: &[Spec] = &[
         group: Group::String,
         since: docs("1.0.0"),
         syntax: docs(
-            "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds-timestamp | \
-             PXAT milliseconds-timestamp | KEEPTTL]",
+            "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
+             PXAT unix-time-milliseconds | KEEPTTL]",
         ),
         summary: docs("Sets the value of a key, with a condition and an expiry if wanted."),
         run: set,

@@ -2,6 +2,7 @@
 
 use ferrite_engine::{Args, Arity, DENYOOM, FAST, Group, Keys, READ, Reply, STORES, WRITE, docs};
 
+use crate::commands::arguments::Arguments;
 use crate::commands::flags::{
     ADMIN, ALLOW_BUSY, BLOCKING, NO_AUTH, NO_MULTI, NO_SCRIPT, PUBSUB, SKIP_MONITOR,
 };
@@ -288,10 +289,15 @@ fn document(cx: &mut Context<'_>, command: &Command) {
         ("group", command.group.name()),
         ("syntax", command.syntax),
     ];
-    wire.map(facts.len() + usize::from(!subcommands.is_empty()));
+    let arguments = Arguments::of(command);
+    let more = [!arguments.is_empty(), !subcommands.is_empty()].map(usize::from);
+    wire.map(facts.len() + more.iter().sum::<usize>());
     for (name, fact) in facts {
         wire.text(name);
         wire.text(fact);
+    }
+    if !arguments.is_empty() {
+        arguments.write(wire);
     }
     if !subcommands.is_empty() {
         wire.text("subcommands");

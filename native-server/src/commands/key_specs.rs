@@ -98,6 +98,11 @@ pub fn write(command: &Command, wire: &mut Wire<'_>) {
     specs.iter().for_each(|spec| spec.write(wire));
 }
 
+/// How many there are.
+pub fn count(command: &Command) -> usize {
+    specs(command).len()
+}
+
 fn specs(command: &Command) -> Vec<KeySpec> {
     let channels = |last| {
         let find = Find::Range { last, step: 1, limit: 0 };

@@ -8,6 +8,7 @@
 //! reads these rows.
 
 pub mod acl;
+pub mod arguments;
 pub mod blocking;
 pub mod checkpoint;
 pub mod client;
