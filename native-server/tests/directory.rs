@@ -11,6 +11,7 @@ use common::program::Program;
 use common::{Connection, Raw, TestServer};
 use ferrite_server::config::Config;
 use ferrite_server::persist::format::segment_number;
+use ferrite_server::persist::manifest::Needs;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -326,7 +327,10 @@ fn a_server_without_a_descriptor_left_goes_on_with_its_log() {
     prlimit(process, Resource::Nofile, limit).expect("a limit");
     let mut client = program.connect();
     let segments = || names(place.path()).iter().filter_map(|name| segment_number(name)).count();
-    wait_until("the second file is ready", || segments() == 2);
+    wait_until("the second file is ready", || {
+        let needs = Needs::read(place.path()).expect("a manifest");
+        needs.is_some_and(|needs| needs.numbers.len() == 2)
+    });
     let crowd: Vec<_> = (0..100).map(|_| program.connect_raw()).collect();
     let open = PathBuf::from(format!("/proc/{}/fd", program.id()));
     wait_until("all are in use", || names(&open).len() >= 64);
