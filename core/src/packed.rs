@@ -161,6 +161,12 @@ impl<'a> Entries<'a> {
         Entries { kind, rest: bytes, len: bytes.len() }
     }
 
+    /// The bytes of those that are still to come.
+    #[cfg(feature = "zset")]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Those from a place on at which one begins.
     pub(crate) fn from(self, start: usize) -> Entries<'a> {
         Entries { rest: self.rest.get(start..).unwrap_or_default(), ..self }

@@ -248,7 +248,7 @@ fn run(
             let scores = places.iter().map(|place| {
                 let is_distance = query.stores_distance;
                 let length = || query.metres_to(place) / query.unit;
-                (place.rank, Some(if is_distance { length() } else { place.score }))
+                (place.rank, if is_distance { length() } else { place.score })
             });
             let made = cx.copy_members(pins, scores);
             cx.keys.pins.truncate(pins);

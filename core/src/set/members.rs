@@ -15,11 +15,10 @@ use crate::error::Result;
 use crate::keyspace::{Cx, Keyspace};
 use crate::limits::{COMBINED_MEMBERS_MAX, PACKED_BYTES_MAX};
 use crate::packed::{Item, Packed};
-use crate::record::{Kind, NEVER};
+use crate::record::Kind;
 use crate::reply::Reply;
 use crate::set::SetOperation;
 use crate::table::Target;
-use crate::write::Draft;
 
 /// Of more members than this, what becomes is hardly ever packed.
 const PACKED_MEMBERS_MAX: usize = PACKED_BYTES_MAX / 2;
@@ -75,10 +74,7 @@ pub(super) fn fill(
         }
     }
     let mut made = cx.float(Kind::Set)?;
-    let Target { key, hash, kind, found } = made;
-    let written = Draft::of(key, hash, kind, len, NEVER, found).and_then(|draft| {
-        cx.replace_target(&mut made, draft, &mut packed.get(..len).unwrap_or_default())
-    });
+    let written = cx.pack(&mut made, packed.get(..len).unwrap_or_default());
     if written.is_err() {
         cx.sink(&made);
     }

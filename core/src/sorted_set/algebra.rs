@@ -258,11 +258,11 @@ impl Cx<'_> {
                     score = plan.aggregate.of(old, score);
                 }
                 if place.score != Some(score) {
-                    self.put_score(result, member, score, &place)?;
+                    self.put_unordered(result, member, score, &place)?;
                 }
             }
         }
-        Ok(())
+        self.put_in_order(result)
     }
 }
 

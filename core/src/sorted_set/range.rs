@@ -4,19 +4,23 @@
 //! A range of any kind is turned into ranks first, so one walk serves them all. As in Redis a
 //! range by text is only defined where all members have one score.
 
+use core::ops::Range;
+
 use crate::command::{Args, word};
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found};
+use crate::limits::PACKED_BYTES_MAX;
 use crate::num::parse_integer;
+use crate::packed::{Entries, Entry};
 use crate::record::{Kind, NEVER};
 use crate::reply::Reply;
 use crate::score::{ScoreText, parse_limit};
-use crate::table::{Cursor, Target};
+use crate::table::{Cursor, Target, apart};
 use crate::tree::{Edge, score_of};
 use crate::value::TextBuffer;
 
 use super::reply_slice;
-use super::store::Slice;
+use super::store::{RUN_BYTES_MAX, Slice};
 
 /// What a range goes by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -225,8 +229,7 @@ pub(super) fn zrangestore(
         cx.keys.pins.push(found.addr);
     }
     let lowest = slice.lowest();
-    let ranks = (lowest..lowest + slice.count).map(|rank| (rank, None));
-    let copied = cx.copy_members(pins, ranks);
+    let copied = cx.copy_range(pins, lowest..lowest + slice.count);
     cx.keys.pins.truncate(pins);
     cx.install_scores(destination, copied?)?;
     reply.integer(slice.count as i64);
@@ -234,21 +237,68 @@ pub(super) fn zrangestore(
 }
 
 impl Cx<'_> {
-    /// Makes a sorted set of no key of members of one that is pinned: their ranks, and other scores
-    /// if they are to have some.
+    /// Makes a sorted set of no key of the members of one that is pinned that have these ranks.
+    fn copy_range(&mut self, pin: usize, ranks: Range<usize>) -> Result<Target<'static>> {
+        let mut result = self.float(Kind::SortedSet)?;
+        let copied = self.append_range(&mut result, pin, ranks);
+        if copied.is_err() {
+            self.sink(&result);
+        }
+        copied.map(|()| result)
+    }
+
+    /// Copies them run by run, of which the first is packed as it stands, as far as it can be.
+    fn append_range(
+        &mut self,
+        result: &mut Target<'_>,
+        pin: usize,
+        mut ranks: Range<usize>,
+    ) -> Result<()> {
+        let (mut run, mut text) = ([0; RUN_BYTES_MAX], TextBuffer::new());
+        let mut is_first = true;
+        while let Some(found) = self.keys.pinned(pin).filter(|_| !ranks.is_empty()) {
+            let run_len = self.keys.copy_run(&found, ranks.start, &mut run);
+            if run_len == 0 {
+                break;
+            }
+            let run = run.get(..run_len).unwrap_or_default();
+            let mut entries = Entries::new(Kind::SortedSet, run);
+            if is_first {
+                let fits = |entry: &Entry<'_>| {
+                    entry.end <= PACKED_BYTES_MAX && apart(entry.name).is_none()
+                };
+                let packed = entries.clone().take(ranks.len()).take_while(fits);
+                let (count, end) = packed.fold((0, 0), |(count, _), entry| (count + 1, entry.end));
+                self.pack(result, run.get(..end).unwrap_or_default())?;
+                entries = entries.from(end);
+                ranks.start += count;
+                is_first = false;
+            }
+            for entry in entries.take(ranks.len()) {
+                let member = text.copy(self.keys.text(entry.name))?;
+                let place = self.place(result, member);
+                self.put_score(result, member, score_of(entry.value), &place)?;
+                ranks.start += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a sorted set of no key of members of one that is pinned: their ranks, and the scores
+    /// they are to have.
+    #[cfg(feature = "geo")]
     pub(crate) fn copy_members(
         &mut self,
         pin: usize,
-        members: impl Iterator<Item = (usize, Option<f64>)>,
+        members: impl Iterator<Item = (usize, f64)>,
     ) -> Result<Target<'static>> {
         let mut result = self.float(Kind::SortedSet)?;
         let mut member = TextBuffer::new();
-        for (rank, other_score) in members {
+        for (rank, score) in members {
             let Some(found) = self.keys.pinned(pin) else { break };
             let one = Slice { first: rank, count: 1, is_reverse: false };
-            let (mut score, mut copied) = (0.0, Ok(()));
-            self.keys.members(&found, &one, &mut |name, its_score| {
-                score = other_score.unwrap_or(its_score);
+            let mut copied = Ok(());
+            self.keys.members(&found, &one, &mut |name, _| {
                 copied = member.copy(self.keys.text(name)).map(|_| ());
             });
             let put = copied.and_then(|()| {

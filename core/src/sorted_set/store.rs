@@ -5,6 +5,8 @@
 //!
 //! Not here: the table (table/) and the tree (tree.rs) themselves, and what commands mean.
 
+use core::mem;
+
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::keyspace::{Cx, Found, Keyspace};
@@ -16,11 +18,14 @@ use crate::rdb::Score;
 use crate::record::NEVER;
 #[cfg(feature = "dump")]
 use crate::score::{as_score, parse_score};
-use crate::table::{Old, Spot, Target};
+use crate::table::{Cursor, Old, Spot, Target};
 use crate::tree::{Edge, score_of};
+use crate::value::TextBuffer;
 use crate::write::Draft;
 
-/// Most entries that one record or one node holds: none is shorter than nine bytes.
+/// Most bytes of entries that one record or one node holds.
+pub(super) const RUN_BYTES_MAX: usize = 2048;
+/// Most entries of them: none is shorter than nine bytes.
 const RUN_ENTRIES_MAX: usize = 256;
 
 /// A part of a sorted set: where it begins, and which way it goes.
@@ -81,6 +86,24 @@ impl Keyspace {
         let count = self.large(found).map_or(usize::MAX, |object| object.len);
         let slice = Slice { first: 0, count, is_reverse: false };
         self.members(found, &slice, &mut |member, _| show(self.text(member)));
+    }
+
+    /// Copies entries as they stand, from the member of a rank on: those that stand side by side.
+    /// How many bytes they are.
+    pub(super) fn copy_run(&self, found: &Found, rank: usize, run: &mut [u8]) -> usize {
+        let entries = match self.tree_of(found) {
+            Some(tree) => {
+                let leaf = self.tree_leaf(tree, rank);
+                leaf.entries.from(leaf.at)
+            }
+            None => {
+                let mut entries = self.entries(found, 0);
+                entries.by_ref().take(rank).for_each(drop);
+                entries
+            }
+        };
+        bytes::copy(run, entries.rest());
+        entries.rest().len()
     }
 
     /// Shows the members of a slice, which is within the sorted set.
@@ -205,6 +228,50 @@ impl Cx<'_> {
             _ => {}
         }
         inserted
+    }
+
+    /// The same to a sorted set of no key, whose members are put in order in the end.
+    pub(super) fn put_unordered(
+        &mut self,
+        target: &mut Target<'_>,
+        member: &[u8],
+        score: f64,
+        place: &Place,
+    ) -> Result<()> {
+        let found = target.found.filter(|found| found.head.is_large());
+        let Some(found) = found else { return self.put_score(target, member, score, place) };
+        let value = score.to_le_bytes();
+        if place.score.is_some() {
+            self.keys.overwrite_entry(&found, place.spot, &value);
+            return Ok(());
+        }
+        self.put_at(target, member, &value, NEVER, place.spot, None).map(|_| ())
+    }
+
+    /// Puts the members in order: a large sorted set gets a tree anew.
+    pub(super) fn put_in_order(&mut self, target: &mut Target<'_>) -> Result<()> {
+        let Some(mut found) = target.found.filter(|found| found.head.is_large()) else {
+            return Ok(());
+        };
+        let made = self.make_tree(&mut found);
+        target.found = Some(found);
+        let tree = made?;
+        let id = self.keys.object_of(&found);
+        let Some(object) = id.and_then(|id| self.keys.objects.get_mut(id)) else { return Ok(()) };
+        let old = mem::replace(&mut object.tree, tree);
+        self.keys.release(old);
+        let (mut cursor, mut text) = (Cursor::default(), TextBuffer::new());
+        while let Some(entry) = self.keys.next_entry(&found, &mut cursor) {
+            let score = score_of(entry.value);
+            let name = match entry.name {
+                Item::Here(name) => Item::Here(text.copy(name.into())?),
+                Item::Apart(id) => Item::Apart(id),
+            };
+            let inserted = self.tree_insert(&mut found, tree, score, name);
+            target.found = Some(found);
+            inserted?;
+        }
+        Ok(())
     }
 
     /// Adds a member of a sorted set that is restored. False if it is there already.

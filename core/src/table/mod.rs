@@ -122,6 +122,14 @@ impl Cx<'_> {
         Ok(())
     }
 
+    /// Gives an empty collection of no key its entries, which are packed already.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
+    pub(crate) fn pack(&mut self, floating: &mut Target<'_>, mut entries: &[u8]) -> Result<()> {
+        let Target { key, hash, kind, found } = *floating;
+        let draft = Draft::of(key, hash, kind, entries.len(), NEVER, found)?;
+        self.replace_target(floating, draft, &mut entries)
+    }
+
     /// Drops a collection of no key.
     pub(crate) fn sink(&mut self, floating: &Target<'_>) {
         if let Some(found) = &floating.found {

@@ -36,9 +36,10 @@ impl Start {
 }
 
 impl Cx<'_> {
-    /// Makes a tree of the packed entries of a record, which are in order.
+    /// Makes a tree of the packed entries of a record, which are in order; an empty one if they
+    /// are in a table.
     pub(crate) fn make_tree(&mut self, found: &mut Found) -> Result<ObjectId> {
-        let used = found.head.stored_len();
+        let used = if found.head.is_large() { 0 } else { found.head.stored_len() };
         let [a, b, c] = directory_cells(1);
         let mut cells = [(node_class(used), 1), a, b, c];
         self.make_room_beside(found, &mut cells, 1, 1)?;
@@ -56,8 +57,8 @@ impl Cx<'_> {
         self.keys.arena.copy_part(from, (root, NODE_START), used);
         self.keys.set_used(root, used);
         let Keyspace { arena, objects, .. } = &mut *self.keys;
-        let count =
-            Entries::new(Kind::SortedSet, found.head.stored(arena.cell(found.addr))).count();
+        let entries = found.head.stored(arena.cell(found.addr)).get(..used).unwrap_or_default();
+        let count = Entries::new(Kind::SortedSet, entries).count();
         let object = objects.get_mut(id).ok_or(Error::OutOfMemory)?;
         object.push(arena, root);
         object.len = count;
