@@ -307,6 +307,9 @@ pub mod scripting {
     /// Memory of one Lua state. A thread has one for scripts and one for functions, once it needs
     /// them.
     pub const MEMORY_BYTES_MAX: usize = 512 << 20;
+    /// What a byte of a request, a reply or JSON takes as a value, at most: a table in a table that
+    /// grows.
+    pub const VALUE_BYTES_MAX: usize = 256;
     /// Memory of a state beyond which everything is collected that a script has left.
     pub const KEPT_BYTES: usize = 32 << 20;
     /// Scripts that EVAL leaves in the cache; of more the one goes that was not used for longest

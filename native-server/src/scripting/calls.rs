@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::resp::wire::Protocol;
 use crate::scripting::host::protected;
 use crate::scripting::machine::Shared;
+use crate::scripting::room::with_room;
 use crate::scripting::text;
 use crate::scripting::thrown::{Thrown, error_value};
 use crate::scripting::to_lua::Reading;
@@ -132,7 +133,7 @@ fn run_words(
             let end = line.iter().position(|&byte| byte == b'\r').unwrap_or(line.len());
             Ok(Err((line.get(..end).unwrap_or_default().to_vec(), false)))
         }
-        _ => Reading::new(lua, reply).value().map(Ok),
+        _ => with_room(lua, reply.len(), || Reading::new(lua, reply).value()).map(Ok),
     };
     cx.wire.out.truncate(mark);
     cx.wire.error_at = None;

@@ -13,6 +13,7 @@ use crate::scripting::lib::cjson::encode::Encoder;
 use crate::scripting::lib::cjson::{self, Settings};
 use crate::scripting::lib::{bit, cmsgpack, packing, pattern, random};
 use crate::scripting::machine::{Shared, compile};
+use crate::scripting::room::with_room;
 use crate::scripting::thrown::{Thrown, is_end, value_of};
 
 /// The outcome of a function of the host.
@@ -189,7 +190,8 @@ fn json(lua: &Lua, settings: Option<Rc<RefCell<Settings>>>) -> mlua::Result<Tabl
         let text = arguments.string(0)?;
         let text = text.as_bytes();
         let decoder = Decoder::new(arguments.lua, &settings, &array_mark, &text);
-        Ok(MultiValue::from_iter([decoder.read()?]))
+        let value = with_room(arguments.lua, text.len(), || decoder.read())?;
+        Ok(MultiValue::from_iter([value]))
     });
     library.raw_set("decode", decode?)?;
     for name in cjson::SETTERS {

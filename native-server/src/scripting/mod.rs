@@ -20,6 +20,7 @@ pub mod host;
 pub mod lib;
 pub mod library;
 pub mod machine;
+pub mod room;
 pub mod run;
 pub mod scripts;
 pub mod shebang;

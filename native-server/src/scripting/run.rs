@@ -17,6 +17,7 @@ use crate::functions::host::Kind;
 use crate::functions::metadata::Flag;
 use crate::scripting::calls::{self, Rights};
 use crate::scripting::machine::Machine;
+use crate::scripting::room::with_room;
 use crate::scripting::scripts::may_roam;
 use crate::scripting::shebang::Declared;
 use crate::scripting::text;
@@ -102,7 +103,8 @@ pub fn run(
     let answered = match outcome {
         Ok((true, value)) => {
             let mut writing = Writing { wire: &mut cx.wire, is_typed };
-            let written = writing.value(&value, 0);
+            // Names of fields are all that is made.
+            let written = with_room(&machine.lua, 1, || writing.value(&value, 0));
             written.inspect_err(|_| cx.wire.out.truncate(mark)).map_err(failed)
         }
         Ok((false, thrown)) => {
@@ -160,11 +162,14 @@ fn prepare(cx: &mut Context<'_>, request: &Request<'_>) -> Result<Rights, Refusa
 }
 
 fn list(machine: &Machine, texts: &[&[u8]]) -> mlua::Result<Table> {
-    let table = machine.lua.create_table_with_capacity(texts.len(), 0)?;
-    for (at, text) in texts.iter().enumerate() {
-        table.raw_set(at + 1, machine.lua.create_string(text)?)?;
-    }
-    Ok(table)
+    let bytes = texts.iter().map(|text| text.len() + 1).sum();
+    with_room(&machine.lua, bytes, || {
+        let table = machine.lua.create_table_with_capacity(texts.len(), 0)?;
+        for (at, text) in texts.iter().enumerate() {
+            table.raw_set(at + 1, machine.lua.create_string(text)?)?;
+        }
+        Ok(table)
+    })
 }
 
 /// What the session was in before.

@@ -2,6 +2,8 @@
 //!
 //! Invariant: what is wrong is told with the place where it is, and no place is looked at twice.
 
+use std::borrow::Cow;
+
 use mlua::{Lua, Table, Value};
 
 use crate::limits::scripting::JSON_DEPTH_MAX;
@@ -21,10 +23,10 @@ pub struct Decoder<'d> {
     depth: i64,
 }
 
-enum Token {
+enum Token<'d> {
     /// `{ } [ ] : ,`
     Mark(u8),
-    String(Vec<u8>),
+    String(Cow<'d, [u8]>),
     Number(f64),
     Boolean(bool),
     Null,
@@ -32,7 +34,7 @@ enum Token {
     Bad(&'static str),
 }
 
-impl Token {
+impl Token<'_> {
     fn name(&self) -> &'static str {
         match self {
             Token::Mark(b'{') => "T_OBJ_BEGIN",
@@ -78,7 +80,7 @@ impl<'d> Decoder<'d> {
         }
     }
 
-    fn value(&mut self, place: usize, token: Token) -> Result<Value, Refused> {
+    fn value(&mut self, place: usize, token: Token<'_>) -> Result<Value, Refused> {
         Ok(match token {
             Token::String(text) => Value::String(self.string(&text)?),
             Token::Number(number) => Value::Number(number),
@@ -166,7 +168,7 @@ impl<'d> Decoder<'d> {
     }
 
     /// The next token, and where it begins: or where it is bad.
-    fn token(&mut self) -> (usize, Token) {
+    fn token(&mut self) -> (usize, Token<'d>) {
         while matches!(self.byte(0), b' ' | b'\t' | b'\n' | b'\r') {
             self.at += 1;
         }
@@ -197,13 +199,18 @@ impl<'d> Decoder<'d> {
         (place, token)
     }
 
-    fn string_token(&mut self) -> Token {
+    fn string_token(&mut self) -> Token<'d> {
         self.at += 1;
-        let mut out = Vec::new();
+        let mut out: Cow<'d, [u8]> = Cow::default();
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
             let plain = rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0)).count();
-            out.extend_from_slice(rest.get(..plain).unwrap_or_default());
+            let run = rest.get(..plain).unwrap_or_default();
+            if out.is_empty() {
+                out = Cow::Borrowed(run);
+            } else {
+                out.to_mut().extend_from_slice(run);
+            }
             self.at += plain;
             match self.byte(0) {
                 b'"' => {
@@ -218,13 +225,13 @@ impl<'d> Decoder<'d> {
                         b'f' => 12,
                         b'r' => b'\r',
                         other @ (b'"' | b'\\' | b'/') => other,
-                        b'u' => match self.unicode(&mut out) {
+                        b'u' => match self.unicode(out.to_mut()) {
                             true => continue,
                             false => return Token::Bad("invalid unicode escape code"),
                         },
                         _ => return Token::Bad("invalid escape code"),
                     };
-                    out.push(escaped);
+                    out.to_mut().push(escaped);
                     self.at += 2;
                 }
                 _ => return Token::Bad("unexpected end of string"),
@@ -276,7 +283,7 @@ impl<'d> Decoder<'d> {
         }
     }
 
-    fn number_token(&mut self) -> Token {
+    fn number_token(&mut self) -> Token<'d> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         match c_number(rest) {
             Some((number, len)) => {
@@ -288,7 +295,7 @@ impl<'d> Decoder<'d> {
     }
 }
 
-fn expected(what: &str, place: usize, token: &Token) -> Refused {
+fn expected(what: &str, place: usize, token: &Token<'_>) -> Refused {
     format!("Expected {what} but found {} at character {}", token.name(), place + 1)
 }
 

@@ -59,7 +59,8 @@ impl Encoder<'_> {
     /// How many elements a table has if it is an array.
     fn array_len(&self, table: &Table) -> Result<Option<i64>, Refused> {
         let (mut greatest, mut count, mut is_array) = (0_i64, 0_i64, true);
-        let walk = table.for_each(|key: Value, _: Value| {
+        // A value that is read as a truth is not made a handle.
+        let walk = table.for_each(|key: Value, _: bool| {
             match key {
                 Value::Integer(number) if number >= 1 => {
                     greatest = greatest.max(number);
@@ -165,7 +166,13 @@ impl Encoder<'_> {
 
     fn string(&mut self, text: &[u8]) {
         self.out.push(b'"');
-        for &byte in text {
+        let mut rest = text;
+        loop {
+            let plain = rest.iter().take_while(|byte| is_plain(**byte)).count();
+            let (run, behind) = rest.split_at(plain);
+            self.out.extend_from_slice(run);
+            let Some((&byte, behind)) = behind.split_first() else { break };
+            rest = behind;
             let escaped = match byte {
                 b'"' | b'\\' | b'/' => byte,
                 8 => b'b',
@@ -173,12 +180,8 @@ impl Encoder<'_> {
                 b'\n' => b'n',
                 12 => b'f',
                 b'\r' => b'r',
-                0..0x20 | 0x7f => {
-                    self.out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
-                    continue;
-                }
                 _ => {
-                    self.out.push(byte);
+                    self.out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
                     continue;
                 }
             };
@@ -186,4 +189,9 @@ impl Encoder<'_> {
         }
         self.out.push(b'"');
     }
+}
+
+/// Whether a byte stands for itself.
+fn is_plain(byte: u8) -> bool {
+    !matches!(byte, b'"' | b'\\' | b'/' | 0..0x20 | 0x7f)
 }
