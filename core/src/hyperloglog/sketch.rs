@@ -118,11 +118,22 @@ pub(super) fn body<'a>(value: &Value<'a>) -> impl Iterator<Item = u8> + use<'a> 
     body.into_iter().flat_map(|body| body.parts()).flatten().copied()
 }
 
-/// Shows all runs with the register that each begins at.
+/// Shows all runs of a sparse sketch with the register that each begins at.
 ///
 /// # Errors
 /// [`Error::CorruptHyperLogLog`] if they are not as many registers as there are.
-fn each_run(bytes: impl Iterator<Item = u8>, show: &mut dyn FnMut(usize, Run)) -> Result<()> {
+fn each_run_of(value: &Value<'_>, show: impl FnMut(usize, Run)) -> Result<()> {
+    match value.as_slice().and_then(|bytes| bytes.get(HEAD_BYTES..)) {
+        Some(bytes) => each_run(bytes.iter().copied(), show),
+        None => each_run(body(value), show),
+    }
+}
+
+/// The same, given what stands behind its head.
+///
+/// # Errors
+/// [`Error::CorruptHyperLogLog`] if they are not as many registers as there are.
+fn each_run(bytes: impl Iterator<Item = u8>, mut show: impl FnMut(usize, Run)) -> Result<()> {
     let mut index = 0;
     for run in runs(bytes) {
         if index + run.len > REGISTERS {
@@ -157,7 +168,7 @@ pub(super) fn merge(value: &Value<'_>, form: Form, registers: &mut Registers) ->
         each_four(value, |index, counts| raise(index, &counts));
         return Ok(());
     }
-    each_run(body(value), &mut |start, run| {
+    each_run_of(value, |start, run| {
         if run.count > 0 {
             raise(start, [run.count; NUMBERS_MAX].get(..run.len).unwrap_or_default());
         }
@@ -174,7 +185,7 @@ pub(super) fn histogram(value: &Value<'_>, form: Form) -> Result<Histogram> {
         });
     } else {
         let [one, ..] = &mut histograms;
-        each_run(body(value), &mut |_, run| add(one, run.count, run.len as u32))?;
+        each_run_of(value, |_, run| add(one, run.count, run.len as u32))?;
     }
     let mut sum = [0; 64];
     for histogram in histograms {
@@ -186,7 +197,15 @@ pub(super) fn histogram(value: &Value<'_>, form: Form) -> Result<Histogram> {
 /// How many of these registers hold each number.
 pub(super) fn histogram_of(registers: &Registers) -> Histogram {
     let mut histogram = [0; 64];
-    registers.iter().for_each(|&count| add(&mut histogram, count, 1));
+    let (eights, _) = registers.as_chunks::<8>();
+    for eight in eights {
+        // Of a few elements most registers hold nothing.
+        if *eight == [0; 8] {
+            add(&mut histogram, 0, 8);
+        } else {
+            eight.iter().for_each(|&count| add(&mut histogram, count, 1));
+        }
+    }
     histogram
 }
 
@@ -296,7 +315,7 @@ impl<'r> Sketch<'r> {
         }
         self.len = DENSE_BYTES;
         self.set(FORM_AT, 0);
-        let spread = each_run(sparse, &mut |start, run| {
+        let spread = each_run(sparse, |start, run| {
             for index in (start..start + run.len).filter(|_| run.count > 0) {
                 let (at, bit) = register_place(index);
                 let pair = u16::from_le_bytes([self.at(at), self.at(at + 1)]);
