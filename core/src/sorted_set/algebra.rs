@@ -19,6 +19,7 @@ use crate::table::{Cursor, Target};
 use crate::tree::score_of;
 use crate::value::TextBuffer;
 
+use super::few::Few;
 use super::reply_slice;
 use super::store::Slice;
 
@@ -65,6 +66,9 @@ impl Aggregate {
 fn number(score: f64) -> f64 {
     if score.is_nan() { 0.0 } else { score + 0.0 }
 }
+
+/// Members that are gone through, at most, where what becomes of them may be few.
+const WALKED_FEW_MAX: usize = 512;
 
 /// One of the sorted sets, known by its pin.
 #[derive(Clone, Copy)]
@@ -230,28 +234,55 @@ impl Cx<'_> {
     /// Makes a sorted set of no key.
     fn make(&mut self, plan: &Plan) -> Result<Target<'static>> {
         let mut result = self.float(Kind::SortedSet)?;
-        let made = self.fill_scores(plan, &mut result);
+        let made = match self.few_scores(plan) {
+            Some(few) => self.pack(&mut result, few.in_order().as_bytes()),
+            None => self.fill_scores(plan, &mut result),
+        };
         if made.is_err() {
             self.sink(&result);
         }
         made.map(|()| result)
     }
 
+    /// All members with their scores, if there are few of them.
+    fn few_scores(&self, plan: &Plan) -> Option<Few> {
+        let walked = plan.walked();
+        if walked.iter().map(|input| input.len).sum::<usize>() > WALKED_FEW_MAX {
+            return None;
+        }
+        let mut few = Few::new();
+        for input in walked {
+            let Some(found) = self.keys.pinned(input.pin) else { continue };
+            for entry in self.keys.walk(&found) {
+                if let Some(score) = self.score_of_walked(plan, input, &found, &entry) {
+                    few.put(entry.name, score, |old, new| plan.aggregate.of(old, new))?;
+                }
+            }
+        }
+        Some(few)
+    }
+
+    /// What a member that a walk comes by adds to its score; none if it is not wanted.
+    fn score_of_walked(
+        &self,
+        plan: &Plan,
+        input: &Input,
+        found: &Found,
+        entry: &Entry<'_>,
+    ) -> Option<f64> {
+        if plan.operation == Operation::Union {
+            return Some(number(input.weight * score_in(found, entry)));
+        }
+        self.combined_score(plan, found, entry)
+    }
+
     fn fill_scores(&mut self, plan: &Plan, result: &mut Target<'_>) -> Result<()> {
-        let is_union = plan.operation == Operation::Union;
-        let walked = if is_union { plan.inputs.len() } else { 1 };
         let mut member = TextBuffer::new();
-        for input in plan.inputs.iter().take(walked) {
+        for input in plan.walked() {
             let mut cursor = Cursor::default();
             while let Some((entry, found)) = self.next_of(Some(input), &mut cursor) {
-                let mut score = if is_union {
-                    number(input.weight * score_in(&found, &entry))
-                } else {
-                    match self.combined_score(plan, &found, &entry) {
-                        Some(score) => score,
-                        None => continue,
-                    }
-                };
+                let score = self.score_of_walked(plan, input, &found, &entry);
+                let Some(mut score) = score else { continue };
                 let member = member.copy(self.keys.text(entry.name))?;
                 let place = self.place(result, member);
                 if let Some(old) = place.score {
@@ -272,6 +303,14 @@ fn score_in(found: &Found, entry: &Entry<'_>) -> f64 {
 }
 
 impl Plan {
+    /// The inputs that have to be gone through.
+    fn walked(&self) -> &[Input] {
+        match self.operation {
+            Operation::Union => &self.inputs,
+            _ => self.inputs.get(..1).unwrap_or_default(),
+        }
+    }
+
     fn read_options(&mut self, args: &mut Args<'_>, purpose: Purpose) -> Result<()> {
         let has_scores = self.operation != Operation::Difference && purpose != Purpose::Count;
         while let Some(option) = args.next() {

@@ -4,6 +4,7 @@
 //! sets (algebra.rs), and the rows of the command table (rows.rs).
 
 mod algebra;
+mod few;
 mod range;
 mod rows;
 mod store;

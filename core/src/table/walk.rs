@@ -164,7 +164,7 @@ impl Cx<'_> {
 
 impl Keyspace {
     /// All entries, expired or not.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(any(feature = "zset", not(target_arch = "wasm32")))]
     pub(crate) fn walk(&self, found: &Found) -> impl Iterator<Item = Entry<'_>> {
         let found = *found;
         (0..self.table_pages(&found)).flat_map(move |page| self.entries(&found, page))
