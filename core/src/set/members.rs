@@ -85,8 +85,8 @@ pub(super) fn fill(
 struct Members<'a> {
     keys: &'a Keyspace,
     all: Vec<Member<'a>>,
-    /// Where in `all` a member is, plus one, from the slot on that its hash names; or zero. At
-    /// least half of them are zero.
+    /// Where in `all` a member is, plus one, from the slot on that its hash names; or zero. They
+    /// are a power of two, of which at least half are zero; none if no member is looked for.
     slots: Vec<u16>,
     /// How many of the other sets a member must be in.
     others_wanted: usize,
@@ -103,12 +103,30 @@ impl<'a> Members<'a> {
         let first = sets.start + cx.walk(operation, sets, false).set;
         let walked = if operation == SetOperation::Union { sets.clone() } else { first..first + 1 };
         let size = |set| cx.keys.pinned(set).map_or(0, |found| cx.count_entries(&found));
-        let count = walked.clone().map(size).sum();
-        let mut members = Members::new(cx, count, members_max)?;
+        let count: usize = walked.clone().map(size).sum();
+        if count > members_max {
+            return None;
+        }
+        let others = sets.clone().filter(|set| !walked.contains(set));
+        let is_packed =
+            |set| cx.keys.pinned(set).is_some_and(|found| cx.keys.large(&found).is_none());
+        // In the members of one set none comes again, and none of a large one is looked for.
+        let is_searched = operation == SetOperation::Union || others.clone().any(is_packed);
+        let slots = if is_searched { (2 * count).next_power_of_two() } else { 0 };
+        let mut members = Members::new(cx, count, slots)?;
         walked.clone().for_each(|set| members.add(set));
-        for other in sets.clone().filter(|set| !walked.contains(set)) {
-            members.mark(other);
-            members.others_wanted += usize::from(operation == SetOperation::Intersection);
+        let mut left = members.all.len();
+        for other in others {
+            let found = members.mark(other);
+            if operation == SetOperation::Intersection {
+                left = found;
+                members.others_wanted += 1;
+            } else {
+                left -= found;
+            }
+            if left == 0 {
+                break;
+            }
         }
         Some(members)
     }
@@ -119,12 +137,8 @@ impl<'a> Members<'a> {
         self.all.iter().filter(is_wanted).map(|member| member.name)
     }
 
-    /// Room for so many. `None` if they are too many, or if there is no memory for them.
-    fn new(cx: &'a mut Cx<'_>, count: usize, members_max: usize) -> Option<Members<'a>> {
-        if count > members_max {
-            return None;
-        }
-        let slots_len = (2 * count).next_power_of_two();
+    /// Room for so many. `None` if there is no memory for them.
+    fn new(cx: &'a mut Cx<'_>, count: usize, slots_len: usize) -> Option<Members<'a>> {
         cx.lend_bytes(count * size_of::<Member<'_>>() + slots_len * size_of::<u16>()).ok()?;
         let (mut all, mut slots) = (Vec::new(), Vec::new());
         all.try_reserve_exact(count).ok()?;
@@ -144,29 +158,34 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Counts another set for those members that it has, and that are wanted so far.
-    fn mark(&mut self, set: usize) {
-        let before = self.others_wanted;
-        let Some(found) = &self.keys.pinned(set) else { return };
+    /// Counts another set for those members that it has, and that are wanted so far. How many they
+    /// are.
+    fn mark(&mut self, set: usize) -> usize {
+        let (before, mut marked) = (self.others_wanted, 0);
+        let Some(found) = &self.keys.pinned(set) else { return 0 };
         if let Some(table) = self.keys.large(found) {
             for member in self.all.iter_mut().filter(|member| member.others == before) {
                 let is_there = self.keys.has_hashed(table, member.name, member.hash);
                 member.others += usize::from(is_there);
+                marked += usize::from(is_there);
             }
-            return;
+            return marked;
         }
         for entry in self.keys.walk(found) {
             if let Ok(number) = self.find(entry.name, self.keys.hash_item(entry.name))
-                && let Some(member) = self.all.get_mut(number)
+                && let Some(member) = self.all.get_mut(number).filter(|it| it.others == before)
             {
-                member.others += usize::from(member.others == before);
+                member.others += 1;
+                marked += 1;
             }
         }
+        marked
     }
 
     /// Which member has this name, or which slot is free for it.
     fn find(&self, name: Item<'_>, hash: u64) -> Result<usize, usize> {
-        let mut at = hash as usize % self.slots.len();
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = hash as usize & mask;
         loop {
             let taken = self.slots.get(at).copied().unwrap_or_default();
             let number = usize::from(taken).wrapping_sub(1);
@@ -174,7 +193,7 @@ impl<'a> Members<'a> {
             if member.hash == hash && self.keys.is_same(member.name, name) {
                 return Ok(number);
             }
-            at = (at + 1) % self.slots.len();
+            at = (at + 1) & mask;
         }
     }
 }
