@@ -70,9 +70,13 @@ fn a_union_of_many_sets_needs_no_memory() {
 /// side by side; with memory for that and, the keyspace being full, without.
 #[test]
 fn sets_are_combined_as_the_model_combines_them() {
-    for (round, (members_max, budget_bytes)) in
-        (0..).zip([(12, 8 << 20), (60, 8 << 20), (800, 8 << 20), (12_000, 32 << 20), (60, 1 << 20)])
-    {
+    for (round, (members_max, budget_bytes)) in (0..).zip([
+        (12, 8 << 20),
+        (60, 8 << 20),
+        (800, 8 << 20),
+        (12_000, 32 << 20),
+        (800, 1 << 20),
+    ]) {
         let options = Options { max_memory_bytes: budget_bytes, ..Options::default() };
         let (mut engine, mut random) = (Engine::new(&options), Random::new(round));
         let mut sets = BTreeMap::new();

@@ -11,6 +11,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::arena::PAGE_BYTES;
 use crate::error::Result;
 use crate::keyspace::{Cx, Keyspace};
 use crate::limits::{COMBINED_MEMBERS_MAX, PACKED_BYTES_MAX};
@@ -139,7 +140,11 @@ impl<'a> Members<'a> {
 
     /// Room for so many. `None` if there is no memory for them.
     fn new(cx: &'a mut Cx<'_>, count: usize, slots_len: usize) -> Option<Members<'a>> {
-        cx.lend_bytes(count * size_of::<Member<'_>>() + slots_len * size_of::<u16>()).ok()?;
+        let bytes = count * size_of::<Member<'_>>() + slots_len * size_of::<u16>();
+        // Nothing is evicted for less than what other commands have on the stack.
+        if bytes > PAGE_BYTES {
+            cx.lend_bytes(bytes).ok()?;
+        }
         let (mut all, mut slots) = (Vec::new(), Vec::new());
         all.try_reserve_exact(count).ok()?;
         slots.try_reserve_exact(slots_len).ok()?;
