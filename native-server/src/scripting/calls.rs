@@ -133,6 +133,8 @@ fn run_words(
             let end = line.iter().position(|&byte| byte == b'\r').unwrap_or(line.len());
             Ok(Err((line.get(..end).unwrap_or_default().to_vec(), false)))
         }
+        // A number takes no memory.
+        Some((b':', _)) => Reading::new(lua, reply).value().map(Ok),
         _ => with_room(lua, reply.len(), || Reading::new(lua, reply).value()).map(Ok),
     };
     cx.wire.out.truncate(mark);
