@@ -2,8 +2,9 @@
 //!
 //! It is a state machine that is woken when its socket can be read or written, when somebody has
 //! mail for it, or when it has waited long enough. What it reads is run at once, on the same
-//! thread; replies are sent before it sleeps. It goes on reading while replies wait to be sent, as
-//! clients that send a long pipeline before they read rely on; but not beyond the limits.
+//! thread; replies are sent before it sleeps, and amid a pipeline once there are many. It goes on
+//! reading while replies wait to be sent, as clients that send a long pipeline before they read rely
+//! on; but not beyond the limits.
 //!
 //! Invariant: while a command waits nothing more is run. Whoever has more replies waiting than the
 //! limits allow is dropped.
@@ -31,8 +32,8 @@ use crate::context::Context;
 use crate::io_thread::IoThread;
 use crate::limits::{
     BATCH_EFFECTS_BYTES, BATCH_OUTPUT_BYTES, FREE_OUTPUT_BYTES, KEPT_BUFFER_BYTES,
-    OUTPUT_BYTES_MAX, READ_BYTES, SHARED_START_BYTES_MAX, SPARE_BUFFER_BYTES_MAX, TURNS_MAX,
-    WAITING_INPUT_BYTES_MAX,
+    OUTPUT_BYTES_MAX, READ_BYTES, SENT_AMID_BYTES, SHARED_START_BYTES_MAX, SPARE_BUFFER_BYTES_MAX,
+    TURNS_MAX, WAITING_INPUT_BYTES_MAX,
 };
 use crate::preload::preload_requests;
 use crate::resp::ahead::Ahead;
@@ -345,13 +346,16 @@ impl Connection {
         let mut consumed = 0;
         loop {
             consumed += self.run_batch(thread, input.get(consumed..).unwrap_or_default());
-            if !std::mem::take(&mut self.session.is_reconfigured) {
+            if std::mem::take(&mut self.session.has_much_to_send) {
+                self.send_now(thread);
+                self.send_waiting(thread);
+            } else if !std::mem::take(&mut self.session.is_reconfigured) {
                 return consumed;
             }
         }
     }
 
-    /// The same until the configuration changes.
+    /// The same until the configuration changes, or there is much to send.
     fn run_batch(&mut self, thread: &mut IoThread, input: &[u8]) -> usize {
         if self.session.is_held_up() || self.session.is_closing {
             return 0;
@@ -480,6 +484,33 @@ impl Connection {
         self.session.client.output_bytes.store(self.output.len() - self.sent, Relaxed);
     }
 
+    /// Sends of what waits what goes out at once.
+    fn send_waiting(&mut self, thread: &mut IoThread) {
+        if self.output.is_empty() || self.is_held() {
+            return;
+        }
+        while let Some(rest) = self.output.get(self.sent..).filter(|rest| !rest.is_empty())
+            && let Ok(count @ 1..) = self.stream.try_write(rest)
+        {
+            self.sent += count;
+            self.note_sent(thread, count);
+        }
+        if self.sent == self.output.len() {
+            self.forget_sent(thread);
+        } else if self.sent > self.output.len() / 2 {
+            // So it stays as large as what waits, and what is moved is less than what was sent.
+            self.output.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// All that waited was sent.
+    fn forget_sent(&mut self, thread: &mut IoThread) {
+        keep(&mut thread.output, std::mem::take(&mut self.output));
+        self.sent = 0;
+        self.session.client.output_bytes.store(0, Relaxed);
+    }
+
     fn note_sent(&self, thread: &IoThread, count: usize) {
         thread.stats.output_bytes.add(count as u64);
         thread.stats.writes.add(1);
@@ -508,9 +539,8 @@ impl Connection {
             }
         }
         if !self.output.is_empty() && !self.is_held() {
-            keep(&mut self.thread.borrow_mut().output, std::mem::take(&mut self.output));
-            self.sent = 0;
-            self.session.client.output_bytes.store(0, Relaxed);
+            let thread = Rc::clone(&self.thread);
+            self.forget_sent(&mut thread.borrow_mut());
         }
         Ok(())
     }
@@ -533,6 +563,7 @@ fn run_requests(
     spare: &mut Vec<&'static [u8]>,
 ) -> usize {
     let mut consumed = 0;
+    let begun_at = context.wire.out.len();
     let mut arguments = emptied(std::mem::take(spare));
     while let Some(rest) = input.get(consumed..).filter(|rest| !rest.is_empty()) {
         // Strangers are held to limits that only the parser knows.
@@ -547,10 +578,10 @@ fn run_requests(
                 let database = context.held.get(database);
                 preload_requests(&database.keys, &mut requests[..ahead.count()]);
             }
-            consumed += run_ahead(context, &ahead, &arguments);
+            consumed += run_ahead(context, &ahead, &arguments, begun_at);
         } else {
             let mut words = emptied(arguments);
-            let len = run_one(context, parser, rest, &mut words);
+            let len = run_one(context, parser, rest, &mut words, begun_at);
             arguments = emptied(words);
             let Some(len) = len else { break };
             consumed += len;
@@ -565,7 +596,12 @@ fn run_requests(
 
 /// Runs requests that were found together, until one holds up the others. How many bytes they
 /// were.
-fn run_ahead(context: &mut Context<'_>, ahead: &Ahead, arguments: &[&[u8]]) -> usize {
+fn run_ahead(
+    context: &mut Context<'_>,
+    ahead: &Ahead,
+    arguments: &[&[u8]],
+    begun_at: usize,
+) -> usize {
     let mut consumed = 0;
     for number in 0..ahead.count() {
         let (request, end) = ahead.request(number, arguments);
@@ -575,7 +611,7 @@ fn run_ahead(context: &mut Context<'_>, ahead: &Ahead, arguments: &[&[u8]]) -> u
             break;
         }
         consumed = end;
-        make_way(context);
+        make_way(context, begun_at);
         let session = &context.session;
         if session.ends_batch() || !session.is_authenticated {
             break;
@@ -590,6 +626,7 @@ fn run_one<'a>(
     parser: &'a mut Parser,
     rest: &'a [u8],
     words: &mut Vec<&'a [u8]>,
+    begun_at: usize,
 ) -> Option<usize> {
     let allowed = Allowed {
         bulk_bytes_max: usize::try_from(context.config.proto_max_bulk_len).unwrap_or(usize::MAX),
@@ -602,7 +639,7 @@ fn run_one<'a>(
             if context.session.paused_until.is_some() {
                 return Some(0);
             }
-            make_way(context);
+            make_way(context, begun_at);
             Some(len)
         }
         Ok(Parsed::Incomplete(_)) => None,
@@ -614,17 +651,17 @@ fn run_one<'a>(
     }
 }
 
-/// Others that wait for the database get their chance, now and then. Whose replies are beyond the
-/// limit is dropped without them, as in Redis.
+/// Others that wait for the database get their chance, now and then, and so does the socket. Whose
+/// replies are beyond the limit is dropped without them, as in Redis.
 #[inline]
-fn make_way(context: &mut Context<'_>) {
-    if context.wire.out.len() > context.session.output_bytes_max {
+fn make_way(context: &mut Context<'_>, begun_at: usize) {
+    let output_bytes = context.wire.out.len();
+    if output_bytes > context.session.output_bytes_max {
         context.session.is_dropped = true;
         context.session.is_closing = true;
     }
-    if context.wire.out.len() > BATCH_OUTPUT_BYTES
-        || context.held.effects_bytes() > BATCH_EFFECTS_BYTES
-    {
+    context.session.has_much_to_send = output_bytes.saturating_sub(begun_at) > SENT_AMID_BYTES;
+    if output_bytes > BATCH_OUTPUT_BYTES || context.held.effects_bytes() > BATCH_EFFECTS_BYTES {
         context.held.release();
     }
 }

@@ -137,6 +137,8 @@ pub struct Session {
     pub denied: Option<Vec<u8>>,
     /// It has just changed the configuration, by which the next command is to go.
     pub is_reconfigured: bool,
+    /// The batch has gathered so much that it is to be sent before the next command.
+    pub has_much_to_send: bool,
     /// Replies that one batch may gather: beyond that the client is dropped.
     pub output_bytes_max: usize,
     /// It was, and gets nothing more.
@@ -167,6 +169,7 @@ impl Session {
             log_wait: None,
             logged_to: 0,
             is_reconfigured: false,
+            has_much_to_send: false,
             output_bytes_max: usize::MAX,
             is_dropped: false,
             is_closing: false,
@@ -192,7 +195,7 @@ impl Session {
     /// Whether the batch ends with the command that was run last.
     #[inline]
     pub fn ends_batch(&self) -> bool {
-        self.is_held_up() || self.is_closing || self.is_reconfigured
+        self.is_held_up() || self.is_closing || self.is_reconfigured || self.has_much_to_send
     }
 
     /// Changes the database.

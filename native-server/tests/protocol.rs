@@ -85,6 +85,26 @@ fn large_values_and_long_pipelines_go_both_ways() {
 }
 
 #[test]
+fn many_replies_go_out_before_all_are_made() {
+    let server = TestServer::plain();
+    let mut connection = server.connect();
+    let value = vec![b'v'; 300 << 10];
+    assert_eq!(connection.ask_words(&[&b"SET"[..], b"large", &value]), ok());
+    let requests = [request(&["GET", "large"]), request(&["CLIENT", "INFO"])].concat();
+    connection.send_bytes(&requests.repeat(40));
+    let mut sent_bytes = 0;
+    for _ in 0..40 {
+        assert_eq!(connection.read(), Raw::Bulk(value.clone()));
+        let info = connection.read().text();
+        let (_, sent) = info.split_once("tot-net-out=").expect("what was sent so far");
+        let digits = sent.split(|c: char| !c.is_ascii_digit()).next();
+        sent_bytes = digits.and_then(|digits| digits.parse().ok()).expect("a number");
+    }
+    assert!(sent_bytes > value.len() as u64, "{sent_bytes} bytes before the last reply");
+    assert_eq!(connection.ask("PING"), Raw::Simple("PONG".into()));
+}
+
+#[test]
 fn strangers_say_the_password_first() {
     let server = TestServer::start(|config| config.requirepass = "secret".into());
     let mut connection = server.connect();
