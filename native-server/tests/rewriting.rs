@@ -80,6 +80,9 @@ fn a_checkpoint_by_command_cuts_the_log_off() {
         for letter in [b"a", b"b", b"c"] {
             fill(&mut connection, 32, letter);
         }
+        // A segment that is still written when the checkpoint is taken stays until the next one.
+        let waited = connection.ask("WAITAOF 1 0 0");
+        assert_eq!(waited, Raw::Array(vec![Raw::Integer(1), Raw::Integer(0)]));
         wait_until("the log is long", || segments(directory.path()).len() > 3);
         let answer = connection.ask("BGREWRITEAOF").text();
         assert_eq!(answer, "Background append only file rewriting started");
