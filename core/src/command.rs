@@ -223,12 +223,12 @@ pub fn all() -> impl Iterator<Item = &'static Spec> {
 
 /// The command of this name, in upper or lower case.
 pub fn find(name: &[u8]) -> Option<&'static Spec> {
-    let first = name.first()?.to_ascii_lowercase();
+    let first = name.first().map(u8::to_ascii_lowercase);
     for family in FAMILIES {
         for spec in *family {
             let other = spec.name.as_bytes();
             // Most rows need no more than this.
-            let may_be = other.len() == name.len() && other.first() == Some(&first);
+            let may_be = other.len() == name.len() && other.first().copied() == first;
             if may_be && name.eq_ignore_ascii_case(other) {
                 return Some(spec);
             }

@@ -3,8 +3,8 @@
 //! It is a state machine that is woken when its socket can be read or written, when somebody has
 //! mail for it, or when it has waited long enough. What it reads is run at once, on the same
 //! thread; replies are sent before it sleeps, and amid a pipeline once there are many. It goes on
-//! reading while replies wait to be sent, as clients that send a long pipeline before they read rely
-//! on; but not beyond the limits.
+//! reading while replies wait to be sent, as clients that send a long pipeline before they read
+//! rely on; but not beyond the limits.
 //!
 //! Invariant: while a command waits nothing more is run. Whoever has more replies waiting than the
 //! limits allow is dropped.
