@@ -41,8 +41,8 @@ pub const BATCH_OUTPUT_BYTES: usize = 256 * 1024;
 /// could tell the server otherwise.
 pub const CLIENT_BYTES_LEAST: u64 = 128 << 10;
 
-/// Replies that a batch gathers before it sends them: what is sent while it is still in the
-/// processor's caches, and from a buffer that is kept, costs a third.
+/// Replies that a batch gathers before it sends them: so they go out while they are still in the
+/// processor's caches, and from a buffer that is kept.
 pub const SENT_AMID_BYTES: usize = 512 * 1024;
 
 /// A buffer that grew beyond this is given back once it is empty.

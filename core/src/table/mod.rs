@@ -123,7 +123,7 @@ impl Cx<'_> {
     }
 
     /// Gives an empty collection of no key its entries, which are packed already.
-    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
+    #[cfg(any(feature = "zset", not(target_arch = "wasm32")))]
     pub(crate) fn pack(&mut self, floating: &mut Target<'_>, mut entries: &[u8]) -> Result<()> {
         let Target { key, hash, kind, found } = *floating;
         let draft = Draft::of(key, hash, kind, entries.len(), NEVER, found)?;
